@@ -1,0 +1,1 @@
+"""The analysis: trials to data frames, figures and a page."""

@@ -1,0 +1,36 @@
+"""`python -m analysis RESULTS`: write the report of a study, print the path of its page."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import track
+
+from analysis.load import load_trials
+from analysis.report import write_report
+
+
+def main(results: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]) -> None:
+    """Write RESULTS/report/index.html: one page with what a study found, its figures beside it.
+
+    Args:
+        results: a study's results folder, finished or still running.
+    """
+    console = Console(stderr=True)
+
+    def steps(names: Iterable[str]) -> Iterable[str]:
+        return track(list(names), "Drawing", console=console, transient=True)
+
+    try:
+        trials = load_trials(results)
+    except ValueError as error:
+        print(f"analysis: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(write_report(trials, steps))
+
+
+if __name__ == "__main__":
+    tyro.cli(main, prog="python -m analysis")

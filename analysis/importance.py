@@ -1,0 +1,130 @@
+"""Which settings decide whether a trial gets among the best, per condition.
+
+PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255) in its conditional form (arXiv 2601.20800), as Optuna implements
+it: it compares where the top trials lie with where all trials lie. Two decisions:
+
+* A 0 beside a range is not a point of that range: one axis for both would make the gap between 0 and `low` count as
+  explored. Its trials enter PED-ANOVA as trials without this setting, and `switch_table` compares on with off by ranks.
+  (As a choice inside PED-ANOVA, an on/off that most trials share hardly counts, even where off always loses.)
+* A pruned trial counts among the rest, with the value of the worst complete one. Both methods ask only who is ahead of
+  whom, and leaving out what pruning judged bad would hide the very settings that made it bad.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import create_trial
+from scipy import stats
+
+from analysis.load import NotApplicable, Trials
+from analysis.space import Setting, searched_settings
+
+TOP_TRIALS = 5
+"""PED-ANOVA's documentation asks for at least five trials at the top."""
+MIN_TRIALS = 2 * TOP_TRIALS
+MIN_GROUP = 3
+SHUFFLES = 40
+
+
+def importance_table(trials: Trials, condition: str) -> pd.DataFrame:
+    """Columns: `setting`, `importance` (sums to 1), `chance` (95th percentile of the importance when the objectives are
+    shuffled over the trials: what is not above it may be luck), `n` (trials). Sorted, the most important first.
+
+    NotApplicable: too few trials, or nothing was searched.
+    """
+    settings = searched_settings(trials.spec)
+    if not settings:
+        raise NotApplicable("The study file names no searched setting.")
+    frame = _ranked(trials, condition)
+    complete = int((frame["status"] == "complete").sum())
+    if complete < TOP_TRIALS or len(frame) < MIN_TRIALS:
+        raise NotApplicable(
+            f"Importance needs {MIN_TRIALS} finished searched trials in a condition, {TOP_TRIALS} of them complete; "
+            f"{condition} has {len(frame)}, {complete} of them complete."
+        )
+    top = min(max(TOP_TRIALS, math.ceil(0.1 * len(frame))), complete)
+    study = _study(_points(frame, settings))
+    objectives = frame["objective"].to_numpy(dtype=float)
+    measured = _ped_anova(study, objectives, top)
+    rng = np.random.default_rng(0)
+    shuffled = pd.DataFrame([_ped_anova(study, rng.permutation(objectives), top) for _ in range(SHUFFLES)])
+    table = pd.DataFrame({"importance": measured, "chance": shuffled.quantile(0.95)}).rename_axis("setting")
+    return table.assign(n=len(frame)).sort_values("importance", ascending=False).reset_index()
+
+
+def switch_table(trials: Trials) -> pd.DataFrame:
+    """On against off for every setting with a zero branch, one row a condition with at least three trials of each.
+
+    Columns: `condition`, `setting`, `on`, `off` (trials), `superiority` (chance in [0, 1] that a trial with the setting
+    on is ahead of one with it off; .5: no difference), `p_value` (two-sided Mann-Whitney test, scipy).
+    """
+    rows = []
+    for setting in (s for s in searched_settings(trials.spec) if s.zero):
+        for condition in trials.conditions:
+            frame = _ranked(trials, condition)
+            is_off = setting.values(frame).eq(0)
+            on, off = frame["objective"][~is_off], frame["objective"][is_off]
+            if min(len(on), len(off)) >= MIN_GROUP:
+                test = stats.mannwhitneyu(on, off)
+                ahead = float(test.statistic) / (len(on) * len(off))
+                rows.append((condition, setting.path, len(on), len(off), ahead, float(test.pvalue)))
+    return pd.DataFrame(rows, columns=["condition", "setting", "on", "off", "superiority", "p_value"])
+
+
+def _ranked(trials: Trials, condition: str) -> pd.DataFrame:
+    frame = trials.trials
+    frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
+    frame = frame[frame["status"].isin(["complete", "pruned"])]
+    for setting in searched_settings(trials.spec):
+        frame = frame[setting.allows(frame)]
+    complete = frame["status"] == "complete"
+    worst = frame.loc[complete, "objective"].min()
+    return frame.assign(objective=frame["objective"].where(complete, worst))
+
+
+_Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]
+
+
+def _points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[_Point]:
+    points: list[_Point] = [({}, {}) for _ in range(len(frame))]
+    for setting in settings:
+        for (params, distributions), value in zip(points, setting.values(frame), strict=True):
+            if setting.zero_apart and value == 0:
+                continue
+            params[setting.path] = int(value) if setting.type == "int" else value
+            distributions[setting.path] = _distribution(setting)
+    return points
+
+
+def _distribution(setting: Setting) -> BaseDistribution:
+    if setting.type == "categorical":
+        return CategoricalDistribution(setting.choices)
+    if setting.type == "int":
+        return IntDistribution(int(setting.low), int(setting.high), log=setting.log)
+    return FloatDistribution(setting.low, setting.high, log=setting.log)
+
+
+def _study(points: Sequence[_Point]) -> optuna.Study:
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study()
+    optuna.logging.set_verbosity(verbosity)
+    # The objectives come in through `target`, so that shuffling them needs no second study.
+    study.add_trials([create_trial(params=params, distributions=axes, value=0.0) for params, axes in points])
+    return study
+
+
+def _ped_anova(study: optuna.Study, objectives: npt.NDArray[np.float64], top: int) -> dict[str, float]:
+    # Half a trial less, so that rounding up the quantile lands on `top` and not beyond.
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=(top - 0.5) / len(objectives))
+    with warnings.catch_warnings():
+        # It warns that a target is minimised, hence the sign, and of small groups, which `chance` accounts for.
+        warnings.simplefilter("ignore")
+        return get_param_importances(study, evaluator=evaluator, target=lambda trial: -float(objectives[trial.number]))

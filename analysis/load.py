@@ -1,0 +1,136 @@
+"""A results folder as data frames; works while the study still writes."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from study.records import EPOCH_SCHEMA, SCHEMA_VERSION, ResultsFolder, trials_table
+
+READ_ATTEMPTS = 5
+
+
+class NotApplicable(ValueError):
+    """The trials lack what a figure or a table needs. The text is a sentence that says what; the report prints it."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What one study has left behind so far."""
+
+    root: Path
+    spec: dict[str, Any]
+    """The resolved study file; empty where it is not written yet."""
+    environment: dict[str, Any]
+    trials: pd.DataFrame
+    """One row a trial: the fields of `study.records.TrialRecord`, its `params` as columns `param/<module>/<setting>`,
+    and `number` (int, the trial's place in its condition), `method` (name of the baseline, or "search")."""
+    epochs: pd.DataFrame
+    """One row an epoch: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and `OracleMetrics`."""
+
+    @property
+    def name(self) -> str:
+        return str(self.spec.get("name", self.root.resolve().name))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Ids of all conditions, in their order along the noise axis, those without a trial included."""
+        return tuple(self.trials["condition"].cat.categories)
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of all baselines, in the order of the study file."""
+        found = self.trials.loc[self.trials["baseline"] != "", "baseline"]
+        return tuple(dict.fromkeys([*self.spec.get("baselines", {}), *found]))
+
+    @cached_property
+    def complete(self) -> pd.DataFrame:
+        """The trials that ran to the end of their budget and have an objective: the only ones that are ranked."""
+        return self.trials[(self.trials["status"] == "complete") & self.trials["objective"].notna()]
+
+    @cached_property
+    def searched(self) -> pd.DataFrame:
+        """The complete trials without the baselines."""
+        return self.complete[self.complete["baseline"] == ""]
+
+    @property
+    def expected(self) -> int | None:
+        """How many trials the study file asks for, over all conditions; None where it does not say."""
+        each = self.spec.get("budget", {}).get("trials_per_condition")
+        return None if each is None else int(each) * len(self.conditions)
+
+
+def load_trials(path: Path | str) -> Trials:
+    """Read a results folder (see `study.records`).
+
+    Files that a running study has not written yet count as empty. ValueError: `path` is no results folder, or a file in
+    it cannot be read.
+    """
+    folder = ResultsFolder(path)
+    wanted = "give a study's results folder, which holds spec.json and trials.parquet"
+    if not folder.root.is_dir():
+        raise ValueError(f"{folder.root} is not a folder; {wanted}")
+    if not folder.spec.exists() and not folder.trials.exists():
+        raise ValueError(f"{folder.root} holds neither spec.json nor trials.parquet; {wanted}")
+    spec = _read_json(folder.spec)
+    trials = _read_trials(folder.trials)
+    order = pd.CategoricalDtype(
+        list(dict.fromkeys([*(c["id"] for c in spec.get("conditions", [])), *trials["condition"]])), ordered=True
+    )
+    trials["condition"] = trials["condition"].astype(order)
+    trials["number"] = trials["trial"].str.extract(r"(\d+)$", expand=False).astype("int64")
+    trials["method"] = trials["baseline"].where(trials["baseline"] != "", "search")
+    trials = trials.sort_values(["condition", "number"], ignore_index=True)
+    epochs = _read_epochs(folder.epochs)
+    # An epoch file may be newer than the table of trials: what the table does not know yet waits for the next report.
+    epochs = epochs[epochs["trial"].isin(trials["trial"])].astype({"condition": order})
+    epochs = epochs.sort_values(["condition", "trial", "epoch"], ignore_index=True)
+    return Trials(folder.root, spec, _read_json(folder.environment), trials, epochs)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}; a JSON object is needed")
+    return content
+
+
+def _read_trials(path: Path) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path) if path.exists() else trials_table([])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
+    version = (table.schema.metadata or {}).get(b"codim_schema", b"none").decode()
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"{path} has schema version {version}; this analysis reads version {SCHEMA_VERSION}")
+    return _frame(table)
+
+
+def _read_epochs(folder: Path) -> pd.DataFrame:
+    for attempt in range(READ_ATTEMPTS):
+        files = [str(path) for path in sorted(folder.glob("*.parquet"))]
+        if not files:
+            break
+        try:
+            return _frame(ds.dataset(files, schema=EPOCH_SCHEMA, format="parquet").to_table())
+        except (pa.ArrowInvalid, OSError) as error:
+            # A running study replaces these files after every epoch, possibly between a footer and its data.
+            if attempt == READ_ATTEMPTS - 1:
+                raise ValueError(f"an epoch table in {folder} cannot be read: {error}") from error
+    return _frame(EPOCH_SCHEMA.empty_table())
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

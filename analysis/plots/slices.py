@@ -1,0 +1,87 @@
+"""The objective against each searched setting, per condition."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.load import NotApplicable, Trials
+from analysis.plots import style
+from analysis.space import Setting, searched_settings
+from analysis.tables import roles
+
+TITLE = "Objective against each setting"
+ROW_INCHES = 1.75
+
+
+@dataclass(frozen=True)
+class Info:
+    frame: pd.DataFrame
+    """`condition`, `trial`, `status` (complete or pruned), `role`, `objective`, `setting`, `value` (float, or a
+    choice)."""
+    settings: tuple[Setting, ...]
+    baselines: tuple[str, ...]
+
+
+def compute(trials: Trials) -> Info:
+    """NotApplicable: nothing was searched, or no trial has finished."""
+    settings = searched_settings(trials.spec)
+    rows = trials.trials[trials.trials["status"].isin(["complete", "pruned"]) & trials.trials["objective"].notna()]
+    if not settings:
+        raise NotApplicable("The study file names no searched setting.")
+    if rows.empty:
+        raise NotApplicable("No trial has finished yet.")
+    base = rows[["condition", "trial", "status", "objective"]].copy()
+    base.insert(3, "role", base["trial"].map(roles(trials)))
+    parts = [base.assign(setting=s.path, value=s.values(rows).astype(object)) for s in settings]
+    frame = pd.concat(parts).dropna(subset="value").reset_index(drop=True)
+    if frame.empty:
+        raise NotApplicable("No finished trial has a value of a searched setting.")
+    return Info(frame, settings, trials.baselines)
+
+
+def caption(info: Info) -> str:
+    return (
+        "One row a condition, one column a setting. A cloud without a slope says that the setting hardly matters in "
+        "the range searched; a best trial at the edge asks for a wider range. Hollow triangles are pruned trials "
+        "with the value that they had when they ended, below what they might have reached. A 0 beside the range has "
+        "its own place, left of the dotted line. Baselines outside the range are not shown. n = "
+        f"{info.frame['trial'].nunique()} finished trials."
+    )
+
+
+def draw(info: Info, figure: Figure) -> None:
+    marks = style.marks(info.baselines)
+    groups = {str(name): group for name, group in info.frame.groupby("condition", observed=True)}
+    figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.0)
+    grid = figure.subplots(len(groups), len(info.settings), sharex="col", sharey="row", squeeze=False)
+    for line, (name, rows) in zip(grid, groups.items(), strict=True):
+        for ax, setting in zip(line, info.settings, strict=True):
+            _draw_slice(ax, setting, rows[rows["setting"] == setting.path], marks)
+        line[0].set_ylabel(name)
+        style.percent(line[0].yaxis)
+    for ax, setting in zip(grid[-1], info.settings, strict=True):
+        ax.set_xlabel(setting.path.replace("/", "/\n"))
+    pruned = Line2D(
+        [], [], linestyle="", marker="v", markersize=5, color=style.LIGHT, markerfacecolor="none", label="pruned"
+    )
+    style.legend(figure, [*(style.handle(mark) for mark in (style.CHOSEN, style.SEARCH, *marks.values())), pruned])
+    figure.supylabel("objective: accuracy on given labels (%)", fontsize=9.5)
+
+
+def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:
+    x = style.positions(rows["value"] if setting.type == "categorical" else rows["value"].astype(float), setting)
+    pruned = rows["status"] == "pruned"
+    ax.plot(x[pruned], rows["objective"][pruned], "v", mec=style.LIGHT, mfc="none", ms=4.5)
+    for role in ("search", *marks, "chosen"):
+        here = (rows["role"] == role) & ~pruned
+        mark = {"chosen": style.CHOSEN, "search": style.SEARCH}.get(role) or marks[role]
+        ax.plot(
+            x[here], rows["objective"][here], mark.marker, color=mark.color, ms=style.size(mark), mec="white", mew=0.5
+        )
+    style.setting_axis(ax, "x", setting)
+    if setting.zero_apart:
+        edge = (style.zero_position(setting) * setting.low) ** 0.5 if setting.log else setting.low
+        ax.axvline(edge, color=style.GREY, linestyle=":", linewidth=1)

@@ -1,0 +1,122 @@
+"""Data frames as the page shows them: headings with units, numbers as text, and what to sort by."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis import importance, statistics, tables
+from analysis.load import Trials
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    order: str
+    """What a click on the heading sorts by: the number in full, or the text."""
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    note: str
+    headings: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+_PERCENT = {
+    "noise_rate": "nominal (%)",
+    "oracle_noise_rate": "realised (%)",
+    "objective": "objective (%)",
+    "oracle_test_acc": "test (%)",
+    "baseline_objective": "its objective (%)",
+    "baseline_oracle_test_acc": "its test (%)",
+    "difference": "objective gain (points)",
+    "oracle_difference": "test gain (points)",
+    "best_oracle_test_acc": "best test (%)",
+    "regret": "regret (points)",
+    "superiority": "on ahead (%)",
+    "saved": "saved by pruning (%)",
+    "standard_error": "standard error (points)",
+    "clean_standard_error": "in clean accuracy (points)",
+}
+_PLAIN = {
+    "trial": "trial",
+    "baseline": "best baseline",
+    "best_trial": "best trial by test",
+    "images": "validation images",
+    "searched": "searched (n)",
+    "ties": "ties (n)",
+    "can_rank": "can rank",
+    "reason": "remark",
+    "on": "on (n)",
+    "off": "off (n)",
+    "p_value": "p",
+    "first": "first such trial",
+}
+
+
+def report_tables(trials: Trials) -> list[Table]:
+    """All tables of the page, those without a row left out."""
+    cost = tables.cost_table(trials)
+    cost["seconds"] = cost["seconds"] / 3600
+    cost["samples"] = cost["samples"] / 1000
+    cost = cost.rename(columns={"seconds": "training (h)", "samples": "samples (thousands)"})
+    found = [
+        _table(
+            "Chosen setting against the best baseline",
+            "Both are chosen by the objective, accuracy on given validation labels. Test accuracy is read only "
+            "afterwards; one training each.",
+            tables.comparison_table(trials),
+        ),
+        _table("Chosen settings", "What to set. One training each.", tables.settings_table(trials)),
+        _table(
+            "What the objective can tell apart",
+            "Slope: points of objective per point of accuracy on true labels, from the realised noise (for noise "
+            "that is not symmetric: if mistakes follow the noise). Standard error: of the objective, and in accuracy "
+            "on true labels. Ties: searched trials within 2 standard errors of the best, itself included.",
+            statistics.resolution_table(trials),
+        ),
+        _table(
+            "Switches",
+            "On against off (0), for settings that have both. Ahead: chance that a trial with it on ranks above one "
+            "with it off; 50% means no difference, a p-value above .05 that chance explains it. Pruned trials rank "
+            "last.",
+            importance.switch_table(trials),
+        ),
+        _table(
+            "Selection regret",
+            "What choosing by noisy labels lost against choosing by the test set, among the complete searched trials.",
+            tables.regret_table(trials),
+        ),
+        _table("Cost", "Saved: 1 - drawn/budget over complete and pruned trials.", cost),
+        _table("Failed trials", "By cause.", tables.failure_table(trials)),
+    ]
+    return [table for table in found if table.rows]
+
+
+def _table(title: str, note: str, frame: pd.DataFrame) -> Table:
+    numeric = tuple(
+        pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in frame.dtypes
+    )
+    rows = tuple(
+        tuple(_cell(value, str(column)) for column, value in zip(frame.columns, row, strict=True))
+        for row in frame.itertuples(index=False, name=None)
+    )
+    headings = tuple(_PERCENT.get(str(c)) or _PLAIN.get(str(c), str(c)) for c in frame.columns)
+    return Table(title, note, headings, numeric, rows)
+
+
+def _cell(value: object, column: str) -> Cell:
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", str(int(value)))
+    if isinstance(value, float):
+        if math.isnan(value):
+            return Cell("–", "")
+        return Cell(f"{100 * value:.1f}" if column in _PERCENT else _number(value), repr(float(value)))
+    return Cell("–", "") if value is None else Cell(str(value), str(value))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

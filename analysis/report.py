@@ -1,0 +1,115 @@
+"""One self-contained page: sentences, tables, figures. Nothing is loaded from anywhere when it is opened."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from analysis import present, summary
+from analysis.load import NotApplicable, Trials
+from analysis.plots import (
+    best_values,
+    budget,
+    history,
+    importance,
+    learning_curves,
+    methods,
+    slices,
+    split_quality,
+    style,
+)
+
+FIGURES: dict[str, ModuleType] = {
+    "methods": methods,
+    "best_values": best_values,
+    "slices": slices,
+    "importance": importance,
+    "history": history,
+    "learning_curves": learning_curves,
+    "split_quality": split_quality,
+    "budget": budget,
+}
+"""In the order of the page: first what was found, then why, then how, then what it cost."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the page shows it."""
+
+    name: str
+    title: str
+    caption: str
+    """What to learn from it, with its n; or the sentence that says why there is no figure."""
+    image: str = ""
+    """A data: address; empty where there is no figure."""
+
+
+def write_report(trials: Trials, steps: Callable[[Iterable[str]], Iterable[str]] = iter) -> Path:
+    """Write `report/index.html` and `report/figures/` into the results folder; return the page's path.
+
+    `steps` goes round the names of the figures and may show the progress.
+    """
+    folder = trials.root / "report"
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    drawn = [draw_figure(trials, name, figures) for name in steps(FIGURES)]
+    page = folder / "index.html"
+    page.write_text(render(trials, drawn), encoding="utf-8")
+    return page
+
+
+def draw_figure(trials: Trials, name: str, folder: Path) -> Drawn:
+    """Compute and draw one figure; leave it as PNG and SVG in `folder`, its data as CSV."""
+    module = FIGURES[name]
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "csv")]
+    try:
+        info = module.compute(trials)
+    except NotApplicable as reason:
+        for path in paths:
+            # A figure of an earlier report beside a page that has none would be taken for this one's.
+            path.unlink(missing_ok=True)
+        return Drawn(name, module.TITLE, str(reason))
+    png, svg, csv = paths
+    with matplotlib.rc_context(style.RC):
+        figure = Figure(layout="constrained")
+        module.draw(info, figure)
+        figure.savefig(png)
+        # The layout is solved once; the second file is the same picture.
+        figure.set_layout_engine("none")
+        image = io.BytesIO()
+        figure.savefig(image, format="svg", metadata={"Date": None})
+    svg.write_bytes(image.getvalue())
+    info.frame.to_csv(csv, index=False)
+    address = "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()
+    return Drawn(name, module.TITLE, module.caption(info), address)
+
+
+def render(trials: Trials, drawn: list[Drawn]) -> str:
+    """The page as text. All that comes from the results folder is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return environment.get_template("report.html").render(
+        name=trials.name,
+        progress=summary.progress_sentence(trials),
+        results=summary.result_sentences(trials),
+        cost=summary.cost_sentence(trials),
+        cautions=summary.cautions(trials),
+        tables=present.report_tables(trials),
+        figures=drawn,
+        versions=trials.environment.get("versions", {}),
+        started=trials.environment.get("started", ""),
+        cpus=trials.environment.get("cpus", ""),
+    )

@@ -1,0 +1,133 @@
+"""How sure: intervals, and what a difference on noisy validation labels is worth."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.load import Trials
+from analysis.tables import chosen, condition_table
+
+FLAT_SLOPE = 0.05
+"""At or below this slope a trial's objective says next to nothing about its accuracy on true labels."""
+MIN_VALUES = 3
+_RESOLUTION_COLUMNS = [
+    "condition",
+    "oracle_noise_rate",
+    "slope",
+    "images",
+    "objective",
+    "standard_error",
+    "clean_standard_error",
+    "ties",
+    "searched",
+    "can_rank",
+    "reason",
+]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its confidence interval; `low` and `high` are NaN with fewer than three values."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Mean with a bias-corrected bootstrap interval (scipy.stats.bootstrap, BCa); NaN values are left out."""
+    x = np.asarray(values, dtype=float)
+    x = x[np.isfinite(x)]
+    mean = float(x.mean()) if x.size else float("nan")
+    if x.size < MIN_VALUES:
+        return Interval(mean, float("nan"), float("nan"), int(x.size))
+    if np.ptp(x) == 0:
+        return Interval(mean, mean, mean, int(x.size))
+    result = stats.bootstrap((x,), np.mean, confidence_level=confidence, method="BCa", rng=np.random.default_rng(0))
+    return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high), int(x.size))
+
+
+def symmetric_slope(rate: float, classes: int) -> float:
+    """How much expected accuracy on labels with symmetric noise moves with accuracy on true labels: 1 - e K / (K - 1).
+
+    `rate`: share e of labels that are wrong (realised). A right prediction agrees with a given label with probability
+    1 - e, a wrong one with e / (K - 1).
+    """
+    return 1 - rate * classes / (classes - 1)
+
+
+def confusable_slope(transition: Sequence[Sequence[float]]) -> float:
+    """The same slope when every mistake goes to the class that the noise prefers: mean over classes of T[i, i] - max
+    T[i, j].
+
+    `transition`: (K, K), rows are true classes. Equals `symmetric_slope` for symmetric noise. For class-dependent
+    noise it is the cautious end: networks do confuse the classes that the noise confuses. Our reading, from the
+    definition of T.
+    """
+    t = np.asarray(transition, dtype=float)
+    others = np.where(np.eye(len(t), dtype=bool), -np.inf, t).max(axis=1)
+    return float((np.diag(t) - others).mean())
+
+
+def resolution_table(trials: Trials) -> pd.DataFrame:
+    """What the objective can tell apart. One row a condition with a chosen setting.
+
+    Columns: `condition`, `oracle_noise_rate` (realised e), `slope`, `images` (n of the validation part), `objective`
+    (best, p), `standard_error` (of p on given labels, sqrt(p(1 - p)/n)), `clean_standard_error` (that over the slope:
+    in accuracy on true labels), `ties` (complete searched trials within 2 standard errors of the best, itself
+    included), `searched`, `can_rank` (bool), `reason` (why a number is missing or the objective cannot rank; else
+    empty). The five evaluated epochs that the objective averages share their images, so n is not multiplied by five.
+    """
+    conditions = condition_table(trials)
+    images = trials.environment.get("validation_images")
+    rows = []
+    for condition, best in chosen(trials).iterrows():
+        known = conditions.loc[[condition]].iloc[0]
+        p, rate = float(best["objective"]), float(known["oracle_noise_rate"])
+        slope = _slope(str(known["noise_kind"]), rate, int(known["classes"]), str(best["oracle_transition"]))
+        error = float(np.sqrt(p * (1 - p) / images)) if images else float("nan")
+        can_rank = slope > FLAT_SLOPE
+        searched = trials.searched[trials.searched["condition"] == condition]
+        rows.append(
+            {
+                "condition": condition,
+                "oracle_noise_rate": rate,
+                "slope": slope,
+                "images": images or 0,
+                "objective": p,
+                "standard_error": error,
+                "clean_standard_error": error / slope if can_rank else float("nan"),
+                "ties": len(tied_trials(searched, error)),
+                "searched": len(searched),
+                "can_rank": can_rank,
+                "reason": _reason(slope, images),
+            }
+        )
+    return pd.DataFrame(rows, columns=_RESOLUTION_COLUMNS)
+
+
+def tied_trials(searched: pd.DataFrame, standard_error: float) -> pd.DataFrame:
+    """The rows whose objective lies within 2 standard errors of the best one, itself included: on these validation
+    images nothing tells them apart. None where the standard error is unknown (NaN)."""
+    lowest = float(searched["objective"].max()) - 2 * standard_error
+    return searched[searched["objective"] >= lowest]
+
+
+def _slope(kind: str, rate: float, classes: int, transition: str) -> float:
+    if kind == "symmetric":
+        return symmetric_slope(rate, classes) if classes > 1 else float("nan")
+    matrix = json.loads(transition)
+    return confusable_slope(matrix) if len(matrix) > 1 else float("nan")
+
+
+def _reason(slope: float, images: int | None) -> str:
+    if np.isnan(slope):
+        return "no realised noise rate or transition matrix was recorded"
+    if slope <= FLAT_SLOPE:
+        return f"cannot rank: at slope {slope:.2f} accuracy on given labels hardly moves with accuracy on true ones"
+    return "" if images else "the number of validation images was not recorded"

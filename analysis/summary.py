@@ -1,0 +1,140 @@
+"""The report's first paragraphs: sentences computed from the tables."""
+
+import math
+
+import pandas as pd
+
+from analysis.load import Trials
+from analysis.statistics import interval, resolution_table
+from analysis.tables import comparison_table, cost_table, regret_table, saved_share
+
+FEW_TRIALS = 20
+"""Searched trials per condition below which the report warns: about what a sampler draws before it starts to learn."""
+COARSE = 0.02
+"""Standard error, in accuracy on true labels, above which the report warns."""
+
+
+def progress_sentence(trials: Trials) -> str:
+    """Whether the study has ended, in one sentence."""
+    status = trials.trials["status"]
+    done, running = int((status != "running").sum()), int((status == "running").sum())
+    of = f" of {trials.expected}" if trials.expected else ""
+    if running:
+        under_way = _count(running, "trial")
+        return f"The study is still running: {done}{of} trials have ended, {under_way} under way. All numbers may move."
+    if trials.expected and done < trials.expected:
+        return f"The study is not finished: {done}{of} trials have ended, none is under way."
+    return f"The study is finished: {done}{of} trials have ended."
+
+
+def result_sentences(trials: Trials) -> list[str]:
+    """What won and how sure that is, one sentence a condition, then one over all of them."""
+    table = comparison_table(trials)
+    if table.empty:
+        return ["No trial is complete yet, so there is nothing to compare."]
+    errors = resolution_table(trials).set_index("condition")["standard_error"]
+    sentences = [_condition_sentence(row, errors) for _, row in table.iterrows()]
+    differences = table["oracle_difference"].dropna()
+    if len(differences) > 1:
+        sentences.append(_overall_sentence(differences))
+    return sentences
+
+
+def cost_sentence(trials: Trials) -> str:
+    """Time and samples, against the forecast where there is one."""
+    table = cost_table(trials)
+    samples, hours = int(table["samples"].sum()), table["seconds"].sum() / 3600
+    counts = ", ".join(
+        f"{int(table[s].sum())} {s}" for s in ("complete", "pruned", "failed", "running") if table[s].sum()
+    )
+    saved = saved_share(trials.trials)
+    forecast = trials.environment.get("forecast", {}).get("hours")
+    return (
+        f"{_count(len(trials.trials), 'trial')} ({counts or 'none'}) drew {samples:,} samples in {hours:.2g} h of "
+        "training"
+        + (f", against a forecast of {forecast:.2g} h" if forecast else "")
+        + (f"; pruning saved {_percent(saved)} of the budget of the finished trials" if saved > 0 else "")
+        + "."
+    )
+
+
+def cautions(trials: Trials) -> list[str]:
+    """What to be careful about, as far as the data show it."""
+    notes = []
+    resolution = resolution_table(trials)
+    for _, row in resolution.iterrows():
+        if row["reason"]:
+            notes.append(f"{row['condition']}: {row['reason']}.")
+        elif row["clean_standard_error"] > COARSE:
+            notes.append(
+                f"{row['condition']}: poor resolution. With {row['images']} validation images and slope "
+                f"{row['slope']:.2f} the objective is known to ±{_points(row['clean_standard_error'])} of accuracy on "
+                f"true labels (1 standard error); {row['ties']} of {row['searched']} searched trials cannot be told "
+                "from the best."
+            )
+    searched = trials.searched.groupby("condition", observed=False).size()
+    few = searched[searched < FEW_TRIALS]
+    if len(few):
+        counts = ", ".join(f"{condition}: {n}" for condition, n in few.items())
+        notes.append(
+            f"Few complete searched trials ({counts}; below {FEW_TRIALS}): a better setting may not have been tried."
+        )
+    regret = regret_table(trials)
+    regret = regret[regret["regret"] > COARSE]
+    for _, row in regret.iterrows():
+        notes.append(f"{row['condition']}: choosing by noisy labels lost {_points(row['regret'])} of test accuracy.")
+    if len(resolution):
+        notes.append(
+            "Each setting was trained with one seed, and the chosen one is the best of several on the same "
+            "validation images: its objective flatters it. Its test accuracy does not, but one seed says little; "
+            "confirm it with fresh seeds."
+        )
+    return notes
+
+
+def _condition_sentence(row: "pd.Series[float]", errors: "pd.Series[float]") -> str:
+    where = f"{row['condition']} (realised noise {_percent(row['oracle_noise_rate'])})"
+    if pd.isna(row["objective"]):
+        return f"{where}: no searched trial is complete; the best baseline is {row['baseline']}."
+    found = f"{where}: the search chose {row['trial']}, test accuracy {_percent(row['oracle_test_acc'])}"
+    if pd.isna(row["baseline_objective"]):
+        return f"{found}; no baseline is complete (n = {row['searched']} searched trials)."
+    gain, rival = row["oracle_difference"], _percent(row["baseline_oracle_test_acc"])
+    side = f"{_points(abs(gain))} {'above' if gain > 0 else 'below'}"
+    certainty = _certainty(row, float(errors[row["condition"]]))
+    return f"{found}, {side} the best baseline, {row['baseline']} ({rival}). {certainty}"
+
+
+def _certainty(row: "pd.Series[float]", error: float) -> str:
+    n, differ = f"(n = {row['searched']} searched trials)", _points(row["difference"], sign=True)
+    if math.isnan(error):
+        return f"On validation labels the difference is {differ}; how sure that is cannot be said {n}."
+    # Both accuracies are on the same images, so this margin of two independent ones is on the wide side.
+    margin = 2 * math.sqrt(2) * error
+    verdict = "beyond" if abs(row["difference"]) > margin else "within"
+    return (
+        f"On validation labels the difference is {differ}, {verdict} the ±{_points(margin)} that chance explains {n}."
+    )
+
+
+def _overall_sentence(differences: "pd.Series[float]") -> str:
+    mean, wins = interval(list(differences)), int((differences > 0).sum())
+    bounds = "" if math.isnan(mean.low) else f" [{100 * mean.low:+.1f}, {100 * mean.high:+.1f}]"
+    return (
+        f"Over all conditions the search beat the best baseline on test accuracy in {wins} of {mean.n}; mean "
+        f"difference {_points(mean.mean, sign=True)}{bounds} (95% bootstrap interval over n = {mean.n} conditions)."
+    )
+
+
+def _percent(share: float) -> str:
+    return "unknown" if math.isnan(share) else f"{100 * share:.1f}%"
+
+
+def _points(share: float, sign: bool = False) -> str:
+    if math.isnan(share):
+        return "an unknown number of points"
+    return f"{100 * share:+.1f} points" if sign else f"{100 * share:.1f} points"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

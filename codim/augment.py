@@ -1,0 +1,152 @@
+"""Batched augmentation on the device: every image of a batch draws its own crop, flip, rotation and colours.
+
+Input uint8 images (N, C, H, W), output normalised floats of the same shape. Randomness comes from the generator
+passed in.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Generator, Tensor
+
+from codim.section import Section
+
+
+class AugmentConfig(Section):
+    """Weak views (guessing, MixUp) and strong views (contrast)."""
+
+    crop_padding: int = Field(default=4, ge=0)
+    """Weak: zero padding on each side before a crop of the image's size, in pixels."""
+    flip: bool = True
+    """Weak and strong: mirror left-right with probability 1/2."""
+    strong_scale_min: float = Field(default=0.2, gt=0, le=1)
+    """Strong: the smallest crop, as a share of the image's area; the largest is 1. (.2: SupContrast's code)"""
+    strong_rotation: float = Field(default=0.0, ge=0, le=180)
+    """Strong: largest rotation either way, in degrees."""
+    strong_jitter: float = Field(default=0.4, ge=0, lt=1)
+    """Strong: brightness, contrast and saturation change by a factor in 1 +- this, with probability .8; hue by a
+    quarter of it as a share of the colour circle. (.4: SupContrast's code)"""
+    strong_grey: float = Field(default=0.2, ge=0, le=1)
+    """Strong: probability of dropping the colours. (.2: SupContrast's code)"""
+    strong_noise: float = Field(default=0.0, ge=0)
+    """Strong: standard deviation of Gaussian pixel noise, in units of the full range."""
+
+
+class Augmenter:
+    """Plain, weak and strong views of uint8 images, normalised by the given mean and standard deviation per channel."""
+
+    def __init__(self, config: AugmentConfig, mean: Tensor, std: Tensor) -> None:
+        self.config = config
+        self.mean, self.std = mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
+
+    @classmethod
+    def fit(cls, config: AugmentConfig, images: Tensor) -> "Augmenter":
+        """Mean and standard deviation per channel of the given images: needs no labels."""
+        pixels = images.double().div_(255)
+        std = pixels.std((0, 2, 3)).clamp(min=1e-3)
+        return cls(config, pixels.mean((0, 2, 3)).float(), std.float())
+
+    def plain(self, images: Tensor) -> Tensor:
+        return self._normalise(images.float() / 255)
+
+    def weak(self, images: Tensor, generator: Generator) -> Tensor:
+        x = images.float() / 255
+        if self.config.crop_padding:
+            x = random_crop(x, self.config.crop_padding, generator)
+        if self.config.flip:
+            x = random_flip(x, generator)
+        return self._normalise(x)
+
+    def strong(self, images: Tensor, generator: Generator) -> Tensor:
+        config = self.config
+        x = random_resized_crop(images.float() / 255, config.strong_scale_min, config.strong_rotation, generator)
+        if config.flip:
+            x = random_flip(x, generator)
+        x = colour_jitter(x, config.strong_jitter, config.strong_grey, generator)
+        if config.strong_noise:
+            x = x + config.strong_noise * torch.randn(x.shape, generator=generator, device=x.device)
+        return self._normalise(x)
+
+    def _normalise(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+
+def _uniform(n: int, low: float, high: float, generator: Generator, x: Tensor) -> Tensor:
+    return torch.rand(n, generator=generator, device=x.device) * (high - low) + low
+
+
+def random_crop(x: Tensor, padding: int, generator: Generator) -> Tensor:
+    """One crop per image of (N, C, H, W), after zero padding on each side."""
+    n, _, height, width = x.shape
+    padded = F.pad(x, (padding,) * 4)
+    shift = torch.randint(0, 2 * padding + 1, (2, n, 1), generator=generator, device=x.device)
+    rows = shift[0] + torch.arange(height, device=x.device)
+    columns = shift[1] + torch.arange(width, device=x.device)
+    image = torch.arange(n, device=x.device)
+    return padded.permute(0, 2, 3, 1)[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def random_flip(x: Tensor, generator: Generator) -> Tensor:
+    """Mirror each image of (N, C, H, W) left-right with probability 1/2."""
+    flipped = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
+    return torch.where(flipped, x.flip(3), x)
+
+
+def random_resized_crop(x: Tensor, scale_min: float, rotation: float, generator: Generator) -> Tensor:
+    """One crop per image, area share in [scale_min, 1], aspect ratio in [3/4, 4/3], rotated, resized back by bilinear
+    sampling.
+
+    Crop as in Szegedy et al. 2015 ("Inception"), except that a side longer than the image is cut to the image.
+    """
+    n = len(x)
+    area = _uniform(n, scale_min, 1.0, generator, x)
+    ratio = _uniform(n, math.log(3 / 4), math.log(4 / 3), generator, x).exp()
+    half_width, half_height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    centre_x = _uniform(n, -1, 1, generator, x) * (1 - half_width)
+    centre_y = _uniform(n, -1, 1, generator, x) * (1 - half_height)
+    angle = _uniform(n, -1, 1, generator, x) * math.radians(rotation)
+    cos, sin = angle.cos(), angle.sin()
+    theta = torch.stack(
+        [cos * half_width, -sin * half_height, centre_x, sin * half_width, cos * half_height, centre_y], dim=1
+    )
+    grid = F.affine_grid(theta.view(n, 2, 3), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False)
+
+
+def colour_jitter(x: Tensor, strength: float, grey: float, generator: Generator) -> Tensor:
+    """Brightness, contrast, and for (N, 3, H, W) saturation, hue and grey, one draw per image.
+
+    Saturation and hue are one linear map in the YIQ colour space, so that they cost one small matrix product.
+    """
+    n = len(x)
+
+    def factor() -> Tensor:
+        return _uniform(n, 1 - strength, 1 + strength, generator, x).view(-1, 1, 1, 1)
+
+    y = x * factor()
+    y = (y - y.mean((1, 2, 3), keepdim=True)) * factor() + y.mean((1, 2, 3), keepdim=True)
+    if x.shape[1] == 3:
+        angle = _uniform(n, -1, 1, generator, x) * (2 * math.pi * strength / 4)
+        y = _saturate(y, factor().view(-1), angle)
+    jittered = torch.rand(n, 1, 1, 1, generator=generator, device=x.device) < 0.8
+    x = torch.where(jittered, y.clamp(0, 1), x)
+    if x.shape[1] == 3:
+        greyed = torch.rand(n, generator=generator, device=x.device) < grey
+        still = torch.zeros(n, device=x.device)
+        x = torch.where(greyed.view(-1, 1, 1, 1), _saturate(x, still, still), x)
+    return x
+
+
+_YIQ = [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
+
+
+def _saturate(x: Tensor, saturation: Tensor, angle: Tensor) -> Tensor:
+    """Scale the chroma of (N, 3, H, W) by `saturation` (N,) and turn it by `angle` (N,), in radians."""
+    to_yiq = torch.tensor(_YIQ, device=x.device)
+    cos, sin = saturation * angle.cos(), saturation * angle.sin()
+    one, zero = torch.ones_like(cos), torch.zeros_like(cos)
+    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
+    matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    return torch.einsum("nij,njhw->nihw", matrix, x)

@@ -1,0 +1,130 @@
+"""TrainConfig: the sections of the modules, composed; and the presets of methods and data sets, which are settings
+too."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, ValidationError
+
+from codim.augment import AugmentConfig
+from codim.contrastive import ContrastiveConfig
+from codim.datasets import DataConfig
+from codim.divide import DivideConfig
+from codim.mixmatch import MixMatchConfig
+from codim.networks import NetworkConfig
+from codim.noise import NoiseSpec, NoNoise
+from codim.optim import OptimConfig
+from codim.pretrain import PretrainConfig
+from codim.section import Section
+from codim.warmup import WarmupConfig
+
+
+class LoopConfig(Section):
+    """The loop over the stages (codim/train.py, which imports this module)."""
+
+    samples: int = Field(default=15_000_000, ge=1)
+    """Budget: images that one network draws for its gradient steps, over all stages, pre-training included."""
+    batch_size: int = Field(default=64, ge=2)
+    """Images per step of the warm-up; in stage 3 images per step of each set."""
+    co_training: bool = True
+    """False: stage 1 takes the whole budget (plain cross-entropy)."""
+    epoch: Literal["labelled", "dataset"] = "labelled"
+    """Length of an epoch of stage 3. labelled: one pass over the labelled set (as DivideMix; a lower threshold then
+    means longer epochs). dataset: as many images as the training part has, from both sets together."""
+    seed: int = 0
+    """Of weights, order, views and MixUp in stages 1 to 3."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+    def torch_device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+
+class TrainConfig(Section):
+    """Everything that decides one training. A path such as `mixmatch/lambda_u` names section and setting."""
+
+    data: DataConfig = DataConfig()
+    noise: NoiseSpec = NoNoise()
+    network: NetworkConfig = NetworkConfig()
+    augment: AugmentConfig = AugmentConfig()
+    pretrain: PretrainConfig = PretrainConfig()
+    warmup: WarmupConfig = WarmupConfig()
+    divide: DivideConfig = DivideConfig()
+    mixmatch: MixMatchConfig = MixMatchConfig()
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    optim: OptimConfig = OptimConfig()
+    train: LoopConfig = LoopConfig()
+
+
+METHODS: dict[str, dict[str, dict[str, Any]]] = {
+    "ce": {"pretrain": {"epochs": 0}, "train": {"co_training": False}},
+    "dividemix": {"pretrain": {"epochs": 0}, "contrastive": {"weight": 0}},
+    "c2d": {"contrastive": {"weight": 0}},
+    "codim-self": {"contrastive": {"kind": "self"}},
+    "codim-sup": {"contrastive": {"kind": "sup"}},
+}
+"""What makes a method, as settings; they stand over all others, because without them it would be another method."""
+
+DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "digits": {
+        "network": {"name": "small_cnn", "width": 16},
+        # Centred, size-normalised 8x8 images: a shift by a pixel is no small change, a mirrored digit another sign.
+        "augment": {"crop_padding": 0, "flip": False, "strong_scale_min": 0.5, "strong_rotation": 15, "strong_grey": 0},
+        "pretrain": {"epochs": 10},
+        "warmup": {"epochs": 5},
+        "mixmatch": {"rampup_epochs": 5},
+        "optim": {"lr": 0.05},
+        "train": {"samples": 60_000, "epoch": "dataset"},
+    },
+}
+"""Defaults that belong to a data set: they stand over the code's and under what the user names."""
+
+
+def train_config(settings: Mapping[str, Any]) -> TrainConfig:
+    """Compose code defaults < data set defaults < the settings given < the preset of their `method`, if they name one.
+
+    Args:
+        settings: nested {section: {setting: value}} and optionally `method`: a name from METHODS.
+    Raises:
+        ValueError: unknown method, unknown setting, value of the wrong type or out of range; names path, value, what
+        is allowed.
+    """
+    given = dict(settings)
+    method = given.pop("method", None)
+    if method is not None and method not in METHODS:
+        raise ValueError(f"method: {method!r} is unknown, allowed: {', '.join(METHODS)}")
+    data = given.get("data")
+    name = data.get("name", "digits") if isinstance(data, Mapping) else "digits"
+    merged: dict[str, Any] = {}
+    for layer in (DATA_DEFAULTS.get(name, {}), given, METHODS.get(method, {})):
+        merged = merge(merged, layer)
+    try:
+        return TrainConfig.model_validate(merged)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, section by section; the noise is replaced as a whole (its kinds have different
+    settings)."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        sections = isinstance(old, Mapping) and isinstance(value, Mapping) and key != "noise"
+        merged[key] = {**old, **value} if sections else value  # type: ignore[dict-item]
+    return merged
+
+
+def explain(error: ValidationError) -> str:
+    """One line per fault: path, what is wrong, the value found."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        loc = [str(part) for part in fault["loc"]]
+        if loc[0] == "noise":
+            del loc[1:2]  # the kind, which pydantic puts between section and setting
+        path = "/".join(loc)
+        lines.append(f"{path}: {fault['msg']} (found {fault['input']!r})")
+    return "\n".join(lines)

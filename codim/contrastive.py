@@ -1,0 +1,71 @@
+"""Contrastive losses over two views of a batch, and the mask of trusted pairs."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from codim.section import Section
+
+
+class ContrastiveConfig(Section):
+    """The contrastive term L_C of stage 3 (a reconstruction: the paper's form is not public)."""
+
+    kind: Literal["self", "sup"] = "sup"
+    """self: NT-Xent. sup: SupCon, where trusted samples of one class are positives too."""
+    weight: float = Field(default=0.1, ge=0)
+    """lambda_c. 0 switches the term off (DivideMix, C2D)."""
+    temperature: float = Field(default=0.3, gt=0)
+    """Contrastive temperature t."""
+    sets: Literal["labelled", "unlabelled", "both"] = "both"
+    """Which sets enter the term."""
+    confidence: float = Field(default=0.8, ge=0, le=1)
+    """sup: an unlabelled sample is trusted when the largest entry of its guessed target reaches this."""
+
+
+def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
+    """NT-Xent (Chen et al. 2020, "SimCLR", eq. 1), the mean over the 2N views.
+
+    L = (1/2N) sum_i -log[ exp(z_i.z_j(i)/t) / sum_{a != i} exp(z_i.z_a/t) ], j(i): the other view of the same image.
+
+    Args:
+        z1, z2: (N, D) embeddings of unit length; row i of both comes from image i.
+    """
+    n = len(z1)
+    logits = _similarities(torch.cat([z1, z2]), temperature)
+    target = torch.arange(2 * n, device=z1.device).roll(n)
+    return F.cross_entropy(logits, target)
+
+
+def sup_con(z1: Tensor, z2: Tensor, positives: Tensor, temperature: float) -> Tensor:
+    """SupCon (Khosla et al. 2020, L_out, eq. 2) over 2N views, with positives by image.
+
+    L = (1/2N) sum_i (-1/|P(i)|) sum_{p in P(i)} log[ exp(z_i.z_p/t) / sum_{a != i} exp(z_i.z_a/t) ]. No factor t/t_0
+    in front.
+
+    Args:
+        z1, z2: (N, D) embeddings of unit length; row i of both comes from image i.
+        positives: (N, N) bool, symmetric, true on the diagonal: the views of images i and j are positives.
+    """
+    logits = _similarities(torch.cat([z1, z2]), temperature)
+    pairs = positives.repeat(2, 2).fill_diagonal_(False)
+    log_prob = F.log_softmax(logits, dim=1).masked_fill(~pairs, 0.0)
+    return -(log_prob.sum(1) / pairs.sum(1)).mean()
+
+
+def _similarities(z: Tensor, temperature: float) -> Tensor:
+    return (z @ z.T / temperature).fill_diagonal_(float("-inf"))
+
+
+def trusted_pairs(targets: Tensor, trusted: Tensor) -> Tensor:
+    """(N, N) bool: pairs of one image, and pairs of trusted images whose targets have the same largest class.
+
+    Args:
+        targets: (N, K) refined or guessed class distributions.
+        trusted: (N,) bool.
+    """
+    classes = targets.argmax(1)
+    same = (classes[:, None] == classes) & trusted[:, None] & trusted
+    return same.fill_diagonal_(True)

@@ -1,0 +1,68 @@
+"""The one row that every epoch reports. Standard library only, so that the study and the analysis can read it
+anywhere."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Phase = Literal["pretrain", "warmup", "cotrain"]
+SplitState = Literal["none", "ok", "clipped", "unimodal", "degenerate"]
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """What training knows about an epoch. Nothing here was computed from a true label or a test image.
+
+    A field that the phase has no value for is NaN (a float) or "none" (`split_state`).
+    """
+
+    epoch: int
+    """Zero-based, over all phases."""
+    phase: Phase
+    samples: int
+    """Images drawn so far for the gradient steps of one network (mean of both), pre-training included."""
+    seconds: float
+    """Wall time of this epoch, its evaluation included."""
+    learning_rate: float
+    loss: float
+    """Mean training loss per step, over both networks."""
+    loss_x: float
+    loss_u: float
+    loss_c: float
+    """Contrastive term before its weight."""
+    loss_reg: float
+    lambda_u: float
+    """Weight of `loss_u` at the end of this epoch, after the ramp-up."""
+    val_acc: float
+    """Accuracy of the two-network ensemble on the validation part, against its *given* labels, in [0, 1]."""
+    val_acc_a: float
+    val_acc_b: float
+    val_loss: float
+    """Cross-entropy of the ensemble on the validation part, in nats."""
+    labelled_fraction: float
+    """Share of the training part that co-divide put in the labelled set, mean of both networks."""
+    threshold: float
+    """The threshold on the clean probability after clipping, mean of both networks."""
+    separation: float
+    """Distance of the mixture's means over their pooled standard deviation, mean of both networks."""
+    split_state: SplitState
+    """The worse of the two networks' divisions."""
+    classes_without_labelled: int
+    """Given classes with no sample in the labelled set, the larger of both networks."""
+
+
+@dataclass(frozen=True)
+class OracleMetrics:
+    """What only an observer with true labels and test images knows; training and search never see it."""
+
+    oracle_test_acc: float
+    """Accuracy of the two-network ensemble on the clean test part, in [0, 1]."""
+    oracle_test_acc_a: float
+    oracle_test_acc_b: float
+    oracle_split_auc: float
+    """Area under the ROC curve of the clean probability against 'given label = true label', mean of both networks."""
+    oracle_split_precision: float
+    """Share of the labelled set whose given label is true, mean of both networks."""
+    oracle_split_recall: float
+    """Share of the truly clean samples that are in the labelled set, mean of both networks."""
+    oracle_memorised: float
+    """Share of the wrongly labelled training samples whose given (wrong) label the ensemble predicts."""

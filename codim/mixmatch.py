@@ -1,0 +1,83 @@
+"""Targets, MixUp and the semi-supervised loss (Li et al. 2020, "DivideMix"; Berthelot et al. 2019, "MixMatch")."""
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Generator, Tensor
+
+from codim.section import Section
+
+
+class MixMatchConfig(Section):
+    """The semi-supervised part of stage 3."""
+
+    lambda_u: float = Field(default=25.0, ge=0)
+    """Weight of the unlabelled loss after the ramp-up. Reference: 0 to 50 on CIFAR-10, 25 to 150 on CIFAR-100."""
+    rampup_epochs: float = Field(default=16.0, ge=0)
+    """Length of the linear ramp-up of `lambda_u` after the warm-up; one epoch here = as many samples as the training
+    part has."""
+    alpha: float = Field(default=4.0, gt=0)
+    """Parameter of MixUp's Beta distribution."""
+    temperature: float = Field(default=0.5, gt=0)
+    """Sharpening temperature T."""
+    guess_in_train_mode: bool = True
+    """The trained network guesses labels in training mode, so that its batch norm statistics move (as the reference
+    code)."""
+
+
+def sharpen(p: Tensor, temperature: float) -> Tensor:
+    """p^(1/T) / sum over the last dimension, for p (..., K) (MixMatch, eq. 7); in logarithms, so that a small T
+    cannot give 0/0."""
+    tiny = torch.finfo(p.dtype).tiny
+    return (p.clamp(min=tiny).log() / temperature).softmax(-1)
+
+
+def co_refine(labels: Tensor, clean_probability: Tensor, p: Tensor, temperature: float) -> Tensor:
+    """Targets of labelled samples: sharpen(w * onehot(y) + (1 - w) * p, T) (DivideMix, eq. 3 and 4).
+
+    Args:
+        labels: (N,) given labels. clean_probability: (N,) w. p: (N, K) mean prediction over the views.
+    """
+    w = clean_probability[:, None]
+    return sharpen(w * F.one_hot(labels, p.shape[1]) + (1 - w) * p, temperature)
+
+
+def co_guess(predictions: Tensor, temperature: float) -> Tensor:
+    """Targets of unlabelled samples from (V, N, K) softmax outputs, V = networks x views (DivideMix, eq. 5)."""
+    return sharpen(predictions.mean(0), temperature)
+
+
+def mixup(x: Tensor, targets: Tensor, lam: float, partner: Tensor) -> tuple[Tensor, Tensor]:
+    """lam * (x, targets) + (1 - lam) * (x, targets)[partner]; lam >= 1/2 keeps each row mainly itself (DivideMix, eq.
+    6 to 8)."""
+    return torch.lerp(x[partner], x, lam), torch.lerp(targets[partner], targets, lam)
+
+
+def draw_lambda(alpha: float, generator: Generator) -> float:
+    """max(lam, 1 - lam) with lam ~ Beta(alpha, alpha), from two Gamma draws of the given generator."""
+    concentration = torch.full((2,), alpha, dtype=torch.float64, device=generator.device)
+    a, b = torch._standard_gamma(concentration, generator=generator).tolist()
+    lam = a / (a + b) if a + b > 0 else 1.0
+    return max(lam, 1 - lam)
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """L_X: mean over rows of -sum_c target * log softmax(logits); both (N, K)."""
+    return F.cross_entropy(logits, targets)
+
+
+def brier_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """L_U: mean over all entries of (softmax(logits) - target)^2; both (N, K)."""
+    return (logits.softmax(1) - targets).square().mean()
+
+
+def class_balance_penalty(logits: Tensor) -> Tensor:
+    """L_reg: sum_c pi_c log(pi_c / mean_i p_ic) with pi uniform, for (N, K) logits (DivideMix, eq. 11)."""
+    k = logits.shape[1]
+    mean = logits.softmax(1).mean(0).clamp(min=torch.finfo(logits.dtype).tiny)
+    return -(mean * k).log().mean()
+
+
+def ramp_up(epochs: float, length: float) -> float:
+    """Linear from 0 to 1 over `length` epochs; 1 where the length is 0."""
+    return 1.0 if epochs >= length else max(epochs, 0.0) / length

@@ -1,0 +1,92 @@
+"""Stage 0: NT-Xent on two strong views of every image, without labels.
+
+The result depends on the images, the network, the augmentation, the settings here and their seed, and on nothing
+else: above all not on the noise, so every noise level of a study shares it. It sees the images of training and
+validation part, never a test image.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from codim.augment import Augmenter
+from codim.batches import endless_batches
+from codim.contrastive import nt_xent
+from codim.networks import Network, NetworkConfig, seeded_network
+from codim.optim import cosine, sgd, step
+from codim.section import Section
+
+
+class PretrainConfig(Section):
+    """Stage 0. (SupContrast's code for CIFAR: 1000 epochs, batch 1024, lr .5, t .5, weight decay 1e-4.)"""
+
+    epochs: int = Field(default=200, ge=0)
+    """Passes over the images; 0 leaves the stage out."""
+    batch_size: int = Field(default=256, ge=2)
+    """Images; each gives two views."""
+    lr: float = Field(default=0.125, gt=0)
+    """Start of a cosine to 0. (.5 at batch 1024, scaled linearly)"""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    temperature: float = Field(default=0.5, gt=0)
+    """Contrastive temperature of this stage."""
+    seed: int = 0
+    """Of weights, order and views; apart from `train/seed`, so that trials with other seeds share the stage."""
+
+
+@dataclass
+class PretrainState:
+    """Where stage 0 stands."""
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    generator: Generator
+    epoch: int = 0
+
+    @classmethod
+    def create(
+        cls, config: PretrainConfig, network: NetworkConfig, images: Tensor, num_classes: int
+    ) -> "PretrainState":
+        net = seeded_network(network, images.shape[1], num_classes, config.seed).to(images.device)
+        generator = Generator(images.device).manual_seed(config.seed)
+        return cls(net, sgd(net.parameters(), config.lr, 0.9, config.weight_decay), generator)
+
+    def result(self) -> dict[str, Tensor]:
+        """Weights of encoder and projection head: all that later stages take over."""
+        state = self.network.state_dict()
+        return {k: copy.deepcopy(v) for k, v in state.items() if not k.startswith("classifier.")}
+
+
+def steps_per_epoch(config: PretrainConfig, num_images: int) -> int:
+    return -(-num_images // config.batch_size)
+
+
+def pretrain_samples(config: PretrainConfig, num_images: int) -> int:
+    """Images drawn by the whole stage."""
+    return config.epochs * steps_per_epoch(config, num_images) * config.batch_size
+
+
+def pretrain_epochs(
+    config: PretrainConfig, images: Tensor, augmenter: Augmenter, state: PretrainState
+) -> Iterator[tuple[float, float]]:
+    """Yield (mean loss, learning rate) after each epoch until the stage is done; `state` is advanced in place."""
+    steps = steps_per_epoch(config, len(images))
+    index = torch.arange(len(images), device=images.device)
+    while state.epoch < config.epochs:
+        state.network.train()
+        total = torch.zeros((), device=images.device)
+        batches = endless_batches(index, config.batch_size, state.generator)
+        lr = config.lr
+        for i in range(steps):
+            batch = images[next(batches)]
+            views = [augmenter.strong(batch, state.generator) for _ in range(2)]
+            z1, z2 = state.network.project(torch.cat(views)).chunk(2)
+            loss = nt_xent(z1, z2, config.temperature)
+            lr = cosine(config.lr, (state.epoch + i / steps) / config.epochs)
+            step(state.optimizer, loss, lr)
+            total += loss.detach()
+        state.epoch += 1
+        yield total.item() / steps, lr

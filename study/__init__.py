@@ -1,0 +1,1 @@
+"""The study: Ray Tune and Optuna over many noise levels."""

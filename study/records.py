@@ -1,0 +1,176 @@
+"""The tables that a study leaves behind: their schemas and the folder that holds them. No Ray, no Optuna.
+
+results/<study>/spec.json            the study file, resolved
+results/<study>/environment.json     versions, machine, command, forecast
+results/<study>/optuna.journal       the search's memory (the driver is its only writer)
+results/<study>/trials.parquet       one row a trial
+results/<study>/epochs/<trial>.parquet   one row an epoch
+results/<study>/stages/<key>/        shared stages
+results/<study>/report/              written by the analysis
+results/<study>/ray/                 Tune's own files: checkpoints, logs
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from codim.metrics import EpochMetrics, OracleMetrics
+
+SCHEMA_VERSION = "1"
+Status = Literal["running", "complete", "pruned", "failed"]
+Value = float | int | str | bool
+
+
+@dataclass
+class TrialRecord:
+    """One trial of a study."""
+
+    trial: str
+    """Identifier, unique in the study: <condition>-<four digits>. A trial that was interrupted and went on keeps it."""
+    condition: str
+    """Identifier of the noise condition, for example symmetric-0.5."""
+    noise_kind: str
+    noise_rate: float
+    """Nominal rate; NaN where the labels come from a file."""
+    status: Status
+    cause: str
+    """Why a trial failed or was pruned; empty otherwise."""
+    baseline: str
+    """Name of the baseline; empty for a searched trial."""
+    params: dict[str, Value]
+    """Every searched setting as `module/setting` with the value that this trial used (baselines too)."""
+    config: dict[str, Any]
+    """The resolved TrainConfig: with it the trial can be run again."""
+    seed: int
+    budget: int
+    """Samples that the trial may draw."""
+    samples: int = 0
+    """Samples that it drew."""
+    epochs: int = 0
+    seconds: float = 0.0
+    """Wall time in training, over all its runs."""
+    objective: float = float("nan")
+    """The study's objective, in [0, 1]; NaN until the trial has one. Pruned trials keep their last value."""
+    started: datetime | None = None
+    ended: datetime | None = None
+    split_states: dict[str, int] = field(default_factory=dict)
+    """Epochs per state of the division."""
+    oracle_noise_rate: float = float("nan")
+    """Realised share of wrong labels in training and validation part."""
+    oracle_transition: list[list[float]] = field(default_factory=list)
+    """Realised transition matrix; rows: true class, each sums to 1."""
+    oracle_test_acc: float = float("nan")
+    """Mean test accuracy over the same epochs as the objective."""
+    oracle_test_acc_best: float = float("nan")
+    """Best epoch's test accuracy: for comparison with published tables only."""
+
+
+_JSON = {"config", "split_states", "oracle_transition"}
+_TYPES: dict[Any, pa.DataType] = {
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+}
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if hint == datetime | None:
+        return pa.timestamp("us", tz="UTC")
+    return _TYPES.get(hint, pa.string())
+
+
+EPOCH_SCHEMA = pa.schema(
+    [("trial", pa.string()), ("condition", pa.string())]
+    + [
+        (name, _arrow_type(hint)) for cls in (EpochMetrics, OracleMetrics) for name, hint in get_type_hints(cls).items()
+    ],
+    metadata={"codim_schema": SCHEMA_VERSION},
+)
+"""One row an epoch: `trial`, `condition`, then the fields of EpochMetrics and OracleMetrics."""
+
+
+def trials_table(records: Sequence[TrialRecord]) -> pa.Table:
+    """One row a record; `params` become columns `param/<module>/<setting>` (null where a trial has no such setting)."""
+    hints = get_type_hints(TrialRecord)
+    columns: dict[str, pa.Array] = {}
+    for f in fields(TrialRecord):
+        if f.name == "params":
+            continue
+        values = [getattr(r, f.name) for r in records]
+        if f.name in _JSON:
+            values = [json.dumps(v) for v in values]
+        columns[f.name] = pa.array(values, type=_arrow_type(hints[f.name]))
+    for name in sorted({key for r in records for key in r.params}):
+        columns[f"param/{name}"] = _param_column([r.params.get(name) for r in records])
+    return pa.table(columns).replace_schema_metadata({"codim_schema": SCHEMA_VERSION})
+
+
+def _param_column(values: list[Value | None]) -> pa.Array:
+    present = [v for v in values if v is not None]
+    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in present):
+        return pa.array([None if v is None else float(v) for v in values], type=pa.float64())
+    return pa.array([None if v is None else str(v) for v in values], type=pa.string())
+
+
+def records_of(table: pa.Table) -> list[TrialRecord]:
+    """The inverse of `trials_table`; numbers among the params come back as floats."""
+    records = []
+    for row in table.to_pylist():
+        params = {key.removeprefix("param/"): row.pop(key) for key in list(row) if key.startswith("param/")}
+        row |= {name: json.loads(row[name]) for name in _JSON}
+        records.append(TrialRecord(params={k: v for k, v in params.items() if v is not None}, **row))
+    return records
+
+
+class ResultsFolder:
+    """Paths and atomic writes of one study's folder. Readers never see half a file."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.spec = self.root / "spec.json"
+        self.environment = self.root / "environment.json"
+        self.journal = self.root / "optuna.journal"
+        self.trials = self.root / "trials.parquet"
+        self.epochs = self.root / "epochs"
+        self.stages = self.root / "stages"
+        self.ray = self.root / "ray"
+
+    def write_trials(self, records: Sequence[TrialRecord]) -> None:
+        _write(trials_table(records), self.trials)
+
+    def read_trials(self) -> list[TrialRecord]:
+        return records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+
+    def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        _write(pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA), self.epochs / f"{trial}.parquet")
+
+    def read_epochs(self, trial: str) -> list[dict[str, Any]]:
+        path = self.epochs / f"{trial}.parquet"
+        return pq.read_table(path).to_pylist() if path.exists() else []
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, scratch)
+    scratch.replace(path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Atomically, readable by people."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(json.dumps(content, indent=2) + "\n")
+    scratch.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Empty where there is no such file."""
+    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return content

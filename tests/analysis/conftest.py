@@ -1,0 +1,22 @@
+"""Small studies for the tests of the analysis."""
+
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from analysis.load import Trials, load_trials
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    """Four conditions; complete, pruned, failed and running trials; a zero branch (see `synthetic.records`)."""
+    return load_trials(synthetic.write(tmp_path_factory.mktemp("results") / "digits", synthetic.records()))
+
+
+@pytest.fixture
+def empty_study(tmp_path: Path) -> Trials:
+    """A study that has only just started: its file is written, no trial is."""
+    root = synthetic.write(tmp_path / "empty", [])
+    (root / "trials.parquet").unlink()
+    return load_trials(root)

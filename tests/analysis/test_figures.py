@@ -1,0 +1,165 @@
+"""What each figure computes, by value; that it draws; and that it says why when it cannot."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import synthetic
+from matplotlib.figure import Figure
+from synthetic import record
+
+from analysis.load import NotApplicable, Trials, load_trials
+from analysis.plots import (
+    best_values,
+    budget,
+    history,
+    importance,
+    learning_curves,
+    methods,
+    slices,
+    split_quality,
+    style,
+)
+from analysis.report import FIGURES
+from analysis.space import Setting
+
+
+@pytest.fixture(autouse=True)
+def figure_style() -> Iterator[None]:
+    with matplotlib.rc_context(style.RC):
+        yield
+
+
+def drawn(module: ModuleType, info: Any) -> Figure:
+    figure = Figure(layout="constrained")
+    module.draw(info, figure)
+    figure.draw_without_rendering()
+    return figure
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_and_its_text_does_not_leave_the_page(study: Trials, name: str) -> None:
+    module = FIGURES[name]
+    info = module.compute(study)
+    figure = drawn(module, info)
+    width, height = figure.get_size_inches()
+    # What is drawn, in inches: a label that constrained layout could not fit would stick out.
+    box = figure.get_tightbbox()
+    assert box.x0 >= -0.01
+    assert box.y0 >= -0.01
+    assert box.x1 <= width + 0.01
+    assert box.y1 <= height + 0.01
+    assert len(info.frame) > 0
+    assert "n = " in module.caption(info)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_says_why_there_is_none(empty_study: Trials, name: str) -> None:
+    with pytest.raises(NotApplicable, match=r"[A-Z].*\.$"):
+        FIGURES[name].compute(empty_study)
+
+
+def test_history_keeps_the_best_complete_value(tmp_path: Path) -> None:
+    values = [("complete", 0.4), ("pruned", 0.9), ("complete", 0.3), ("complete", 0.5), ("failed", float("nan"))]
+    trials = [record("symmetric-0.5", i, 0.9, status=s, objective=v) for i, (s, v) in enumerate(values)]
+    info = history.compute(load_trials(synthetic.write(tmp_path, trials)))
+    assert list(info.frame["best_so_far"]) == [0.4, 0.4, 0.4, 0.5, 0.5]
+    assert list(info.frame["role"]) == ["search", "search", "search", "chosen", "search"]
+
+
+def test_history_marks_every_trial_in_its_panel(study: Trials) -> None:
+    figure = drawn(history, history.compute(study))
+    for ax in figure.axes:
+        # The first line is the best so far; the others are marks, one a trial.
+        assert sum(len(np.atleast_1d(line.get_xdata())) for line in ax.lines[1:]) == 24
+
+
+def test_learning_curves_leave_out_epochs_without_accuracy(study: Trials) -> None:
+    info = learning_curves.compute(study)
+    one = info.frame[info.frame["trial"] == "symmetric-0.2-0001"]
+    assert len(one) == synthetic.EPOCHS - 2
+    assert one["samples_thousands"].iloc[-1] == synthetic.BUDGET / 1000
+    assert set(one["role"]) == {"dividemix"}
+    pruned = info.frame[info.frame["status"] == "pruned"]
+    assert pruned["samples_thousands"].max() == synthetic.BUDGET / 4000
+
+
+def test_importance_keeps_what_there_is_and_names_what_is_missing(study: Trials) -> None:
+    keep = (study.trials["condition"] == "symmetric-0.5") | (study.trials["number"] < 6)
+    info = importance.compute(replace(study, trials=study.trials[keep]))
+    assert set(info.frame["condition"]) == {"symmetric-0.5"}
+    assert len(info.missing) == 3
+    assert info.missing[0] in importance.caption(info)
+    drawn(importance, info)
+
+
+def test_best_values_follow_the_planted_trend(study: Trials) -> None:
+    frame = best_values.compute(study).frame
+    rows = frame[(frame["setting"] == "contrastive/temperature") & (frame["noise_kind"] == "symmetric")]
+    assert rows["best"].is_monotonic_increasing
+    assert list(rows["oracle_noise_rate"]) == pytest.approx([0.18, 0.45, 0.72])
+    assert ((rows["low"] <= rows["best"]) & (rows["best"] <= rows["high"])).all()
+    assert set(frame["top"]) == {3}
+    assert "contrastive/kind" not in set(frame["setting"])
+
+
+def test_slices_hold_numbers_zeros_and_choices(study: Trials) -> None:
+    info = slices.compute(study)
+    values = {name: part["value"] for name, part in info.frame.groupby("setting")}
+    assert (values["mixmatch/lambda_u"] == 0).any()
+    assert set(values["contrastive/kind"]) == {"self", "sup"}
+    assert len(values["contrastive/temperature"]) == 4 * 22
+    figure = drawn(slices, info)
+    assert figure.axes[0].get_xscale() == "log"
+    assert figure.axes[3].get_xscale() == "linear"
+
+
+def test_a_zero_beside_a_range_has_its_own_tick() -> None:
+    setting = Setting("mixmatch/lambda_u", "float", 1, 500, log=True, zero=True)
+    ax = Figure().subplots()
+    style.setting_axis(ax, "x", setting)
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert labels == ["0", "1", "10", "100"]
+    assert ax.get_xlim()[0] < style.zero_position(setting) < 1
+
+
+def test_split_quality_holds_the_choice_and_the_baselines_that_split(study: Trials) -> None:
+    info = split_quality.compute(study)
+    assert set(info.frame["role"]) == {"chosen", "dividemix", "codim-self", "codim-sup"}
+    assert info.frame["oracle_split_auc"].between(0.5, 1).all()
+
+
+def test_budget_counts_what_pruning_did_not_draw(study: Trials) -> None:
+    frame = budget.compute(study).frame.set_index(["condition", "status"])
+    row = frame.loc[("symmetric-0.5", "pruned")]
+    assert row["trials"] == 5
+    assert row["saved"] == 5 * synthetic.BUDGET * 3 / 4
+    assert frame.loc[("symmetric-0.5", "failed"), "saved"] == 0
+
+
+def test_methods_hold_test_accuracy_by_method(study: Trials) -> None:
+    frame = methods.compute(study).frame
+    ce = frame[frame["method"] == "ce"]
+    assert list(ce["oracle_test_acc"]) == [0.74] * 4
+
+
+def test_methods_keep_their_colour_whichever_others_are_there() -> None:
+    alone, together = style.marks(["dividemix"]), style.marks(["ce", "mine", "dividemix"])
+    assert alone["dividemix"] == together["dividemix"]
+    assert len({mark.color for mark in together.values()}) == 3
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_trial_is_enough_or_the_figure_says_why(tmp_path: Path, name: str) -> None:
+    params = {"contrastive/temperature": 0.2, "mixmatch/lambda_u": 0.0, "contrastive/weight": 0.1}
+    trials = load_trials(synthetic.write(tmp_path, [record("symmetric-0.5", 0, 0.9, params=params)]))
+    if name == "importance":
+        with pytest.raises(NotApplicable, match=r"symmetric-0\.5 has 0"):
+            FIGURES[name].compute(trials)
+    else:
+        drawn(FIGURES[name], FIGURES[name].compute(trials))

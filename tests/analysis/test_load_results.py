@@ -1,0 +1,130 @@
+"""Reading a results folder: finished, running, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import synthetic
+
+from analysis import load
+from analysis.load import Trials, load_trials
+from study.records import ResultsFolder, trials_table
+
+
+def test_frames_hold_every_record(study: Trials) -> None:
+    expected = synthetic.records()
+    assert len(study.trials) == len(expected)
+    assert len(study.epochs) == sum(trial.epochs for trial in expected)
+    by_id = study.trials.set_index("trial")
+    assert all(by_id.loc[t.trial, "objective"] == t.objective for t in expected if t.status == "complete")
+    assert by_id.loc["symmetric-0.5-0007", "number"] == 7
+    assert by_id.loc["symmetric-0.5-0001", "method"] == "dividemix"
+
+
+def test_conditions_keep_the_order_of_the_study_file(study: Trials) -> None:
+    assert study.conditions == tuple(synthetic.CONDITIONS)
+    assert study.trials["condition"].cat.ordered
+    assert study.epochs["condition"].dtype == study.trials["condition"].dtype
+    assert study.trials["condition"].is_monotonic_increasing
+
+
+def test_only_complete_trials_are_ranked(study: Trials) -> None:
+    assert set(study.complete["status"]) == {"complete"}
+    assert len(study.searched) == len(study.complete) - 4 * len(synthetic.BASELINES)
+
+
+def test_a_study_without_trials(empty_study: Trials) -> None:
+    assert empty_study.trials.empty
+    assert empty_study.epochs.empty
+    assert empty_study.conditions == tuple(synthetic.CONDITIONS)
+    assert empty_study.baselines == tuple(synthetic.BASELINES)
+
+
+def test_trials_before_the_study_file(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path / "late", synthetic.records()[:3])
+    (root / "spec.json").unlink()
+    (root / "environment.json").unlink()
+    trials = load_trials(root)
+    assert trials.name == "late"
+    assert trials.conditions == ("symmetric-0.2",)
+    assert trials.expected is None
+
+
+def test_epochs_of_a_trial_that_the_table_does_not_know_yet_wait(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, synthetic.records()[:2])
+    late = synthetic.records()[2]
+    ResultsFolder(root).write_epochs(late.trial, synthetic.epochs(late))
+    assert late.trial not in set(load_trials(root).epochs["trial"])
+
+
+def test_an_epoch_file_replaced_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, real, calls = synthetic.write(tmp_path, synthetic.records()[:2]), load.ds.dataset, []
+
+    def first_read_fails(*args: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) == 1:
+            raise FileNotFoundError("replaced")
+        return real(*args, **options)
+
+    monkeypatch.setattr(load.ds, "dataset", first_read_fails)
+    assert len(load_trials(root).epochs) == 2 * synthetic.EPOCHS
+
+
+def test_half_written_files_of_the_study_are_not_read(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, synthetic.records()[:2])
+    (root / "epochs" / ".symmetric-0.2-0002.parquet.123").write_bytes(b"PAR1 half")
+    assert load_trials(root).epochs["trial"].nunique() == 2
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nowhere is not a folder; give a study's results folder"):
+        load_trials(tmp_path / "nowhere")
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"neither spec\.json nor trials\.parquet"):
+        load_trials(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "complaint"), [("{", "is not JSON"), ("[1]", "holds a list")])
+def test_a_broken_study_file_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "spec.json").write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        load_trials(tmp_path)
+
+
+def test_broken_tables_are_refused_by_name(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, synthetic.records()[:2])
+    (root / "epochs" / "symmetric-0.2-0001.parquet").write_bytes(b"no table")
+    with pytest.raises(ValueError, match=r"symmetric-0\.2-0001\.parquet"):
+        load_trials(root)
+    (root / "trials.parquet").write_bytes(b"no table")
+    with pytest.raises(ValueError, match=r"trials\.parquet cannot be read"):
+        load_trials(root)
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, [])
+    table = trials_table(synthetic.records()[:2]).replace_schema_metadata({"codim_schema": "99"})
+    pq.write_table(table, root / "trials.parquet")
+    with pytest.raises(ValueError, match="schema version 99; this analysis reads version 1"):
+        load_trials(root)
+
+
+def test_many_epoch_files_are_one_frame(tmp_path: Path) -> None:
+    one = synthetic.record("symmetric-0.2", 0, 0.9)
+    root = synthetic.write(tmp_path, [one])
+    content = (root / "epochs" / f"{one.trial}.parquet").read_bytes()
+    for number in range(1, 200):
+        (root / "epochs" / f"symmetric-0.2-{number:04d}.parquet").write_bytes(content)
+    epochs = load_trials(root).epochs
+    assert isinstance(epochs, pd.DataFrame)
+    assert len(epochs) == 200 * synthetic.EPOCHS
+
+
+def test_unknown_keys_in_the_study_file_are_ignored(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, [], spec=synthetic.SPEC | {"confirm": {"top_k": 3}})
+    assert json.loads((root / "spec.json").read_text())["confirm"]
+    assert load_trials(root).expected == 96

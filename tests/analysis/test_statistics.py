@@ -1,0 +1,86 @@
+"""Intervals and the resolution of the objective, against hand-worked numbers."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+from synthetic import record
+
+from analysis import statistics
+from analysis.load import Trials, load_trials
+
+
+def test_interval_covers_the_mean_of_normal_values() -> None:
+    rng = np.random.default_rng(1)
+    hits = [(i := statistics.interval(rng.normal(0, 1, 30))).low <= 0 <= i.high for _ in range(40)]
+    assert 34 <= sum(hits) <= 40
+
+
+def test_interval_of_few_equal_or_missing_values() -> None:
+    assert math.isnan(statistics.interval([0.1, 0.2]).low)
+    assert statistics.interval([0.1, 0.3]).mean == pytest.approx(0.2)
+    assert statistics.interval([0.5, 0.5, 0.5, float("nan")]) == statistics.Interval(0.5, 0.5, 0.5, 3)
+    assert math.isnan(statistics.interval([]).mean)
+
+
+@pytest.mark.parametrize(("rate", "classes", "slope"), [(0.0, 10, 1.0), (0.45, 10, 0.5), (0.9, 10, 0.0), (0.5, 2, 0.0)])
+def test_symmetric_slope(rate: float, classes: int, slope: float) -> None:
+    assert statistics.symmetric_slope(rate, classes) == pytest.approx(slope)
+
+
+def test_symmetric_slope_is_what_a_simulation_of_noisy_labels_gives() -> None:
+    rng = np.random.default_rng(0)
+    n, classes, rate = 200_000, 10, 0.45
+    true = rng.integers(classes, size=n)
+    given = np.where(rng.random(n) < rate, (true + rng.integers(1, classes, size=n)) % classes, true)
+    on_given = []
+    for accuracy in (0.6, 0.9):
+        wrong = (true + rng.integers(1, classes, size=n)) % classes
+        predicted = np.where(rng.random(n) < accuracy, true, wrong)
+        on_given.append((predicted == given).mean())
+    assert (on_given[1] - on_given[0]) / 0.3 == pytest.approx(statistics.symmetric_slope(rate, classes), abs=0.02)
+
+
+def test_slope_when_mistakes_follow_the_noise() -> None:
+    assert statistics.confusable_slope(synthetic.transition("symmetric-0.5")) == pytest.approx(0.5)
+    # Half of the classes flip with .4 to one neighbour: mean of (.6 - .4) and 1.
+    assert statistics.confusable_slope(synthetic.transition("asymmetric-0.4")) == pytest.approx(0.6)
+
+
+def test_resolution_of_one_condition(tmp_path: Path) -> None:
+    trials = [record("symmetric-0.5", i, 0.9, objective=p) for i, p in enumerate([0.50, 0.49, 0.47])]
+    read = load_trials(synthetic.write(tmp_path, trials))
+    row = statistics.resolution_table(read).iloc[0]
+    error = math.sqrt(0.25 / synthetic.IMAGES)
+    assert row["standard_error"] == pytest.approx(error)
+    assert row["clean_standard_error"] == pytest.approx(error / 0.5)
+    assert 2 * error == pytest.approx(0.0224, abs=1e-4)
+    assert row["ties"] == 2
+    assert list(statistics.tied_trials(read.searched, error)["objective"]) == [0.50, 0.49]
+    assert row["can_rank"]
+    assert row["reason"] == ""
+
+
+def test_a_flat_slope_cannot_rank(tmp_path: Path) -> None:
+    trials = [record("symmetric-0.8", i, 0.9, oracle_noise_rate=0.87) for i in range(3)]
+    row = statistics.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]
+    assert row["slope"] == pytest.approx(1 - 0.87 / 0.9)
+    assert not row["can_rank"]
+    assert "cannot rank" in row["reason"]
+    assert math.isnan(row["clean_standard_error"])
+
+
+def test_what_was_not_recorded_is_named(study: Trials) -> None:
+    table = statistics.resolution_table(replace(study, environment={"classes": 10}))
+    assert set(table["reason"]) == {"the number of validation images was not recorded"}
+    assert table["standard_error"].isna().all()
+
+
+def test_an_unknown_noise_rate_is_named(tmp_path: Path) -> None:
+    blind = record("symmetric-0.5", 0, 0.9, oracle_noise_rate=float("nan"), oracle_transition=[])
+    row = statistics.resolution_table(load_trials(synthetic.write(tmp_path, [blind]))).iloc[0]
+    assert "no realised noise rate" in row["reason"]
+    assert not row["can_rank"]

@@ -1,0 +1,104 @@
+"""What the tables say about a study whose answers are known."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import synthetic
+from synthetic import BUDGET, record
+
+from analysis import tables
+from analysis.load import Trials, load_trials
+
+
+def test_the_choice_follows_the_objective_and_never_the_test_set(tmp_path: Path) -> None:
+    lucky = record("symmetric-0.5", 1, 0.90, objective=0.60)
+    better = record("symmetric-0.5", 2, 0.95, objective=0.59)
+    trials = load_trials(synthetic.write(tmp_path, [lucky, better]))
+    assert tables.chosen(trials)["trial"].to_dict() == {"symmetric-0.5": lucky.trial}
+    row = tables.regret_table(trials).iloc[0]
+    assert row["best_trial"] == better.trial
+    assert row["regret"] == pytest.approx(0.05)
+    assert row["searched"] == 2
+
+
+@pytest.mark.parametrize("status", ["pruned", "failed", "running"])
+def test_only_complete_trials_are_chosen_or_stand_as_baselines(tmp_path: Path, status: str) -> None:
+    early = record("symmetric-0.5", 1, 0.99, status=status)
+    rival = record("symmetric-0.5", 0, 0.98, status=status, baseline="ce")
+    whole = record("symmetric-0.5", 2, 0.80)
+    trials = load_trials(synthetic.write(tmp_path, [rival, early, whole]))
+    assert list(tables.chosen(trials)["trial"]) == [whole.trial]
+    assert tables.baseline_trials(trials).empty
+
+
+def test_comparison_with_the_best_baseline(study: Trials) -> None:
+    table = tables.comparison_table(study).set_index("condition")
+    assert list(table.index) == list(synthetic.CONDITIONS)
+    assert set(table["baseline"]) == {"codim-sup"}
+    row = table.loc["symmetric-0.5"]
+    assert row["noise_rate"] == 0.5
+    assert row["oracle_noise_rate"] == pytest.approx(0.45)
+    assert row["searched"] == 13
+    assert row["baseline_oracle_test_acc"] == 0.89
+    assert row["oracle_difference"] == pytest.approx(row["oracle_test_acc"] - 0.89)
+    # On given labels the same gain shrinks to the slope 1 - .45 * 10/9.
+    assert row["difference"] == pytest.approx(0.5 * row["oracle_difference"])
+
+
+def test_method_table_holds_baselines_choice_and_hindsight(study: Trials) -> None:
+    table = tables.method_table(study)
+    methods = {*synthetic.BASELINES, "chosen", "hindsight"}
+    assert all(set(part["method"]) == methods for _, part in table.groupby("condition", observed=True))
+
+
+def test_pruning_saves_what_it_did_not_draw(tmp_path: Path) -> None:
+    trials = [
+        record("symmetric-0.5", 0, 0.9),
+        record("symmetric-0.5", 1, 0.5, status="pruned", samples=BUDGET // 4),
+        record("symmetric-0.5", 2, 0.5, status="failed", samples=10),
+    ]
+    table = tables.cost_table(load_trials(synthetic.write(tmp_path, trials))).set_index("condition")
+    row = table.loc["symmetric-0.5"]
+    assert row["saved"] == pytest.approx(1 - 1.25 / 2)
+    assert row["samples"] == BUDGET * 1.25 + 10
+    assert (row["complete"], row["pruned"], row["failed"], row["running"]) == (1, 1, 1, 0)
+    assert table.loc["symmetric-0.8", "complete"] == 0
+    assert table["saved"].isna().sum() == 3
+
+
+def test_chosen_settings_are_those_of_the_chosen_trial(study: Trials) -> None:
+    table = tables.settings_table(study).set_index("condition")
+    assert list(table.columns) == ["trial", *synthetic.SPEC["space"]]
+    params = {t.trial: t.params for t in synthetic.records()}
+    for _, row in table.iterrows():
+        assert row.drop("trial").to_dict() == params[row["trial"]]
+
+
+def test_failures_are_counted_by_cause(tmp_path: Path) -> None:
+    failed = [record("symmetric-0.2", i, 0.5, status="failed", cause="out of memory") for i in range(2)]
+    other = record("symmetric-0.2", 2, 0.5, status="failed", cause="NaN")
+    table = tables.failure_table(load_trials(synthetic.write(tmp_path, [other, *failed])))
+    assert list(table["cause"]) == ["out of memory", "NaN"]
+    assert list(table["trials"]) == [2, 1]
+    assert table.loc[0, "first"] == failed[0].trial
+
+
+def test_conditions_without_a_trial_stay_in_the_condition_table(empty_study: Trials) -> None:
+    table = tables.condition_table(empty_study)
+    assert list(table.index) == list(synthetic.CONDITIONS)
+    assert list(table["noise_rate"]) == [0.2, 0.5, 0.8, 0.4]
+    assert table["oracle_noise_rate"].isna().all()
+    assert set(table["classes"]) == {synthetic.CLASSES}
+
+
+def test_empty_tables_of_an_empty_study(empty_study: Trials) -> None:
+    assert tables.comparison_table(empty_study).empty
+    assert tables.regret_table(empty_study).empty
+    assert tables.settings_table(empty_study).empty
+    assert tables.failure_table(empty_study).empty
+    assert tables.cost_table(empty_study)["samples"].sum() == 0
+
+
+def test_classes_come_from_the_transition_matrix_where_not_declared(study: Trials) -> None:
+    assert set(tables.condition_table(replace(study, environment={}))["classes"]) == {synthetic.CLASSES}
