@@ -62,8 +62,10 @@ class Trials:
     @property
     def expected(self) -> int | None:
         """How many trials the study file asks for, over all conditions; None where it does not say."""
-        each = self.spec.get("budget", {}).get("trials_per_condition")
-        return None if each is None else int(each) * len(self.conditions)
+        searched = self.spec.get("budget", {}).get("trials_per_condition")
+        if searched is None:
+            return None
+        return (int(searched) + len(self.spec.get("baselines", {}))) * len(self.conditions)
 
 
 def load_trials(path: Path | str) -> Trials:

@@ -37,7 +37,7 @@ SPEC: dict[str, Any] = {
     },
     "baselines": {name: {} for name in BASELINES},
     "objective": {"metric": "val_acc", "reduction": "mean_last_5"},
-    "budget": {"samples": BUDGET, "trials_per_condition": 24},
+    "budget": {"samples": BUDGET, "trials_per_condition": 24 - len(BASELINES)},
 }
 ENVIRONMENT = {
     "versions": {"codim-study": "0.1.0", "torch": "2.11.0"},
