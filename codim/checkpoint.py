@@ -3,6 +3,7 @@ reading."""
 
 import os
 from dataclasses import asdict
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def load_checkpoint(path: Path, config: TrainConfig, data: TrainingData) -> Trai
     saved = read_tensors(path)
     try:
         return _restore(saved, config, data, path)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(f"checkpoint {path} does not hold a training state: {error}") from error
 
 
@@ -62,7 +63,7 @@ def _restore(saved: dict[str, Any], config: TrainConfig, data: TrainingData, pat
     for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
         optimizer.load_state_dict(values)
     state.generator.set_state(saved["generator"])
-    state.epoch, state.samples = saved["epoch"], saved["samples"]
+    state.epoch, state.samples = index(saved["epoch"]), index(saved["samples"])
     device = data.images.device
     state.loss_history = [losses.to(device) for losses in saved["loss_history"]]
     state.divisions = [Division(**_on(device, values)) for values in saved["divisions"]]

@@ -32,7 +32,7 @@ class LoopConfig(Section):
     epoch: Literal["labelled", "dataset"] = "labelled"
     """Length of an epoch of stage 3. labelled: one pass over the labelled set (as DivideMix; a lower threshold then
     means longer epochs). dataset: as many images as the training part has, from both sets together."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of weights, order, views and MixUp in stages 1 to 3."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where there is one."""
@@ -66,7 +66,7 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "codim-self": {"contrastive": {"kind": "self"}},
     "codim-sup": {"contrastive": {"kind": "sup"}},
 }
-"""What makes a method, as settings; they stand over all others, because without them it would be another method."""
+"""What makes a method, as settings. Naming a method and contradicting it is an error."""
 
 DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
@@ -84,27 +84,37 @@ DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def train_config(settings: Mapping[str, Any]) -> TrainConfig:
-    """Compose code defaults < data set defaults < the settings given < the preset of their `method`, if they name one.
+    """Compose code defaults < data set defaults < the preset of the method < the settings given.
 
     Args:
         settings: nested {section: {setting: value}} and optionally `method`: a name from METHODS.
     Raises:
-        ValueError: unknown method, unknown setting, value of the wrong type or out of range; names path, value, what
-        is allowed.
+        ValueError: unknown method or setting, value of the wrong type or out of range, or one that contradicts the
+            method; names path, value, what is allowed.
     """
     given = dict(settings)
     method = given.pop("method", None)
-    if method is not None and method not in METHODS:
+    if method is not None and method not in [*METHODS]:
         raise ValueError(f"method: {method!r} is unknown, allowed: {', '.join(METHODS)}")
+    preset = METHODS[method] if method is not None else {}
+    _require_no_contradiction(given, method, preset)
     data = given.get("data")
-    name = data.get("name", "digits") if isinstance(data, Mapping) else "digits"
+    name = str(data.get("name", "digits") if isinstance(data, Mapping) else "digits")
     merged: dict[str, Any] = {}
-    for layer in (DATA_DEFAULTS.get(name, {}), given, METHODS.get(method, {})):
+    for layer in (DATA_DEFAULTS.get(name, {}), preset, given):
         merged = merge(merged, layer)
     try:
         return TrainConfig.model_validate(merged)
     except ValidationError as error:
         raise ValueError(explain(error)) from None
+
+
+def _require_no_contradiction(given: Mapping[str, Any], method: str | None, preset: Mapping[str, Any]) -> None:
+    for section, settings in preset.items():
+        own = given.get(section)
+        for name, value in settings.items():
+            if isinstance(own, Mapping) and own.get(name, value) != value:
+                raise ValueError(f"{section}/{name}: {own[name]!r} contradicts method {method}, which sets {value!r}")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class DataConfig(Section):
     """Data set, see DATASETS."""
     val_fraction: float = Field(default=0.2, ge=0, lt=1)
     """Share of the training images held out, stratified by given label. 0: train on all (for confirmed settings)."""
-    split_seed: int = 0
+    split_seed: int = Field(default=0, ge=0)
     """Seed of the train / validation split."""
 
 

@@ -16,7 +16,7 @@ class MixMatchConfig(Section):
     rampup_epochs: float = Field(default=16.0, ge=0)
     """Length of the linear ramp-up of `lambda_u` after the warm-up; one epoch here = as many samples as the training
     part has."""
-    alpha: float = Field(default=4.0, gt=0)
+    alpha: float = Field(default=4.0, ge=0.01)
     """Parameter of MixUp's Beta distribution."""
     temperature: float = Field(default=0.5, gt=0)
     """Sharpening temperature T."""

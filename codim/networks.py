@@ -94,4 +94,4 @@ def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed:
     """A network whose initial weights depend on the seed alone; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(config, channels, num_classes)
+        return Network(config, channels, num_classes).to(memory_format=torch.channels_last)

@@ -17,6 +17,7 @@ from codim.section import Section
 
 Labels = NDArray[np.int64]
 Rate = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0)]
 
 CLASS_MAPS: dict[str, dict[int, int]] = {
     "cifar10": {9: 1, 2: 0, 4: 7, 3: 5, 5: 3},
@@ -30,6 +31,7 @@ class NoNoise(Section):
     """The given labels are the true ones."""
 
     kind: Literal["none"] = "none"
+    """Names this kind of noise."""
 
     def apply(self, labels: Labels, num_classes: int) -> Labels:
         return labels.copy()
@@ -39,12 +41,14 @@ class SymmetricNoise(Section):
     """`rate` * N samples, drawn over the whole set, get a label drawn uniformly over the classes."""
 
     kind: Literal["symmetric"] = "symmetric"
+    """Names this kind of noise."""
     rate: Rate
     """Share of samples whose label is drawn anew (the nominal rate)."""
     include_true: bool = True
     """True: the draw may hit the true class, realised rate r (1 - 1/K) (DivideMix and most code).
     False: over the other K - 1 classes, realised rate r (Co-teaching)."""
-    seed: int = 0
+    seed: Seed = 0
+    """Of the draw; the same seed gives the same labels."""
 
     def apply(self, labels: Labels, num_classes: int) -> Labels:
         rng = np.random.default_rng(self.seed)
@@ -62,11 +66,13 @@ class AsymmetricNoise(Section):
     clean."""
 
     kind: Literal["asymmetric"] = "asymmetric"
+    """Names this kind of noise."""
     rate: Rate
     """Probability of a flip within a mapped class (the nominal rate; the rate over the whole set is smaller)."""
     map: Literal["cifar10", "digits"]
     """Name of the class map, see CLASS_MAPS."""
-    seed: int = 0
+    seed: Seed = 0
+    """Of the draw; the same seed gives the same labels."""
 
     def apply(self, labels: Labels, num_classes: int) -> Labels:
         target = np.arange(num_classes)
@@ -82,9 +88,11 @@ class PairFlipNoise(Section):
     flip)."""
 
     kind: Literal["pairflip"] = "pairflip"
+    """Names this kind of noise."""
     rate: Rate
     """Probability of a flip."""
-    seed: int = 0
+    seed: Seed = 0
+    """Of the draw; the same seed gives the same labels."""
 
     def apply(self, labels: Labels, num_classes: int) -> Labels:
         return _flip(labels, (labels + 1) % num_classes, self.rate, self.seed)
@@ -99,6 +107,7 @@ class FileNoise(Section):
     """The given labels stand in a file, in the order of the training set."""
 
     kind: Literal["file"] = "file"
+    """Names this kind of noise."""
     path: Path
     """.npy (an array), .npz or .pt (named arrays), .json (a list, or named lists), .csv (columns)."""
     key: str | None = None

@@ -31,9 +31,10 @@ class PretrainConfig(Section):
     lr: float = Field(default=0.125, gt=0)
     """Start of a cosine to 0. (.5 at batch 1024, scaled linearly)"""
     weight_decay: float = Field(default=1e-4, ge=0)
+    """L2 penalty on all weights in this stage."""
     temperature: float = Field(default=0.5, gt=0)
     """Contrastive temperature of this stage."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of weights, order and views; apart from `train/seed`, so that trials with other seeds share the stage."""
 
 

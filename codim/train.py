@@ -1,5 +1,6 @@
 """The stages in order, as an iterator over epochs: the caller owns reporting, stopping and saving."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,7 +92,10 @@ class TrainState:
 
     def _take_over(self, pretrained: dict[str, Tensor]) -> None:
         for net in self.networks:
-            missing, unexpected = net.load_state_dict(pretrained, strict=False)
+            try:
+                missing, unexpected = net.load_state_dict(pretrained, strict=False)
+            except RuntimeError as error:  # other shapes
+                raise ValueError(f"the pre-trained weights are of another network: {error}") from error
             if unexpected or any(not key.startswith("classifier.") for key in missing):
                 raise ValueError(f"the pre-trained weights are of another network: {unexpected or missing}")
 
@@ -165,6 +169,8 @@ def _pretrain(
     per_epoch = pretrain_samples(config.pretrain, len(data.images)) // config.pretrain.epochs
     started = time.perf_counter()
     for loss, lr in pretrain_epochs(config.pretrain, data.images, augmenter, stage):
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the training loss became {loss} in epoch {state.epoch}")
         state.epoch += 1
         state.samples += per_epoch
         if stage.epoch == config.pretrain.epochs:

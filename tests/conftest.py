@@ -1,0 +1,67 @@
+"""For all tests: one thread, repeatable property tests, and trainings small enough for a test."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from codim import datasets
+from codim.config import METHODS, TrainConfig, merge, train_config
+from codim.datasets import ImageSource, TrainingData, load_data
+
+torch.set_num_threads(1)
+_quiet = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("quick", deadline=None, max_examples=25, suppress_health_check=_quiet)
+settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "quick")
+
+TINY: dict[str, Any] = {
+    "data": {"val_fraction": 0.2},
+    "noise": {"kind": "symmetric", "rate": 0.4},
+    "network": {"width": 4, "projection_dim": 8},
+    "augment": {"crop_padding": 1, "flip": False, "strong_scale_min": 0.5},
+    "pretrain": {"epochs": 2, "batch_size": 64},
+    "warmup": {"epochs": 2},
+    "mixmatch": {"rampup_epochs": 1, "lambda_u": 25},
+    "optim": {"lr": 0.02},
+    "train": {"samples": 1_400, "batch_size": 32, "epoch": "dataset", "device": "cpu"},
+}
+"""Two epochs of each early phase and about three of co-training on `FEW` digits: a fraction of a second."""
+FEW = 240
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageSource:
+    """A part of the digits that still holds every class."""
+    source = datasets.DATASETS["digits"]()
+    return replace(
+        source,
+        images=source.images[:FEW],
+        labels=source.labels[:FEW],
+        test_images=source.test_images[:100],
+        test_labels=source.test_labels[:100],
+    )
+
+
+@pytest.fixture
+def few_digits(digits: ImageSource, monkeypatch: pytest.MonkeyPatch) -> ImageSource:
+    """The data set "digits" is small in this test."""
+    monkeypatch.setitem(datasets.DATASETS, "digits", lambda: digits)
+    return digits
+
+
+@pytest.fixture
+def tiny(few_digits: ImageSource) -> Callable[..., tuple[TrainConfig, TrainingData]]:
+    """tiny(settings) -> config and data, the settings laid over `TINY`."""
+
+    def prepare(over: dict[str, Any] | None = None) -> tuple[TrainConfig, TrainingData]:
+        over = over or {}
+        base = merge(TINY, METHODS.get(over.get("method", ""), {}))
+        config = train_config(merge(base, over))
+        return config, load_data(config.data, config.noise)[0]
+
+    return prepare

@@ -1,0 +1,133 @@
+"""The division never is empty on a side and never holds NaN, whatever the losses; and it says what happened."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from codim.divide import SEVERITY, DivideConfig, Division, divide, scale_losses
+
+values = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True, width=32),
+    st.sampled_from([0.0, 1.0, 2.0, 2.3, 1e-30, 1e30, float("nan"), float("inf"), float("-inf")]),
+)
+configs = st.builds(
+    DivideConfig,
+    p_threshold=st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])),
+    reg_covar=st.sampled_from([1e-6, 5e-4, 1e-1]),
+)
+
+
+def check(division: Division, n: int) -> None:
+    w = division.clean_probability
+    assert w.shape == division.labelled.shape == (n,)
+    assert w.dtype == torch.float32
+    assert division.labelled.dtype == torch.bool
+    assert w.isfinite().all()
+    assert ((w >= 0) & (w <= 1)).all()
+    assert math.isfinite(division.threshold)
+    assert division.state in SEVERITY
+    assert division.labelled.any()
+    assert n < 2 or not division.labelled.all()
+    assert math.isnan(division.separation) == (division.state == "degenerate")
+
+
+@given(losses=st.lists(values, min_size=1, max_size=30), config=configs)
+def test_any_losses(losses: list[float], config: DivideConfig) -> None:
+    check(divide(scale_losses(torch.tensor(losses)), config), len(losses))
+
+
+@given(history=st.lists(st.lists(values, min_size=7, max_size=7), min_size=1, max_size=4), config=configs)
+def test_any_history(history: list[list[float]], config: DivideConfig) -> None:
+    check(divide(torch.stack([scale_losses(torch.tensor(row)) for row in history]).mean(0), config), 7)
+
+
+@given(losses=st.lists(values, min_size=1, max_size=30))
+def test_scaled_losses_lie_in_the_unit_interval(losses: list[float]) -> None:
+    scaled = scale_losses(torch.tensor(losses))
+    assert scaled.dtype == torch.float64
+    assert ((scaled >= 0) & (scaled <= 1)).all()
+
+
+def test_scaling_by_hand() -> None:
+    nan, inf = float("nan"), float("inf")
+    cases = {
+        (2.0, 3.0, 6.0): [0, 0.25, 1],
+        (2.0, nan, 6.0, inf): [0, 1, 1, 1],
+        (2.0, 2.0): [0.5, 0.5],
+        (2.0, nan, 2.0): [0.5, 1, 0.5],
+        (nan, inf): [0.5, 0.5],
+    }
+    for losses, expected in cases.items():
+        assert scale_losses(torch.tensor(losses)).tolist() == expected, losses
+
+
+def bimodal() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.05 * torch.randn(60, generator=generator)
+    return scale_losses(torch.cat([noise[:40] + 0.3, noise[40:] + 2.0]))
+
+
+def test_two_modes_are_told_apart() -> None:
+    division = divide(bimodal(), DivideConfig())
+    assert division.state == "ok"
+    assert division.threshold == 0.5
+    assert division.separation > 5
+    assert division.labelled.tolist() == [True] * 40 + [False] * 20
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_thresholds_that_leave_a_side_empty_are_clipped(threshold: float) -> None:
+    division = divide(bimodal(), DivideConfig(p_threshold=threshold))
+    w = division.clean_probability
+    assert division.state == "clipped"
+    assert division.threshold == pytest.approx(w.max().item() - 1e-5 if threshold else w.min().item() + 1e-5)
+    check(division, 60)
+
+
+@pytest.mark.parametrize("losses", [[1.0], [1.0, 1.0], [3.0] * 9, [float("nan")] * 4, [1.0, float("inf")][:1]])
+def test_losses_without_order_are_degenerate(losses: list[float]) -> None:
+    division = divide(scale_losses(torch.tensor(losses)), DivideConfig(p_threshold=0.7))
+    assert division.state == "degenerate"
+    assert division.threshold == 0.7
+    assert division.clean_probability.tolist() == [0.5] * len(losses)
+    assert division.labelled.tolist() == [i % 2 == 0 for i in range(len(losses))]
+
+
+def test_one_broken_loss_counts_as_wrong() -> None:
+    """The rest keeps its order."""
+    losses = torch.cat([bimodal(), torch.tensor([float("nan")], dtype=torch.float64)])
+    division = divide(scale_losses(losses), DivideConfig())
+    assert not division.labelled[-1]
+    assert division.labelled.sum() == 40
+
+
+def test_all_equal_but_one() -> None:
+    losses = torch.ones(30)
+    losses[7] = 5.0
+    division = divide(scale_losses(losses), DivideConfig())
+    assert division.labelled.tolist() == [i != 7 for i in range(30)]
+
+
+def test_one_mode_is_reported() -> None:
+    generator = torch.Generator().manual_seed(0)
+    states = {
+        divide(scale_losses(torch.rand(200, generator=generator) ** p), DivideConfig(reg_covar=0.5)).state
+        for p in (0.5, 1.0)
+    }
+    assert states == {"unimodal"}
+
+
+def test_averages_that_differ_by_one_bit() -> None:
+    x = torch.full((6,), 0.4, dtype=torch.float64)
+    x[2] = torch.nextafter(x[2], torch.tensor(1.0, dtype=torch.float64))
+    check(divide(x, DivideConfig()), 6)
+
+
+def test_a_lower_threshold_never_labels_less() -> None:
+    x = torch.rand(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    counts = [int(divide(x, DivideConfig(p_threshold=p)).labelled.sum()) for p in (0.9, 0.7, 0.5, 0.2, 0.05)]
+    assert counts == sorted(counts)

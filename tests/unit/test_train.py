@@ -1,0 +1,291 @@
+"""The stages in order and within the budget; what training may depend on, and what it may not."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from runs import same_weights, timeless, train
+
+from codim import datasets
+from codim.augment import Augmenter
+from codim.config import METHODS, TrainConfig
+from codim.datasets import ImageSource, TrainingData, load_data
+from codim.evaluate import Observer
+from codim.networks import Network
+from codim.pretrain import PretrainState, pretrain_epochs
+from codim.train import TrainState, milestones, run_epochs
+
+Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
+METHODS_TO_TRAIN = list(METHODS)
+
+
+def test_phases_follow_each_other(tiny: Tiny) -> None:
+    rows, state = train(*tiny())
+    phases = [row.phase for row in rows]
+    assert phases == ["pretrain"] * 2 + ["warmup"] * 2 + ["cotrain"] * (len(rows) - 4)
+    assert len(rows) >= 6
+    assert [row.epoch for row in rows] == list(range(len(rows)))
+    assert state.epoch == len(rows)
+    assert state.samples == rows[-1].samples
+
+
+def test_rows_hold_what_their_phase_has(tiny: Tiny) -> None:
+    rows, _ = train(*tiny())
+    for row in rows:
+        cotrain, pretrain = row.phase == "cotrain", row.phase == "pretrain"
+        for name in ("loss_x", "loss_u", "loss_reg", "lambda_u", "labelled_fraction", "threshold", "separation"):
+            assert math.isnan(getattr(row, name)) != cotrain, (row, name)
+        assert math.isnan(row.loss_c) == (row.phase == "warmup")
+        assert not pretrain or row.loss == row.loss_c
+        assert (row.split_state == "none") != cotrain
+        for name in ("val_acc", "val_acc_a", "val_acc_b", "val_loss"):
+            assert math.isnan(getattr(row, name)) == pretrain
+        assert math.isfinite(row.loss)
+        assert row.seconds > 0
+
+
+def test_co_training_loss_is_the_sum_of_its_terms(tiny: Tiny) -> None:
+    rows, _ = train(*tiny({"mixmatch": {"rampup_epochs": 0, "lambda_u": 5.0}, "contrastive": {"weight": 0.3}}))
+    for row in rows[4:]:
+        assert row.lambda_u == 5
+        assert row.loss == pytest.approx(row.loss_x + 5 * row.loss_u + 0.3 * row.loss_c + row.loss_reg, rel=1e-4)
+
+
+@pytest.mark.parametrize("budget", [897, 900, 960, 1_000, 1_411])
+@pytest.mark.parametrize("epoch", ["labelled", "dataset"])
+def test_samples_stay_within_one_step_of_the_budget(tiny: Tiny, budget: int, epoch: str) -> None:
+    """A step of co-training draws a batch of each set."""
+    rows, _ = train(*tiny({"train": {"samples": budget, "epoch": epoch}}))
+    drawn = [row.samples for row in rows]
+    assert drawn == sorted(set(drawn))
+    assert budget <= drawn[-1] < budget + 2 * 32
+    assert all(s < budget for s in drawn[:-1])
+
+
+@pytest.mark.parametrize("budget", [896 + 1, 2_000])
+def test_cross_entropy_warms_up_to_the_end_of_the_budget(tiny: Tiny, budget: int) -> None:
+    rows, state = train(*tiny({"method": "ce", "train": {"samples": budget}}))
+    assert {row.phase for row in rows} == {"warmup"}
+    assert budget <= rows[-1].samples < budget + 32
+    assert not state.divisions
+
+
+def test_every_image_counted_is_drawn(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both networks draw as many as the metrics say; co-training takes two weak views of each image."""
+    config, data = tiny({"method": "dividemix", "train": {"samples": 1_000}})
+    seen = []
+    weak = Augmenter.weak
+    monkeypatch.setattr(Augmenter, "weak", lambda self, x, g: (seen.append(len(x)), weak(self, x, g))[1])
+    rows, _ = train(config, data)
+    drawn = {phase: max(r.samples for r in rows if r.phase == phase) for phase in ("warmup", "cotrain")}
+    assert sum(seen) == 2 * drawn["warmup"] + 2 * 2 * (drawn["cotrain"] - drawn["warmup"])
+
+
+def test_milestones(tiny: Tiny) -> None:
+    """240 images make 4 steps of 64 in pre-training; 192 training images make 6 steps of 32 in the warm-up."""
+    config, data = tiny()
+    assert milestones(config, data) == (2 * 256, 2 * 256 + 2 * 192, 2 * 256 + 2 * 192 + len(data.train_index))
+
+
+@pytest.mark.parametrize(("method", "needed"), [("codim-sup", 896), ("dividemix", 384)])
+def test_a_budget_without_co_training_is_refused(tiny: Tiny, method: str, needed: int) -> None:
+    config, data = tiny({"method": method, "train": {"samples": needed}})
+    state = TrainState.create(config, data)
+    with pytest.raises(ValueError, match=f"train/samples: {needed} is too small.*draw {needed}"):
+        next(run_epochs(config, data, state))
+
+
+def test_learning_rate_and_lambda_u_follow_the_samples(tiny: Tiny) -> None:
+    config, data = tiny({"optim": {"schedule": "step", "step_at": 0.5, "lr": 0.01}, "mixmatch": {"rampup_epochs": 2}})
+    marks = milestones(config, data)
+    rows, _ = train(config, data)
+    half = marks.pretrain + (config.train.samples - marks.pretrain) / 2
+    for before, row in pairwise(rows[1:]):
+        step = 32 if row.phase == "warmup" else 64
+        last = row.samples - step
+        assert row.learning_rate == pytest.approx(0.01 if last < half else 0.001)
+        if row.phase == "cotrain":
+            ramp = min((last - marks.warmup) / len(data.train_index) / 2, 1)
+            assert row.lambda_u == pytest.approx(25 * ramp)
+        assert before.samples < row.samples
+
+
+def test_two_trainings_are_the_same_and_other_seeds_are_not(tiny: Tiny) -> None:
+    (rows, state), (again, state_again) = train(*tiny()), train(*tiny())
+    assert timeless(rows) == timeless(again)
+    assert same_weights(state, state_again)
+    other, state_other = train(*tiny({"train": {"seed": 1}}))
+    assert timeless(other)[:2] == timeless(rows)[:2], "stage 0 has its own seed"
+    assert not same_weights(state, state_other)
+
+
+@pytest.mark.parametrize("method", METHODS_TO_TRAIN)
+def test_true_labels_and_test_images_cannot_reach_the_training(
+    method: str, tiny: Tiny, few_digits: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given labels from a file; true labels and test part are garbage the second time, and an observer looks on."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "given.npy", rng.permutation(few_digits.labels))
+    over = {"method": method, "noise": {"kind": "file", "path": str(tmp_path / "given.npy")}}
+    rows, state = train(*tiny(over))
+
+    garbage = replace(
+        few_digits,
+        labels=rng.permutation(few_digits.labels),
+        test_images=255 - few_digits.test_images,
+        test_labels=rng.permutation(few_digits.test_labels),
+    )
+    monkeypatch.setitem(datasets.DATASETS, "digits", lambda: garbage)
+    config, data = tiny(over)
+    _, truth = load_data(config.data, config.noise)
+    assert not np.array_equal(truth.labels.numpy(), few_digits.labels)
+    rows_garbage, state_garbage = train(
+        config, data, observer=Observer(data, truth, Augmenter.fit(config.augment, data.images))
+    )
+    assert timeless(rows) == timeless(rows_garbage)
+    assert same_weights(state, state_garbage)
+
+
+def test_labels_of_the_validation_part_cannot_reach_the_training(tiny: Tiny) -> None:
+    config, data = tiny()
+    _, state = train(config, data)
+    labels = data.labels.clone()
+    labels[data.val_index] = (labels[data.val_index] + 1) % 10
+    rows, state_other = train(config, replace(data, labels=labels))
+    assert same_weights(state, state_other)
+    assert rows[-1].val_acc >= 0
+
+
+@pytest.mark.parametrize(("section", "first_epoch"), [("pretrain", 0), ("optim", 2)])
+def test_a_loss_that_is_not_finite_ends_the_training(tiny: Tiny, section: str, first_epoch: int) -> None:
+    """In the stage where it happens."""
+    config, data = tiny({section: {"lr": 1e30}})
+    state = TrainState.create(config, data)
+    with pytest.raises(FloatingPointError, match=r"loss became (nan|inf|-inf) in epoch"):
+        train(config, data, state)
+    assert state.epoch - first_epoch in (0, 1, 2)
+    assert (state.pretraining is None) == (section == "optim")
+
+
+def test_pretrained_weights_continue_bit_for_bit(tiny: Tiny) -> None:
+    config, data = tiny()
+    rows, state = train(config, data)
+    stage = PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
+    for _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), stage):
+        pass
+    shared = stage.result()
+    before = {name: value.clone() for name, value in shared.items()}
+    later, state_later = train(config, data, TrainState.create(config, data, shared))
+    assert timeless(later) == timeless(rows[2:])
+    assert same_weights(state, state_later)
+    assert all(torch.equal(value, before[name]) for name, value in shared.items()), "trained in the shared weights"
+
+
+@pytest.mark.parametrize("change", ["other_width", "extra", "lost"])
+def test_pretrained_weights_of_another_network_are_refused(tiny: Tiny, change: str) -> None:
+    config, data = tiny()
+    other = tiny({"network": {"width": 8}})[0] if change == "other_width" else config
+    weights = PretrainState.create(other.pretrain, other.network, data.images, 10).result()
+    if change == "extra":
+        weights["encoder.more"] = torch.zeros(1)
+    if change == "lost":
+        weights.pop("projector.0.weight")
+    with pytest.raises(ValueError, match="another network"):
+        TrainState.create(config, data, weights)
+
+
+def test_stage_0_does_not_see_the_noise(tiny: Tiny) -> None:
+    """One encoder for all noise settings and both networks; each network has its own classifier."""
+    found = []
+    for noise in ({"kind": "none"}, {"kind": "symmetric", "rate": 0.9}, {"kind": "pairflip", "rate": 0.4}):
+        config, data = tiny({"noise": noise})
+        state = TrainState.create(config, data)
+        epochs = run_epochs(config, data, state)
+        while next(epochs).epoch < config.pretrain.epochs - 1:
+            pass
+        found.append([{k: v.clone() for k, v in net.state_dict().items()} for net in state.networks])
+    reference = found[0][0]
+    for nets in found:
+        for net in nets:
+            assert all(torch.equal(net[k], v) for k, v in reference.items() if not k.startswith("classifier."))
+        assert not torch.equal(nets[0]["classifier.weight"], nets[1]["classifier.weight"])
+
+
+@pytest.mark.parametrize("method", ["dividemix", "codim-self"])
+def test_networks_differ_after_the_warm_up(tiny: Tiny, method: str) -> None:
+    config, data = tiny({"method": method})
+    state = TrainState.create(config, data)
+    for row in run_epochs(config, data, state):
+        if row.phase == "warmup":
+            break
+    a, b = state.networks
+    assert all(not torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True) if p.ndim > 1) or (
+        method == "codim-self" and not torch.equal(a.classifier.weight, b.classifier.weight)
+    )
+    assert not torch.equal(a.encoder[0].weight, b.encoder[0].weight)  # type: ignore[index,union-attr]
+
+
+def test_each_network_learns_from_its_peers_division(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mark the divisions: A calls the first half of the training part clean, B the second."""
+    config, data = tiny({"method": "dividemix"})
+    n = len(data.train_index)
+    first = torch.arange(n) < n // 2
+
+    def fixed(scaled: torch.Tensor, _: Any) -> Any:
+        from codim.divide import Division
+
+        labelled = first if not made else ~first
+        made.append(1)
+        return Division(labelled.float(), labelled, 0.5, 1.0, "ok")
+
+    made: list[int] = []
+    seen: dict[int, set[int]] = {}
+
+    def record(net: Network, peer: Network, batch: Any, *rest: Any) -> Any:
+        k = 0 if net is state.networks[0] else 1
+        seen.setdefault(k, set()).update(int(i) for i in batch.x.flatten(1).float().mean(1).mul(64).round())
+        assert peer is state.networks[1 - k]
+        return original(net, peer, batch, *rest)
+
+    from codim import train as module
+
+    original = module.cssl_losses
+    monkeypatch.setattr(module, "divide", fixed)
+    monkeypatch.setattr(module, "cssl_losses", record)
+    images = torch.zeros_like(data.images)
+    images[data.train_index[first]] = 200
+    images += torch.randint(0, 50, images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    state = TrainState.create(config, data)
+    for row in run_epochs(config, replace(data, images=images), state):
+        if row.phase == "cotrain":
+            break
+    assert max(seen[0]) < 100 * 64, "A must be trained with what B calls clean: the dark second half"
+    assert min(seen[1]) > 100 * 64
+
+
+def test_losses_are_averaged_over_the_history(tiny: Tiny) -> None:
+    config, data = tiny({"divide": {"loss_history": 2}})
+    _, state = train(config, data)
+    assert [losses.shape for losses in state.loss_history] == [(2, len(data.train_index))] * 2
+    assert not torch.equal(*state.loss_history)
+
+
+def test_all_images_may_be_trained_on(tiny: Tiny) -> None:
+    config, data = tiny({"data": {"val_fraction": 0}})
+    rows, _ = train(config, data)
+    assert len(data.val_index) == 0
+    assert all(math.isnan(row.val_acc) and math.isnan(row.val_loss) for row in rows)
+
+
+@pytest.mark.parametrize("noise", [{"kind": "symmetric", "rate": 1.0}, {"kind": "none"}])
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_extreme_noise_and_thresholds_train(tiny: Tiny, noise: dict[str, Any], threshold: float) -> None:
+    rows, _ = train(*tiny({"noise": noise, "divide": {"p_threshold": threshold}}))
+    assert math.isfinite(rows[-1].loss)
+    assert 0 < rows[-1].labelled_fraction < 1
