@@ -77,7 +77,7 @@ DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "warmup": {"epochs": 5},
         "mixmatch": {"rampup_epochs": 5},
         "optim": {"lr": 0.05},
-        "train": {"samples": 60_000, "epoch": "dataset"},
+        "train": {"samples": 48_000, "epoch": "dataset"},
     },
 }
 """Defaults that belong to a data set: they stand over the code's and under what the user names."""
@@ -133,7 +133,7 @@ def explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False):
         loc = [str(part) for part in fault["loc"]]
-        if loc[0] == "noise":
+        if loc[:1] == ["noise"]:
             del loc[1:2]  # the kind, which pydantic puts between section and setting
         path = "/".join(loc)
         lines.append(f"{path}: {fault['msg']} (found {fault['input']!r})")

@@ -1,0 +1,119 @@
+"""The only ray.init: a Ray of our own on this machine, or a running cluster."""
+
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Tune reads these when it starts. Our tables replace its loggers, and the journal its state.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+
+import ray
+from ray._private.services import find_bootstrap_address
+from ray.exceptions import AuthenticationError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+import codim
+import study
+
+TOKEN_HELP = (
+    "if the Ray cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=<token> (or RAY_AUTH_TOKEN_PATH, "
+    "or put it in ~/.ray/auth_token); `ray get-auth-token` on the head node prints it"
+)
+
+
+class ClusterError(RuntimeError):
+    """Ray cannot be reached, or cannot run the study. The message says what to do."""
+
+
+@contextmanager
+def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
+    """Ray while the context lasts; gives the address of its dashboard.
+
+    Args:
+        address: `auto` (RAY_ADDRESS, or what `ray start` started here) or `host:port` of a running cluster; None: a Ray
+            of our own on this machine, with so many CPUs and GPUs; it leaves no process and no temporary file.
+    Raises:
+        ClusterError: no cluster there, or it refuses us.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is None:
+        context = ray.init(address="local", num_cpus=cpus, num_gpus=gpus, dashboard_host="127.0.0.1", **quiet)
+        session = Path(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
+    else:
+        found = _found(address)
+        modules = [str(Path(package.__path__[0])) for package in (codim, study)]
+        try:
+            context = ray.init(address=found, runtime_env={"py_modules": modules}, **quiet)
+        except (AuthenticationError, ConnectionError, RuntimeError) as error:
+            # Without the right token Ray gives up after 10 s and says only that it cannot connect.
+            raise ClusterError(f"--address {address}: something answers there, but not to us; {TOKEN_HELP}") from error
+    try:
+        yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
+    finally:
+        ray.shutdown()
+        if address is None:
+            _remove_session(session)
+
+
+def _found(address: str) -> str:
+    """host:port of a cluster that answers. Ray's own `auto` would also join a Ray that another program keeps to itself,
+    and wait for minutes for a host:port that nobody listens on. Raises ClusterError."""
+    if address.startswith("ray://"):
+        raise ClusterError(
+            f"--address {address}: through Ray Client, Tune would move the search out of this process; run the study "
+            "on a node of the cluster with --address auto, e.g. by `ray job submit`"
+        )
+    found = address
+    if address == "auto":
+        found = os.environ.get("RAY_ADDRESS") or find_bootstrap_address(None) or ""
+        if not found:
+            raise _no_cluster(address, ConnectionError("none was started on this machine, and RAY_ADDRESS is not set"))
+    host, _, port = found.rpartition(":")
+    if not host or not port.isdigit():
+        raise ClusterError(f"--address {address}: allowed: auto, host:port")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from error
+    return found
+
+
+def _no_cluster(address: str, error: Exception) -> ClusterError:
+    reason = str(error).strip().splitlines()[0]
+    return ClusterError(
+        f"--address {address}: no Ray cluster answers ({reason}); start one with `ray start --head`, or leave "
+        "--address out to run on this machine"
+    )
+
+
+def _remove_session(session: Path) -> None:
+    latest = session.with_name("session_latest")
+    if latest.is_symlink() and latest.resolve() == session:
+        latest.unlink(missing_ok=True)
+    shutil.rmtree(session, ignore_errors=True)
+
+
+def require_shared(folder: Path) -> None:
+    """Check that every node of the cluster sees `folder`, where checkpoints and stages lie. Raises ClusterError."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    here = ray.get_runtime_context().get_node_id()
+    sees = ray.remote(num_cpus=0)(os.path.isdir)
+    for node in nodes:
+        if node["NodeID"] == here:
+            continue
+        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        if not ray.get(sees.options(scheduling_strategy=strategy).remote(str(folder))):
+            raise ClusterError(
+                f"--results {folder}: node {node['NodeManagerAddress']} does not see this folder; on a cluster of "
+                "several nodes the results must lie on storage that all of them share"
+            )

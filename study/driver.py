@@ -1,0 +1,115 @@
+"""The study itself: shared stages, then all trials under one Tuner. Ray is connected, and the results folder locked."""
+
+import math
+import shutil
+from collections.abc import Callable
+
+import ray
+from ray import tune
+
+from study.plan import Plan
+from study.progress import Progress
+from study.recorder import Recorder
+from study.records import ResultsFolder
+from study.search import Attempt, Search
+from study.stages import compute_stage, shared_stages
+from study.trainable import Job, Train, train, trainable
+from study.tuning import ConditionSearcher, OptunaScheduler, Ticker
+
+TUNE_FILES = "tune"
+"""Folder for what Tune itself writes, while it runs; nothing of it is read again."""
+WORKER_FAILURES = 3
+"""Lost workers that one trial survives."""
+
+
+def run_study(plan: Plan, folder: ResultsFolder, progress: Progress, train: Train = train) -> bool:
+    """Run what is left of a study. True: it is finished; False: it was interrupted, and the same call goes on.
+
+    Args:
+        train: what a trial does, in a worker.
+    """
+    recorder = Recorder(plan, folder)
+    search = Search(plan, folder.journal, recorder.finished())
+    trials = folder.ray / "trials"
+
+    def job(attempt: Attempt) -> Job:
+        return Job(
+            trial=attempt.trial,
+            config=attempt.config.model_dump(mode="json"),
+            folder=str(trials / attempt.trial),
+            stages=str(folder.stages),
+            threads=threads(plan),
+            checkpoint_seconds=plan.spec.checkpoint_seconds,
+        )
+
+    def ended(attempt: Attempt) -> None:
+        if recorder.records[attempt.trial].status != "failed":  # there the traceback is of use
+            shutil.rmtree(trials / attempt.trial, ignore_errors=True)
+        progress.ended(recorder.records[attempt.trial])
+
+    def tick() -> None:
+        recorder.flush()
+        progress.show(recorder.records.values())
+
+    searcher = ConditionSearcher(search, recorder, job, ended)
+    with progress:
+        tick()
+        try:
+            _tuner(plan, folder, searcher, tick, train).fit()
+        finally:
+            shutil.rmtree(folder.ray / TUNE_FILES, ignore_errors=True)
+        recorder.flush(now=True)
+        progress.show(recorder.records.values(), now=True)
+    return len(recorder.finished()) == plan.trials
+
+
+def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]) -> None:
+    """The shared stages of a study, each a Ray task with a trial's resources. Raises ray.exceptions.RayError."""
+    resources = plan.spec.resources
+    task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(compute_stage)
+    stages = shared_stages(plan)
+    for key, computed in zip(stages, ray.get([task.remote(c, folder.stages) for c in stages.values()]), strict=True):
+        say(f"pre-training {key[:12]}: {'computed' if computed else 'found'}")
+
+
+def threads(plan: Plan) -> int:
+    """Of torch, in one trial."""
+    return max(1, math.floor(plan.spec.resources.cpus_per_trial))
+
+
+def concurrent_trials(plan: Plan, cpus: float, gpus: float) -> int:
+    """How many trials run at a time where there are so many CPUs and GPUs."""
+    wanted = plan.spec.resources
+    fits = cpus / wanted.cpus_per_trial
+    if wanted.gpus_per_trial:
+        fits = min(fits, gpus / wanted.gpus_per_trial)
+    return math.floor(fits) if wanted.max_concurrent == "auto" else min(math.floor(fits), wanted.max_concurrent)
+
+
+def _tuner(
+    plan: Plan, folder: ResultsFolder, searcher: ConditionSearcher, tick: Callable[[], None], train: Train
+) -> tune.Tuner:
+    resources, total = plan.spec.resources, ray.cluster_resources()  # type: ignore[no-untyped-call]
+    # Tune names a trainable after its function, for the whole cluster.
+    function = trainable(train)
+    function.__name__ = f"study-{plan.spec.name}"
+    return tune.Tuner(
+        tune.with_resources(function, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=OptunaScheduler(searcher),
+            num_samples=plan.trials,
+            max_concurrent_trials=concurrent_trials(plan, total["CPU"], total.get("GPU", 0)),
+            # 0.5 s a trial instead of 6 s: a new process would import torch.
+            reuse_actors=True,
+            trial_name_creator=lambda trial: str(trial.config["trial"]),
+            trial_dirname_creator=lambda trial: str(trial.config["trial"]),
+        ),
+        run_config=tune.RunConfig(
+            name=TUNE_FILES,
+            storage_path=str(folder.ray.resolve()),
+            callbacks=[Ticker(tick)],
+            failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
+            verbose=0,
+        ),
+    )

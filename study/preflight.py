@@ -1,0 +1,193 @@
+"""Before anything starts: does the study fit, may it write where it is told, what will it cost."""
+
+import fcntl
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import torch
+
+from codim.config import TrainConfig
+from codim.datasets import TrainingData, load_data
+from codim.train import TrainState, milestones, run_epochs
+from study.plan import Plan
+from study.records import ResultsFolder
+from study.source import SpecError
+from study.stages import shared_stages, stage_key
+
+FREE_TO_CHANGE = ("conditions", "budget", "resources", "checkpoint_seconds")
+"""Parts of a study file that may change between two starts; of the first two, only by adding."""
+SLICE_IMAGES = 512
+"""Of the data, for the timing."""
+LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
+
+
+class Speed(NamedTuple):
+    """Seconds per sample of a stage, its share of the evaluation included."""
+
+    pretrain: float
+    warmup: float
+    cotrain: float
+
+
+class Forecast(NamedTuple):
+    """What the whole study takes if nothing is pruned."""
+
+    trials: int
+    hours: float
+    """Wall time with `concurrent` trials at a time."""
+    concurrent: int
+
+
+def measure_speed(config: TrainConfig, threads: int) -> Speed:
+    """Time a few steps of each stage, on a small part of the data."""
+    torch.set_num_threads(threads)
+    whole, _ = load_data(config.data, config.noise, config.train.torch_device())
+    part = _slice(whole)
+    short = config.model_copy(
+        update={
+            "pretrain": config.pretrain.model_copy(update={"epochs": 2}),
+            "warmup": config.warmup.model_copy(update={"epochs": 2}),
+            "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
+            "train": config.train.model_copy(update={"samples": 2**62, "co_training": True, "epoch": "dataset"}),
+        }
+    )
+    seconds: dict[str, float] = {}
+    drawn, state = 0, TrainState.create(short, part)
+    for metrics in run_epochs(short, part, state):
+        # The last epoch of each stage counts: the first one also warms up.
+        seconds[metrics.phase] = metrics.seconds / (metrics.samples - drawn)
+        drawn = metrics.samples
+        if metrics.phase == "cotrain" and metrics.epoch >= 5:
+            break
+    return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"])
+
+
+def _slice(data: TrainingData) -> TrainingData:
+    n = min(SLICE_IMAGES, len(data.images))
+    index = torch.arange(n, device=data.images.device)
+    return replace(
+        data,
+        images=data.images[:n],
+        labels=data.labels[:n],
+        train_index=index[: n - n // 8],
+        val_index=index[n - n // 8 :],
+    )
+
+
+def representative(plan: Plan) -> TrainConfig:
+    """A searched trial, at the upper end of every range."""
+    values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
+    return plan.searched_config(plan.conditions[0], values, 0)
+
+
+def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
+    """From the measured speed to hours."""
+    condition = plan.conditions[0]
+    data, _ = load_data(representative(plan).data, condition.noise)
+    shared = shared_stages(plan)
+    configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
+    configs += [representative(plan)] * plan.spec.budget.trials_per_condition
+    seconds = len(plan.conditions) * sum(_trial_seconds(c, data, speed, stage_key(c) in shared) for c in configs)
+    stages = sum(milestones(config, data).pretrain * speed.pretrain for config in shared.values())
+    return Forecast(plan.trials, (seconds / concurrent + stages) / 3600, concurrent)
+
+
+def _trial_seconds(config: TrainConfig, data: TrainingData, speed: Speed, shared: bool) -> float:
+    marks = milestones(config, data)
+    warm = (marks.warmup if config.train.co_training else config.train.samples) - marks.pretrain
+    seconds = warm * speed.warmup + (0 if shared else marks.pretrain * speed.pretrain)
+    return seconds + (config.train.samples - marks.pretrain - warm) * speed.cotrain
+
+
+@contextmanager
+def locked(folder: ResultsFolder) -> Iterator[None]:
+    """Hold a results folder, one driver at a time. Raises SpecError: it cannot be written, or another driver has it."""
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        file = (folder.root / ".lock").open("w")
+    except OSError as error:
+        raise SpecError(f"--results: {folder.root} cannot be written: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SpecError(f"--results: another driver is running the study in {folder.root}") from None
+        yield
+
+
+def require_writable(folder: ResultsFolder) -> None:
+    """Raises SpecError where `locked` would; writes nothing."""
+    existing = next(path for path in (folder.root, *folder.root.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise SpecError(f"--results: {folder.root} cannot be written")
+
+
+def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> None:
+    """Refuse a folder of another study, or of this one with changes that would mix what cannot be compared.
+
+    Raises:
+        SpecError: names the first part that differs; trials and conditions may be added.
+    """
+    if not folder.spec.exists():
+        if folder.root.exists() and any(path.name != ".lock" for path in folder.root.iterdir()):
+            raise SpecError(f"--results: {folder.root} holds files but no spec.json: not the folder of a study")
+        return
+    old = json.loads(folder.spec.read_text())
+    advice = "give the changed study another `name`, or another --results"
+    for part in resolved:
+        if part not in FREE_TO_CHANGE and old.get(part) != resolved[part]:
+            path, was, now = _difference(part, old.get(part), resolved[part])
+            raise SpecError(f"{folder.root} holds a study with {path} = {was!r}, now it is {now!r}; {advice}")
+    known = {condition["id"]: condition for condition in resolved["conditions"]}
+    for condition in old["conditions"]:
+        if known.get(condition["id"]) != condition:
+            raise SpecError(
+                f"{folder.root} holds condition {condition}, which is now {known.get(condition['id'])}; {advice}"
+            )
+    was, now = (spec["budget"]["trials_per_condition"] for spec in (old, resolved))
+    if now < was:
+        raise SpecError(f"{folder.root} holds a study of {was} trials per condition, now it is {now}; it may only grow")
+
+
+def _difference(path: str, old: Any, new: Any) -> tuple[str, Any, Any]:
+    """The first place where two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *new]:
+            if old.get(key) != new.get(key):
+                return _difference(f"{path} -> {key}", old.get(key), new.get(key))
+    return path, old, new
+
+
+def resolved_spec(plan: Plan) -> dict[str, Any]:
+    """spec.json: the study file with every default written out."""
+    config = representative(plan)
+    return plan.spec.model_dump(mode="json") | {
+        "data": config.data.name,
+        "conditions": [condition.as_json() for condition in plan.conditions],
+        "budget": {"trials_per_condition": plan.spec.budget.trials_per_condition, "samples": config.train.samples},
+    }
+
+
+def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[str, Any]:
+    """environment.json: where and when the study runs. `old`: that of an earlier start, whose beginning stands."""
+    data = plan.data[plan.conditions[0].id]
+    return {
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "machine": platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "started": old.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
+        "command": sys.argv,
+        "forecast": old.get("forecast", expected._asdict()),
+        "validation_images": data.validation_images,
+        "training_images": data.training_images,
+        "classes": data.classes,
+    }

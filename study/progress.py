@@ -1,0 +1,117 @@
+"""What the driver shows: a live table in a terminal; elsewhere a line now and then, and one per trial that ends."""
+
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from study.plan import Plan
+from study.records import TrialRecord
+
+LINE_SECONDS = 15.0
+"""Between two lines where there is no terminal."""
+
+
+class Progress:
+    """Shows a study on stderr. Use as a context around its trials."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.console = Console(stderr=True)
+        self._live = Live(console=self.console, auto_refresh=False) if sys.stderr.isatty() else None
+        self._started = self._shown = time.monotonic()
+        self._before: int | None = None
+        """Samples that earlier runs of the study drew."""
+
+    def __enter__(self) -> None:
+        if self._live:
+            self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial ended."""
+        if not self._live or record.status == "failed":
+            value = "" if math.isnan(record.objective) else f" {record.objective:.4f}"
+            name = f"{record.trial} ({record.baseline})" if record.baseline else record.trial
+            cause = f": {record.cause}" if record.cause else ""
+            self.say(f"{name} {record.status}{value} in {clock(record.seconds)}{cause}")
+
+    def show(self, records: Iterable[TrialRecord], now: bool = False) -> None:
+        """Bring the display up to date; cheap to call often."""
+        records = list(records)
+        if self._before is None:
+            self._before = sum(record.samples for record in records)
+        wait = 1.0 if self._live else LINE_SECONDS
+        if not now and time.monotonic() - self._shown < wait:
+            return
+        self._shown = time.monotonic()
+        if self._live:
+            self._live.update(self._table(records), refresh=True)
+        else:
+            self.say(self.line(records))
+
+    def line(self, records: list[TrialRecord]) -> str:
+        """Counts, time and the best objective of each condition."""
+        best = " ".join(f"{name} {value:.3f}" for name, value in self._best(records).items())
+        return f"{self._counts(records)} | best: {best or 'none yet'}"
+
+    def _counts(self, records: list[TrialRecord]) -> str:
+        count = Counter(record.status for record in records)
+        elapsed = time.monotonic() - self._started
+        left = self.seconds_left(records, elapsed)
+        return (
+            f"{len(records) - count['running']}/{self.plan.trials} trials "
+            f"({count['pruned']} pruned, {count['failed']} failed, {count['running']} running), "
+            f"{clock(elapsed)} elapsed, {'?' if left is None else clock(left)} left"
+        )
+
+    def seconds_left(self, records: list[TrialRecord], elapsed: float) -> float | None:
+        """From the samples drawn per second in this run, and the share of their budget that ended trials drew."""
+        drawn = sum(record.samples for record in records)
+        ended = [record for record in records if record.status != "running"]
+        planned = sum(record.budget for record in ended)
+        rate = (drawn - (self._before or 0)) / elapsed if elapsed else 0.0
+        if not planned or rate <= 0:
+            return None
+        share = sum(record.samples for record in ended) / planned
+        budget = sum(record.budget for record in records) / len(records) * self.plan.trials
+        return max(0.0, budget * share - drawn) / rate if len(ended) < self.plan.trials else 0.0
+
+    def _best(self, records: list[TrialRecord]) -> dict[str, float]:
+        best: dict[str, float] = {}
+        for condition in self.plan.conditions:
+            values = [r.objective for r in records if r.condition == condition.id and r.status == "complete"]
+            if values:
+                best[condition.id] = max(values)
+        return best
+
+    def _table(self, records: list[TrialRecord]) -> Table:
+        table = Table(title=self._counts(records), title_justify="left", title_style="")
+        for name in ("condition", "done", "pruned", "failed", "running", "best", "trial"):
+            table.add_column(name, justify="left" if name in ("condition", "trial") else "right")
+        for condition in self.plan.conditions:
+            own = [record for record in records if record.condition == condition.id]
+            count = Counter(record.status for record in own)
+            best = max((r for r in own if r.status == "complete"), key=lambda r: r.objective, default=None)
+            numbers = [str(count[s]) for s in ("complete", "pruned", "failed", "running")]
+            found = (f"{best.objective:.4f}", best.baseline or best.trial) if best else ("", "")
+            table.add_row(condition.id, *numbers, *found)
+        return table
+
+
+def clock(seconds: float) -> str:
+    """h:mm:ss, or m:ss below an hour."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

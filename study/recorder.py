@@ -1,0 +1,114 @@
+"""From live trials to the tables of a results folder: rows are gathered, and written now and then and at each end."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from codim.metrics import EpochMetrics, OracleMetrics
+from study.plan import Plan
+from study.records import ResultsFolder, TrialRecord
+from study.search import Attempt, Outcome
+
+WRITE_SECONDS = 2.0
+"""Between two writes of a running trial's tables."""
+_COLUMNS = [f.name for cls in (EpochMetrics, OracleMetrics) for f in fields(cls)]
+
+
+class Recorder:
+    """The rows of all trials, running or finished. One writer a results folder."""
+
+    def __init__(self, plan: Plan, folder: ResultsFolder) -> None:
+        """Go on from the tables in `folder`, where there are any."""
+        self.plan, self.folder = plan, folder
+        self.records = {record.trial: record for record in folder.read_trials()}
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        """Epochs of the running trials only."""
+        self._changed: set[str] = set()
+        self._written = time.monotonic()
+
+    def finished(self) -> dict[str, Outcome]:
+        return {
+            name: Outcome(record.status, record.cause, record.objective)
+            for name, record in self.records.items()
+            if record.status != "running"
+        }
+
+    def start(self, attempt: Attempt) -> None:
+        """A trial was given out: for the first time, or to go on."""
+        config, data = attempt.config, self.plan.data[attempt.condition.id]
+        known = self.records.get(attempt.trial)
+        self.records[attempt.trial] = TrialRecord(
+            trial=attempt.trial,
+            condition=attempt.condition.id,
+            noise_kind=attempt.condition.noise.kind,
+            noise_rate=attempt.condition.rate,
+            status="running",
+            cause="",
+            baseline=attempt.baseline,
+            params=attempt.params,
+            config=config.model_dump(mode="json"),
+            seed=config.train.seed,
+            budget=config.train.samples,
+            started=known.started if known else datetime.now(UTC),
+            oracle_noise_rate=data.noise_rate,
+            oracle_transition=data.transition,
+        )
+        self._rows[attempt.trial] = []
+        self._changed.add(attempt.trial)
+
+    def epoch(self, attempt: Attempt, row: Mapping[str, Any]) -> None:
+        """One more epoch; those of the same number and later, of an attempt that was cut short, are replaced."""
+        rows = self._rows[attempt.trial]
+        while rows and rows[-1]["epoch"] >= row["epoch"]:
+            rows.pop()
+        rows.append({name: row.get(name) for name in _COLUMNS})
+        self._changed.add(attempt.trial)
+
+    def finish(self, attempt: Attempt, outcome: Outcome) -> None:
+        """A trial ended. When this returns, the tables on disk say so."""
+        record = self.records[attempt.trial]
+        self._sum_up(attempt.trial)
+        record.status, record.cause, record.objective = outcome.status, outcome.cause, outcome.objective
+        record.ended = datetime.now(UTC)
+        test = [row["oracle_test_acc"] for row in self._evaluated(attempt.trial)]
+        record.oracle_test_acc = _mean(test[-attempt.last :])
+        record.oracle_test_acc_best = max(test, default=math.nan)
+        self._write_epochs([attempt.trial])
+        self.folder.write_trials(list(self.records.values()))
+        self._changed.discard(attempt.trial)
+        del self._rows[attempt.trial]
+
+    def flush(self, now: bool = False) -> None:
+        """Write what changed, if the last time is long enough ago or `now`."""
+        if not self._changed or (time.monotonic() - self._written < WRITE_SECONDS and not now):
+            return
+        for trial in self._changed:
+            self._sum_up(trial)
+        self._write_epochs(self._changed)
+        self.folder.write_trials(list(self.records.values()))
+        self._changed.clear()
+        self._written = time.monotonic()
+
+    def _sum_up(self, trial: str) -> None:
+        record, rows = self.records[trial], self._rows[trial]
+        record.epochs = len(rows)
+        record.samples = int(rows[-1]["samples"] or 0) if rows else 0
+        record.seconds = math.fsum(row["seconds"] or 0 for row in rows)
+        record.split_states = dict(Counter(row["split_state"] for row in rows if row["split_state"]))
+
+    def _evaluated(self, trial: str) -> list[dict[str, Any]]:
+        return [r for r in self._rows[trial] if r["phase"] != "pretrain" and r["oracle_test_acc"] is not None]
+
+    def _write_epochs(self, trials: Iterable[str]) -> None:
+        for trial in trials:
+            condition = self.records[trial].condition
+            rows = [{"trial": trial, "condition": condition, **row} for row in self._rows[trial]]
+            self.folder.write_epochs(trial, rows)
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan

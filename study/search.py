@@ -1,0 +1,276 @@
+"""One Optuna study per condition, in one journal; with study/space.py the only module that knows Optuna.
+
+Each condition's search sees its own trials only. Baselines are kept in an Optuna study of their own, "<condition>
+baselines": most of them are no points of the space (another method, or a stage left out), and a trial without the
+space's parameters would disturb the sampler's joint model and set the pruner's bar. A baseline that *is* a point of the
+space is copied, once complete, into the condition's study, where it informs the sampler.
+"""
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+from scipy.stats import qmc
+
+from codim.config import TrainConfig
+from study.conditions import Condition
+from study.plan import Plan
+from study.records import Status, Value
+from study.space import at, decoded, distribution, encoded
+
+CURVE_POINTS = 50
+"""Steps at which a trial's curve is given to the pruner, over its budget."""
+_STATES: dict[Status, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended."""
+
+    status: Status
+    cause: str = ""
+    """Why it failed or was pruned."""
+    objective: float = math.nan
+
+
+INTERRUPTED = Outcome("failed", "interrupted")
+"""Told to Optuna of an attempt that another one continues; such a trial is no trial of the study."""
+
+
+@dataclass
+class Attempt:
+    """A trial under way. A trial that was interrupted has several attempts, each an Optuna trial of its own."""
+
+    trial: str
+    """Identifier of the record: <condition>-<four digits>."""
+    condition: Condition
+    baseline: str
+    """Empty for a searched trial."""
+    params: dict[str, Value]
+    config: TrainConfig
+    handle: optuna.Trial = field(repr=False)
+    last: int
+    """The k of mean_last_<k>."""
+    values: dict[int, float] = field(default_factory=dict)
+    """Epoch -> metric."""
+    step: int = -1
+    """Last step given to the pruner, in thousands of samples."""
+    lost: str = ""
+    """Why its worker was lost last; it may have gone on in another."""
+    failure: str = ""
+    """Why it must be told as failed."""
+    pruned: bool = False
+
+    @property
+    def objective(self) -> float:
+        """Mean of the last k values so far; NaN before the first."""
+        tail = [self.values[epoch] for epoch in sorted(self.values)][-self.last :]
+        return math.fsum(tail) / len(tail) if tail else math.nan
+
+    def outcome(self) -> Outcome:
+        """Now that it has ended."""
+        if self.failure:
+            return Outcome("failed", self.failure, self.objective)
+        if self.pruned:
+            return Outcome("pruned", f"below its rivals after {self.step},000 samples", self.objective)
+        if not math.isfinite(self.objective):
+            return Outcome("failed", "no epoch reported the objective")
+        return Outcome("complete", "", self.objective)
+
+
+class Search:
+    """Proposes trials, hears their epochs, tells Optuna their end. One writer: the process that made it."""
+
+    def __init__(self, plan: Plan, journal: Path, finished: Mapping[str, Outcome]) -> None:
+        """Open the journal, or begin one. The caller holds the results folder's lock.
+
+        Args:
+            finished: by identifier, what the records know; a driver killed after a record left its trial running here.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.plan = plan
+        repair_journal(journal)
+        # Optuna's default lock is a symbolic link, which some file systems refuse.
+        storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+        self._distributions = {path: distribution(dimension) for path, dimension in plan.spec.space.items()}
+        self._searched: dict[str, optuna.Study] = {}
+        self._baselines: dict[str, optuna.Study] = {}
+        for condition in plan.conditions:
+            common: dict[str, Any] = {"storage": storage, "direction": "maximize", "load_if_exists": True}
+            study = optuna.create_study(study_name=condition.id, pruner=self._pruner(), **common)
+            # The number of trials enters the seed: a search that goes on must not draw the same points again.
+            study.sampler = self._sampler(self._seed(condition, len(study.get_trials(deepcopy=False))))
+            self._searched[condition.id] = study
+            self._baselines[condition.id] = optuna.create_study(
+                study_name=f"{condition.id} baselines", pruner=optuna.pruners.NopPruner(), **common
+            )
+        self._started: dict[str, set[str]] = {condition.id: set() for condition in plan.conditions}
+        self._interrupted: list[tuple[Condition, str, str, dict[str, Any]]] = []
+        for condition in plan.conditions:
+            for study in (self._searched[condition.id], self._baselines[condition.id]):
+                self._take_over(condition, study, finished)
+
+    def next(self) -> Attempt | None:
+        """The next trial: an interrupted one, else of the condition with the fewest; None when all are given out."""
+        if self._interrupted:
+            condition, trial, baseline, params = self._interrupted.pop(0)
+            return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
+        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]))
+        number = len(self._started[condition.id])
+        if number >= self.plan.trials_per_condition:
+            return None
+        trial = f"{condition.id}-{number:04d}"
+        self._started[condition.id].add(trial)
+        names = list(self.plan.spec.baselines)
+        if number < len(names):
+            return self._baseline(condition, trial, names[number])
+        return self._point(condition, trial, self._quasi_random(condition, number - len(names)))
+
+    def hear(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
+        """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
+        metric, epoch = self.plan.spec.objective.metric, row["epoch"]
+        if row["phase"] == "pretrain":
+            return True
+        if metric not in row:
+            attempt.failure = f"epoch {epoch} reported no {metric}"
+        elif not math.isfinite(row[metric]):
+            attempt.failure = f"{metric} is {row[metric]} in epoch {epoch}"
+        if attempt.failure:
+            return False
+        attempt.values = {e: value for e, value in attempt.values.items() if e < epoch} | {epoch: row[metric]}
+        budget = attempt.config.train.samples
+        # Curves meet at common steps, since the median pruner compares equal steps and epochs differ in length.
+        grid = max(1, round(budget / 1000 / CURVE_POINTS))
+        step = row["samples"] // 1000 // grid * grid
+        if step <= attempt.step:
+            return True
+        attempt.step = step
+        attempt.handle.report(attempt.objective, step)
+        if attempt.baseline or row["samples"] >= budget:
+            return True
+        attempt.pruned = attempt.handle.should_prune() and not replayed
+        return not attempt.pruned
+
+    def tell(self, attempt: Attempt, outcome: Outcome) -> None:
+        """The end of a trial; its record is written before."""
+        _end((self._baselines if attempt.baseline else self._searched)[attempt.condition.id], attempt.handle, outcome)
+        if attempt.baseline and outcome.status == "complete":
+            self._inform(attempt.condition, attempt.baseline, outcome.objective)
+
+    def _baseline(self, condition: Condition, trial: str, name: str) -> Attempt:
+        config = self.plan.baseline_config(condition, name, _number(trial))
+        handle = self._baselines[condition.id].ask()
+        handle.set_user_attr("baseline", name)
+        handle.set_user_attr("trial", trial)
+        params = self.plan.params_of(config)
+        return Attempt(trial, condition, name, params, config, handle, self.plan.spec.objective.last)
+
+    def _point(self, condition: Condition, trial: str, fixed: dict[str, Any]) -> Attempt:
+        study = self._searched[condition.id]
+        if fixed:
+            study.enqueue_trial(fixed, {"trial": trial})
+        handle = study.ask(self._distributions)
+        handle.set_user_attr("trial", trial)
+        space = self.plan.spec.space
+        params = {path: decoded(space[path], value) for path, value in handle.params.items()}
+        config = self.plan.searched_config(condition, params, _number(trial))
+        return Attempt(trial, condition, "", params, config, handle, self.plan.spec.objective.last)
+
+    def _take_over(self, condition: Condition, study: optuna.Study, finished: Mapping[str, Outcome]) -> None:
+        """What an earlier driver left: trials under way are ended, and listed for another attempt."""
+        while study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
+            study.ask()
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            outcome = finished.get(trial.user_attrs.get("trial", ""), INTERRUPTED)
+            _end(study, optuna.Trial(study, trial._trial_id), outcome)
+        latest = {t.user_attrs["trial"]: t for t in study.get_trials() if "trial" in t.user_attrs}
+        for name, trial in latest.items():
+            self._started[condition.id].add(name)
+            baseline = trial.user_attrs.get("baseline", "")
+            if trial.state == TrialState.FAIL and trial.user_attrs.get("cause") == INTERRUPTED.cause:
+                params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+                self._interrupted.append((condition, name, baseline, params))
+            elif trial.state == TrialState.COMPLETE and baseline and trial.value is not None:
+                self._inform(condition, baseline, trial.value)
+
+    def _inform(self, condition: Condition, name: str, value: float) -> None:
+        """Copy a complete baseline into the condition's search if it is a point of the space, once."""
+        study, space = self._searched[condition.id], self.plan.spec.space
+        if any(trial.user_attrs.get("baseline") == name for trial in study.get_trials(deepcopy=False)):
+            return
+        config = self.plan.baseline_config(condition, name, 0)
+        params = self.plan.params_of(config)
+        if config != self.plan.searched_config(condition, params, 0):
+            return
+        point = {path: encoded(space[path], value) for path, value in params.items()}
+        with contextlib.suppress(ValueError):  # a value outside its range
+            study.add_trial(
+                optuna.trial.create_trial(
+                    value=value, params=point, distributions=self._distributions, user_attrs={"baseline": name}
+                )
+            )
+
+    def _quasi_random(self, condition: Condition, index: int) -> dict[str, Any]:
+        """The index-th point of the start of a TPE search; empty where the sampler is to choose."""
+        sampler = self.plan.spec.sampler
+        if sampler.kind != "tpe" or index >= sampler.startup:
+            return {}
+        points = qmc.Sobol(len(self._distributions), seed=self._seed(condition, 0))
+        unit = points.random_base2(math.ceil(math.log2(sampler.startup)))[index]
+        return {path: at(own, u) for u, (path, own) in zip(unit, self._distributions.items(), strict=True)}
+
+    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        sampler = self.plan.spec.sampler
+        if sampler.kind == "random":
+            return optuna.samplers.RandomSampler(seed)
+        return optuna.samplers.TPESampler(
+            n_startup_trials=sampler.startup, multivariate=True, constant_liar=True, seed=seed
+        )
+
+    def _seed(self, condition: Condition, trials: int) -> int:
+        """The same on every machine, which Python's hash() is not."""
+        text = f"{self.plan.spec.sampler.seed}/{condition.id}/{trials}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+    def _pruner(self) -> optuna.pruners.BasePruner:
+        pruner = self.plan.spec.pruner
+        first = math.ceil(pruner.min_budget / 1000)
+        if pruner.kind == "successive_halving":
+            return optuna.pruners.SuccessiveHalvingPruner(max(first, 1), pruner.reduction_factor)
+        if pruner.kind == "median":
+            return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first)
+        return optuna.pruners.NopPruner()
+
+
+def repair_journal(journal: Path) -> None:
+    """Drop half a last line and the lock of a killed driver: Optuna would append to the one and wait for the other."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if journal.exists():
+        content = journal.read_bytes()
+        if not content.endswith(b"\n"):
+            with journal.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+
+
+def _end(study: optuna.Study, handle: optuna.Trial, outcome: Outcome) -> None:
+    if outcome.cause:
+        handle.set_user_attr("cause", outcome.cause)
+    complete = outcome.status == "complete"
+    study.tell(handle, outcome.objective if complete else None, state=_STATES[outcome.status])
+
+
+def _number(trial: str) -> int:
+    """Place of a trial in its condition, which is its seed too: below 1000 in any sensible study."""
+    return int(trial.rpartition("-")[2])

@@ -1,0 +1,62 @@
+"""The dimensions of a study's space in Optuna's words, and back."""
+
+import math
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from study.records import Value
+from study.spec import ZERO_PROBABILITY, CategoricalDimension, Dimension, FloatDimension, IntDimension
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A dimension in Optuna's words.
+
+    An explicit 0 is the part of the range below `low`, continued downwards as far as gives it ZERO_PROBABILITY. A
+    switch beside the range would take half of the first trials, and make the setting a conditional parameter, which
+    the joint model of TPE leaves out.
+    """
+    if isinstance(dimension, CategoricalDimension):
+        return CategoricalDistribution(dimension.choices)
+    if isinstance(dimension, IntDimension):
+        return IntDistribution(dimension.low, dimension.high, log=dimension.log)
+    low = _zero_edge(dimension) if dimension.zero else dimension.low
+    return FloatDistribution(low, dimension.high, log=dimension.log, step=dimension.step)
+
+
+def _zero_edge(dimension: FloatDimension) -> float:
+    share = ZERO_PROBABILITY / (1 - ZERO_PROBABILITY)
+    if dimension.log:
+        return float(dimension.low * (dimension.low / dimension.high) ** share)
+    return dimension.low - share * (dimension.high - dimension.low)
+
+
+def decoded(dimension: Dimension, value: Any) -> Value:
+    """Optuna's value -> the setting's."""
+    if isinstance(dimension, FloatDimension) and dimension.zero and value < dimension.low:
+        return 0.0
+    setting: Value = value
+    return setting
+
+
+def encoded(dimension: Dimension, value: Value) -> Value:
+    """The inverse of `_decoded`; 0 stands in the middle of its part of the range."""
+    if isinstance(dimension, FloatDimension) and dimension.zero and value == 0:
+        edge = _zero_edge(dimension)
+        return math.sqrt(edge * dimension.low) if dimension.log else (edge + dimension.low) / 2
+    return value
+
+
+def at(distribution: BaseDistribution, u: float) -> Value:
+    """The value at share `u` of a distribution, u in [0, 1)."""
+    if isinstance(distribution, CategoricalDistribution):
+        choice: Value = distribution.choices[int(u * len(distribution.choices))]  # type: ignore[assignment]
+        return choice
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    whole = isinstance(distribution, IntDistribution)
+    low, high = distribution.low, distribution.high + whole
+    value = low * (high / low) ** u if distribution.log else low + u * (high - low)
+    if whole:
+        return int(value)
+    step = distribution.step
+    return float(value if step is None else low + round((value - low) / step) * step)

@@ -1,0 +1,78 @@
+"""Shared stages: what several trials need and none of them changes is computed once, and found by what it depends on.
+
+So far that is stage 0, the pre-training: it depends on images, network, augmentation and its own settings only.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from codim.augment import Augmenter
+from codim.checkpoint import read_tensors, write_tensors
+from codim.config import TrainConfig
+from codim.datasets import load_data
+from codim.pretrain import PretrainState, pretrain_epochs
+from study.plan import Plan
+
+DEPENDS_ON = ("network", "augment", "pretrain")
+"""Sections that decide the result, beside the name of the data set."""
+
+
+def stage_key(config: TrainConfig) -> str:
+    """SHA-256 of all that the pre-training of `config` depends on; empty where it has none."""
+    if not config.pretrain.epochs:
+        return ""
+    settings = {name: getattr(config, name).model_dump(mode="json") for name in DEPENDS_ON}
+    text = json.dumps({"stage": "pretrain", "data": config.data.name, **settings}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shared_stages(plan: Plan) -> dict[str, TrainConfig]:
+    """Key -> a config that has the stage, for the stages that more than one trial shares.
+
+    Where a searched setting enters the stage, each searched trial computes its own; the baselines still share theirs.
+    """
+    condition = plan.conditions[0]
+    configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
+    if not any(path.split("/")[0] in DEPENDS_ON for path in plan.spec.space):
+        values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
+        configs.append(plan.searched_config(condition, values, 0))
+    return {key: config for config in configs if (key := stage_key(config))}
+
+
+def compute_stage(config: TrainConfig, folder: Path) -> bool:
+    """Make sure that the stage of `config` lies in `folder`; True when it had to be computed (missing or damaged)."""
+    try:
+        if read_stage(config, folder) is not None:
+            return False
+    except ValueError:
+        pass  # damaged: it is only a cache
+    device = config.train.torch_device()
+    data, _ = load_data(config.data, config.noise, device)
+    state = PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
+    for _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
+        pass
+    encoder = folder / stage_key(config) / "encoder.pt"
+    write_tensors(encoder, {name: tensor.cpu() for name, tensor in state.result().items()})
+    _checksum(encoder).write_text(_digest(encoder))
+    return True
+
+
+def read_stage(config: TrainConfig, folder: Path) -> dict[str, Tensor] | None:
+    """The weights that the stage of `config` left in `folder`; None where it is not. Raises ValueError: damaged."""
+    encoder = folder / stage_key(config) / "encoder.pt"
+    if not stage_key(config) or not _checksum(encoder).exists():
+        return None
+    if not encoder.exists() or _checksum(encoder).read_text() != _digest(encoder):
+        raise ValueError(f"stage {encoder} is damaged; start the study again, which computes it anew")
+    return read_tensors(encoder)
+
+
+def _checksum(encoder: Path) -> Path:
+    return encoder.with_name("encoder.sha256")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

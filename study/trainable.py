@@ -1,0 +1,116 @@
+"""What runs in a worker: one trial, a row an epoch. Interrupted, it goes on from its last checkpoint."""
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from codim.augment import Augmenter
+from codim.checkpoint import load_checkpoint, save_checkpoint
+from codim.config import TrainConfig
+from codim.datasets import TrainingData, load_data
+from codim.evaluate import NAN, Observer
+from codim.metrics import OracleMetrics
+from codim.train import TrainState, run_epochs
+from study.stages import read_stage
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker is told of a trial. Plain values, so that it travels as Tune's config."""
+
+    trial: str
+    config: dict[str, Any]
+    """The resolved TrainConfig."""
+    folder: str
+    """The trial's own: checkpoint, its epochs so far, and the traceback where it fails."""
+    stages: str
+    """Folder of the shared stages."""
+    threads: int
+    checkpoint_seconds: float
+
+
+Train = Callable[[Job], Iterator[Row]]
+"""Yields the fields of EpochMetrics and OracleMetrics of each epoch; the first row of an attempt that goes on from a
+checkpoint carries the rows before it as `history`."""
+
+
+def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
+    """The Tune function of `train`. An exception is reported, not raised: Tune would try the trial again, in vain."""
+
+    def run_trial(config: dict[str, Any]) -> None:
+        job = Job(**config)
+        rows = train(job)
+        while True:
+            try:
+                row = next(rows, None)
+            except Exception as error:
+                folder = Path(job.folder)
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "error.txt").write_text(traceback.format_exc())
+                tune.report({"failure": f"{type(error).__name__}: {error}"})
+                return
+            if row is None:
+                return
+            tune.report(row)
+
+    return run_trial
+
+
+def train(job: Job) -> Iterator[Row]:
+    """A training, as `Train` says. The checkpoint is written before the row is reported, and the rows before the
+    checkpoint: wherever worker or driver is killed, the rows up to the checkpoint are on disk."""
+    torch.set_num_threads(job.threads)
+    config = TrainConfig.model_validate(job.config)
+    data, truth = load_data(config.data, config.noise, config.train.torch_device())
+    observer = Observer(data, truth, Augmenter.fit(config.augment, data.images))
+    folder = Path(job.folder)
+    state, rows = _restored(folder, config, data) or (_started(config, data, Path(job.stages)), [])
+    if rows and state.samples >= config.train.samples:
+        yield _with_history(rows)
+    saved, first = time.monotonic(), True
+    for metrics in run_epochs(config, data, state):
+        oracle = _UNKNOWN if state.logits is None else observer.measure(state.networks, state.logits, state.divisions)
+        rows.append(asdict(metrics) | asdict(oracle))
+        if time.monotonic() - saved >= job.checkpoint_seconds:
+            _write_rows(folder, rows)
+            save_checkpoint(folder / "checkpoint.pt", config, state)
+            saved = time.monotonic()
+        yield _with_history(rows) if first else rows[-1]
+        first = False
+
+
+_UNKNOWN = OracleMetrics(*(NAN for _ in fields(OracleMetrics)))
+
+
+def _started(config: TrainConfig, data: TrainingData, stages: Path) -> TrainState:
+    return TrainState.create(config, data, read_stage(config, stages))
+
+
+def _restored(folder: Path, config: TrainConfig, data: TrainingData) -> tuple[TrainState, list[Row]] | None:
+    """State and rows at the last checkpoint; None where there is none."""
+    if not (folder / "checkpoint.pt").exists():
+        return None
+    state = load_checkpoint(folder / "checkpoint.pt", config, data)
+    rows: list[Row] = json.loads((folder / "epochs.json").read_text())
+    return state, [row for row in rows if row["epoch"] < state.epoch]
+
+
+def _with_history(rows: list[Row]) -> Row:
+    return {**rows[-1], "history": rows[:-1]} if len(rows) > 1 else rows[-1]
+
+
+def _write_rows(folder: Path, rows: list[Row]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = folder / f".epochs.json.{os.getpid()}"
+    scratch.write_text(json.dumps(rows))
+    scratch.replace(folder / "epochs.json")

@@ -1,0 +1,98 @@
+"""Thin adapters: one Tune searcher, scheduler and callback over one `Search`. They decide nothing."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from study.recorder import Recorder
+from study.search import Attempt, Search
+from study.trainable import Job
+
+
+class _NotPickled:
+    """Tuner pickles its parts for Tuner.restore, which a study never calls: leave the live objects out."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class ConditionSearcher(_NotPickled, Searcher):
+    """Gives Tune the trials of all conditions, and takes their ends."""
+
+    def __init__(
+        self, search: Search, recorder: Recorder, job: Callable[[Attempt], Job], ended: Callable[[Attempt], None]
+    ) -> None:
+        """`ended` is called with each trial whose end is recorded and told."""
+        super().__init__()
+        self.search, self.recorder, self.job, self.ended = search, recorder, job, ended
+        self.live: dict[str, Attempt] = {}
+        """By Tune's trial id."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's own sign for the end
+        attempt = self.search.next()
+        if attempt is None:
+            return str(Searcher.FINISHED)
+        self.live[trial_id] = attempt
+        self.recorder.start(attempt)
+        return asdict(self.job(attempt))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        attempt = self.live.pop(trial_id)
+        if error and not attempt.failure:
+            attempt.failure = f"the worker was lost: {attempt.lost}"
+        outcome = attempt.outcome()
+        # In this order: a driver killed in between finds the record, and tells Optuna what it says.
+        self.recorder.finish(attempt, outcome)
+        self.search.tell(attempt, outcome)
+        self.ended(attempt)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a study is rebuilt from its journal."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a study is rebuilt from its journal")
+
+
+class OptunaScheduler(FIFOScheduler):
+    """Hears each epoch and stops what Optuna prunes; otherwise first in, first out."""
+
+    def __init__(self, searcher: ConditionSearcher) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        attempt = self.searcher.live[trial.trial_id]
+        if result.get("failure"):
+            attempt.failure = str(result["failure"])
+            return str(TrialScheduler.STOP)
+        if result.get("done"):  # the function has returned; Tune repeats the last result
+            return str(TrialScheduler.CONTINUE)
+        for row in result.get("history", ()):
+            self.searcher.recorder.epoch(attempt, row)
+            self.searcher.search.hear(attempt, row, replayed=True)
+        self.searcher.recorder.epoch(attempt, result)
+        go_on = self.searcher.search.hear(attempt, result)
+        return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A worker was lost. Also called when Tune is about to start the trial again; then the reason is not used."""
+        reason = str(trial.get_error() or "").strip().splitlines()
+        self.searcher.live[trial.trial_id].lost = reason[-1] if reason else "no reason given"
+
+    def debug_string(self) -> str:
+        return "one Optuna pruner per condition"
+
+
+class Ticker(_NotPickled, Callback):
+    """Calls `tick` between the steps of Tune's loop."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self.tick = tick
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self.tick()

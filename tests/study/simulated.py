@@ -1,0 +1,84 @@
+"""A trial with a known curve in place of training; importable by Ray's workers."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from codim.metrics import EpochMetrics, OracleMetrics
+from study.trainable import Job, Row
+
+NAN = float("nan")
+OPTIMA = {0.2: 3.0, 0.5: 12.0, 0.8: 50.0}
+"""Best mixmatch/lambda_u by noise rate; elsewhere 25."""
+EPOCHS = 8
+
+
+def curve(job: Job) -> Iterator[Row]:
+    """Rises towards 1 - (log10 distance of lambda_u from the condition's optimum)^2 / 4."""
+    for epoch in range(EPOCHS):
+        yield row(job, epoch, value(job) * (1 - 0.5 ** (epoch + 1)))
+
+
+def value(job: Job) -> float:
+    best = OPTIMA.get(job.config["noise"].get("rate", 0), 25.0)
+    found = max(job.config["mixmatch"]["lambda_u"], 0.5)
+    return 0.9 - math.log10(found / best) ** 2 / 4
+
+
+def row(job: Job, epoch: int, accuracy: float) -> Row:
+    """One epoch, an eighth of the budget."""
+    budget = job.config["train"]["samples"]
+    known: Row = dict.fromkeys((f.name for f in fields(EpochMetrics)), NAN)
+    known |= {
+        "epoch": epoch,
+        "phase": "cotrain",
+        "samples": budget * (epoch + 1) // EPOCHS,
+        "seconds": 0.01,
+        "val_acc": accuracy,
+        "split_state": "ok",
+        "classes_without_labelled": 0,
+    }
+    oracle = asdict(OracleMetrics(*(NAN for _ in fields(OracleMetrics)))) | {"oracle_test_acc": accuracy}
+    return known | oracle
+
+
+def troubled(job: Job) -> Iterator[Row]:
+    """Trial 2 reports NaN, trial 3 raises, trial 4 reports no accuracy, the others are sound."""
+    number = int(job.trial[-4:])
+    for sound in curve(job):
+        if sound["epoch"] == 2:
+            if number == 2:
+                sound["val_acc"] = NAN
+            if number == 3:
+                raise FloatingPointError("the training loss became nan in epoch 2")
+            if number == 4:
+                del sound["val_acc"]
+        yield sound
+
+
+def slow(job: Job) -> Iterator[Row]:
+    """0.1 s an epoch; goes on from a checkpoint, which holds the number of epochs done."""
+    checkpoint = Path(job.folder) / "checkpoint.pt"
+    done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    rows = list(curve(job))
+    for epoch in range(done, EPOCHS):
+        time.sleep(0.1)
+        scratch = checkpoint.with_suffix(".new")
+        scratch.write_text(str(epoch + 1))
+        scratch.replace(checkpoint)
+        yield rows[epoch] | ({"history": rows[:epoch]} if epoch == done and done else {})
+
+
+def killed(job: Job) -> Iterator[Row]:
+    """`slow`, but the first worker of trial 1 kills itself after epoch 3."""
+    mark = Path(job.stages).with_name(f"killed-{job.trial}")
+    for sound in slow(job):
+        yield sound
+        if job.trial.endswith("0001") and sound["epoch"] == 3 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)

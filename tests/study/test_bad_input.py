@@ -1,0 +1,239 @@
+"""Everything that a user can get wrong ends in one message that names the place, before anything starts."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import WriteStudy
+
+from study.plan import load_plan
+from study.preflight import locked, require_same_study, require_writable, resolved_spec
+from study.records import ResultsFolder, write_json
+from study.run import Arguments, main
+from study.source import SpecError
+
+RUN = Path(__file__).parents[2] / "study" / "run.py"
+RANGE = {"type": "float", "low": 1, "high": 10}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line_of", "told"),
+    [
+        ({"budgets": 1}, "budgets", "unknown key; allowed: budget,"),
+        ({"pruner__mode": 1}, "mode", "pruner -> mode: unknown key; allowed: "),
+        ({"fixed__mixmatch__lamda_u": 1}, "lamda_u", "mixmatch/lamda_u: unknown setting; allowed: lambda_u,"),
+        ({"fixed__mixmatches": {"a": 1}}, "mixmatches", "mixmatches: unknown setting; allowed: mixmatch,"),
+        ({"fixed__optim": {"lr": "fast"}}, "lr", "optim/lr: Input should be a valid number"),
+        ({"fixed__method": "magic"}, "method", "'magic' is unknown, allowed: ce, dividemix"),
+        (
+            {
+                "fixed__method": "codim-sup",
+                "space": {"contrastive/kind": {"type": "categorical", "choices": ["sup", "self"]}},
+            },
+            "contrastive/kind",
+            "contradicts method codim-sup, which sets",
+        ),
+        ({"fixed__noise": {"kind": "none"}}, "noise", "noise cannot stand here"),
+        ({"fixed__data": {"val_fraction": 0}}, "val_fraction", "holds out no image"),
+        ({"baselines__worse": {"optim": {"lr": -1}}}, "lr", "baselines -> worse: optim/lr"),
+        ({"baselines__other": {"train": {"seed": 3}}}, "seed", "train/seed cannot stand here"),
+        ({"budget__trials_per_condition": "many"}, "trials_per_condition", "should be a valid integer"),
+        ({"space__lambda_u": RANGE}, "lambda_u", "a path is section/setting"),
+        ({"space": {"mixmatch/gamma": RANGE}}, "mixmatch/gamma", "unknown setting"),
+        ({"space": {"noise/rate": RANGE}}, "noise/rate", "cannot be searched"),
+        ({"space": {"optim/lr": {"type": "float", "low": 2, "high": 1}}}, "optim/lr", "low must be below high"),
+        ({"space": {"optim/lr": {"type": "float", "low": 0, "high": 1, "log": True}}}, "optim/lr", "needs low > 0"),
+        ({"space": {"divide/p_threshold": RANGE}}, "divide/p_threshold", "less than or equal to 1 (found 10.0)"),
+        ({"space": {"optim/lr": {"type": "real", "low": 1, "high": 2}}}, "optim/lr", "'float', 'int', 'categorical'"),
+        (
+            {"space": {"train/epoch": {"type": "categorical", "choices": ["dataset", "all"]}}},
+            "train/epoch",
+            "found 'all'",
+        ),
+        ({"fixed__train__samples": 3000}, "samples", "is too small"),
+        ({"space": {"warmup/epochs": {"type": "int", "low": 1, "high": 9}}}, "samples", "at warmup/epochs = 9"),
+        ({"pruner": {"kind": "median", "min_budget": 3000}}, "min_budget", "min_budget: 3000 is too small"),
+        ({"conditions": [{"kind": "salt", "rate": 0.5}]}, "salt", "'symmetric'"),
+        ({"conditions": [{"kind": "symmetric", "rate": 1.5}]}, "rate", "less than or equal to 1"),
+        ({"conditions": [{"kind": "asymmetric", "rate": 0.5, "map": "dogs"}]}, "map", "dogs"),
+        ({"conditions": [{"kind": "none"}, {"kind": "none"}]}, "kind", "id 'none' is taken"),
+        ({"conditions": [{"kind": "none", "id": "../up"}]}, "id: ../up", "allowed: 1 to 40 letters"),
+        ({"conditions": [{"kind": "file", "path": "gone.npy"}]}, "gone", "does not exist"),
+        ({"objective": {"metric": "oracle_test_acc"}}, "metric", "is refused: a search that looks at test images"),
+        ({"objective": {"metric": "loss"}}, "metric", "allowed: val_acc"),
+        ({"objective": {"reduction": "max"}}, "reduction", "allowed: mean_last_<k>"),
+    ],
+)
+def test_a_study_file(changes: dict[str, Any], line_of: str, told: str, write_study: WriteStudy) -> None:
+    file = write_study(**changes)
+    with pytest.raises(SpecError) as error:
+        load_plan(file)
+    message = str(error.value)
+    assert told in message
+    assert message.startswith(f"{file}:")
+    line = int(message.removeprefix(f"{file}:").split(":")[0])
+    assert line_of in "\n".join(file.read_text().splitlines()[line - 1 : line + 1])
+
+
+def test_a_budget_that_suffices_without_co_training(write_study: WriteStudy) -> None:
+    baselines = {"ce": {"method": "ce", "train": {"samples": 1000}}}
+    assert load_plan(write_study(baselines=baselines)).baseline_config  # ce neither warms up nor ramps up
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [(np.zeros(10, int), "shape (10,)"), (np.full(1347, 10), "labels run from 10 to 10"), (np.zeros(1347), "integers")],
+)
+def test_a_label_file(labels: Any, told: str, write_study: WriteStudy, tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", labels)
+    with pytest.raises(SpecError, match=r"study\.yaml:") as error:
+        load_plan(write_study(conditions=[{"kind": "file", "path": "labels.npy"}]))
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: a\nname: b\n", ":2: not a valid study file"),
+        ("name: [a\n", "not a valid study file"),
+        ("- a\n", "a study file is a mapping"),
+        ("name: !!python/object/apply:os.mkdir [executed]\n", "not a valid study file"),
+    ],
+)
+def test_not_a_study(text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(SpecError) as error:
+        load_plan(tmp_path / "bad.yaml")
+    assert told in str(error.value)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_numbers_are_those_of_yaml_1_2(write_study: WriteStudy) -> None:
+    file = write_study()
+    file.write_text(file.read_text().replace("low: 1,", "low: 1e-3,"))
+    assert load_plan(file).spec.space["mixmatch/lambda_u"].corners() == (0.001, 100.0)
+
+
+class TestResultsFolder:
+    def test_of_a_study_that_only_grew(self, write_study: WriteStudy, tmp_path: Path) -> None:
+        folder = ResultsFolder(tmp_path)
+        write_json(folder.spec, resolved_spec(load_plan(write_study())))
+        more = [{"kind": "symmetric", "rate": rate} for rate in (0.2, 0.5, 0.8)]
+        grown = write_study(conditions=more, budget__trials_per_condition=9, resources={"max_concurrent": 1})
+        require_same_study(folder, resolved_spec(load_plan(grown)))
+
+    @pytest.mark.parametrize(
+        ("changes", "told"),
+        [
+            ({"fixed__network__width": 8}, "fixed -> network -> width = 4, now it is 8"),
+            ({"sampler__seed": 1}, "sampler -> seed = 0, now it is 1"),
+            ({"baselines": {}}, "baselines -> codim-sup"),
+            ({"conditions": [{"kind": "symmetric", "rate": 0.5}]}, "holds condition"),
+            ({"budget__trials_per_condition": 1}, "it may only grow"),
+        ],
+    )
+    def test_of_another_study(
+        self, changes: dict[str, Any], told: str, write_study: WriteStudy, tmp_path: Path
+    ) -> None:
+        folder = ResultsFolder(tmp_path / "results" / "tiny")
+        folder.root.mkdir(parents=True)
+        write_json(folder.spec, resolved_spec(load_plan(write_study())))
+        before = folder.spec.read_bytes()
+        with pytest.raises(SpecError) as error:
+            require_same_study(folder, resolved_spec(load_plan(write_study(**changes))))
+        assert told in str(error.value)
+        assert main(Arguments(tmp_path / "study.yaml", tmp_path / "results")) == 2
+        assert [path.name for path in folder.root.iterdir()] == ["spec.json"]
+        assert folder.spec.read_bytes() == before
+
+    def test_of_something_else(self, write_study: WriteStudy, tmp_path: Path) -> None:
+        (tmp_path / "holiday.jpg").touch()
+        with pytest.raises(SpecError, match="holds files but no spec"):
+            require_same_study(ResultsFolder(tmp_path), resolved_spec(load_plan(write_study())))
+
+    def test_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        for check in (require_writable, lambda folder: locked(folder).__enter__()):
+            with pytest.raises(SpecError, match="cannot be written"):
+                check(ResultsFolder(tmp_path / "file" / "results"))
+
+    def test_of_a_study_that_is_running(self, tmp_path: Path) -> None:
+        folder = ResultsFolder(tmp_path)
+        with locked(folder), pytest.raises(SpecError, match="another driver"), locked(folder):
+            pass
+
+
+def test_a_trial_that_no_machine_holds(write_study: WriteStudy, tmp_path: Path, capsys: Any) -> None:
+    file = write_study(resources={"cpus_per_trial": 4096})
+    assert main(Arguments(file, tmp_path / "results")) == 2
+    assert "a trial asks for 4096 CPUs" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
+def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(RUN), *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=120,
+    )
+
+
+def test_the_command_line_says_it_and_exits_with_2(write_study: WriteStudy, tmp_path: Path) -> None:
+    file = write_study(budget__trials_per_condition=0)
+    done = command("--space", str(file), "--results", str(tmp_path / "results"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {file}:")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1"])
+def test_no_cluster(address: str, write_study: WriteStudy, tmp_path: Path) -> None:
+    done = command(
+        "--space", str(write_study()), "--results", str(tmp_path / "results"), "--address", address,
+        RAY_TMPDIR=str(tmp_path), RAY_ADDRESS="",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"--address {address}: no Ray cluster answers" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_ray_client_is_refused(write_study: WriteStudy, tmp_path: Path, capsys: Any) -> None:
+    assert main(Arguments(write_study(), tmp_path / "results", "ray://127.0.0.1:10001")) == 2
+    assert "run the study on a node of the cluster" in capsys.readouterr().err
+
+
+def test_a_dry_run_starts_and_writes_nothing(write_study: WriteStudy, tmp_path: Path, ray_folder: Path) -> None:
+    file = write_study()
+    before, sessions = sorted(tmp_path.iterdir()), sorted(ray_folder.rglob("session_*"))
+    done = command("--space", str(file), "--results", str(tmp_path / "results"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "6 trials = 2 conditions x (1 baselines + 2 searched)" in done.stderr
+    assert "forecast: at most" in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(ray_folder.rglob("session_*")) == sessions
+
+
+@pytest.fixture
+def written(write_study: WriteStudy) -> Callable[[], Any]:
+    return lambda: json.loads(json.dumps(resolved_spec(load_plan(write_study()))))
+
+
+def test_the_resolved_study_says_everything(written: Callable[[], Any]) -> None:
+    spec = written()
+    assert spec["conditions"][0] == {
+        "id": "symmetric-0.5", "kind": "symmetric", "rate": 0.5, "include_true": True, "seed": 0
+    }  # fmt: skip
+    assert spec["budget"] == {"trials_per_condition": 2, "samples": 8000}
+    assert spec["data"] == "digits"
+    assert spec["objective"] == {"metric": "val_acc", "reduction": "mean_last_5"}

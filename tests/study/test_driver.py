@@ -1,0 +1,92 @@
+"""Whole studies with known curves, through real Ray and real Optuna."""
+
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pyarrow.parquet as pq
+import pytest
+import simulated
+from conftest import WriteStudy
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from study.driver import run_study
+from study.plan import load_plan
+from study.progress import Progress
+from study.records import ResultsFolder, TrialRecord
+from study.trainable import Train
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+def run(file: Path, results: Path, train: Train) -> tuple[ResultsFolder, dict[str, TrialRecord]]:
+    plan = load_plan(file)
+    folder = ResultsFolder(results)
+    folder.root.mkdir(exist_ok=True)
+    assert run_study(plan, folder, Progress(plan), train)
+    return folder, {record.trial: record for record in folder.read_trials()}
+
+
+def states(folder: ResultsFolder) -> Counter[str]:
+    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
+    studies = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
+    return Counter(t.state.name for study in studies for t in study.trials if study.study_name.count(" ") == 0)
+
+
+def test_finds_each_conditions_own_optimum(write_study: WriteStudy, tmp_path: Path) -> None:
+    file = write_study(
+        conditions=[{"kind": "symmetric", "rate": rate} for rate in simulated.OPTIMA],
+        budget__trials_per_condition=20,
+        pruner={"kind": "successive_halving", "min_budget": 4000},
+    )
+    folder, records = run(file, tmp_path / "results", simulated.curve)
+    assert len(records) == 3 * 21
+    for rate, optimum in simulated.OPTIMA.items():
+        own = [r for r in records.values() if r.noise_rate == rate and r.status == "complete"]
+        best = max(own, key=lambda r: r.objective)
+        found = best.params["mixmatch/lambda_u"]
+        assert isinstance(found, float)
+        assert optimum / 1.6 < found < optimum * 1.6
+    pruned = [r for r in records.values() if r.status == "pruned"]
+    assert pruned
+    assert all(r.samples < r.budget and not r.baseline for r in pruned)
+    assert states(folder)["PRUNED"] == len(pruned)
+    assert {r.status for r in records.values() if r.baseline} == {"complete"}
+    rows = pq.read_table(folder.trials).num_rows
+    assert rows == len(list(folder.epochs.iterdir())) == len(records)
+
+
+def test_failures_have_a_cause_and_the_study_goes_on(write_study: WriteStudy, tmp_path: Path) -> None:
+    file = write_study(conditions=[{"kind": "symmetric", "rate": 0.5}], budget__trials_per_condition=5)
+    folder, records = run(file, tmp_path / "results", simulated.troubled)
+    causes = {name[-4:]: record.cause for name, record in records.items() if record.status == "failed"}
+    assert causes == {
+        "0002": "val_acc is nan in epoch 2",
+        "0003": "FloatingPointError: the training loss became nan in epoch 2",
+        "0004": "epoch 2 reported no val_acc",
+    }
+    assert states(folder) == {"COMPLETE": 3, "FAIL": 3}  # a baseline that is a point of the space counts there too
+    assert "FloatingPointError" in (folder.ray / "trials" / "symmetric-0.5-0003" / "error.txt").read_text()
+    assert records["symmetric-0.5-0005"].status == "complete"
+
+
+def test_a_killed_worker_costs_no_epoch(write_study: WriteStudy, tmp_path: Path) -> None:
+    file = write_study(conditions=[{"kind": "symmetric", "rate": 0.5}], budget__trials_per_condition=2)
+    folder, records = run(file, tmp_path / "results", simulated.killed)
+    assert (folder.root / "killed-symmetric-0.5-0001").exists()
+    assert {record.status for record in records.values()} == {"complete"}
+    for name in records:
+        assert [row["epoch"] for row in folder.read_epochs(name)] == list(range(simulated.EPOCHS))
+
+
+def test_a_finished_study_grows(write_study: WriteStudy, tmp_path: Path) -> None:
+    _, before = run(write_study(), tmp_path / "results", simulated.curve)
+    wider = write_study(
+        budget__trials_per_condition=4,
+        conditions=[{"kind": "symmetric", "rate": rate} for rate in (0.2, 0.5, 0.8)],
+    )
+    _, after = run(wider, tmp_path / "results", simulated.curve)
+    assert len(before) == 2 * 3
+    assert len(after) == 3 * 5
+    assert {name: after[name] for name in before} == before

@@ -1,0 +1,129 @@
+"""The command line, with real trainings: Ctrl-C, then kill -9, then to the end."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from conftest import WriteStudy
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from study.records import ResultsFolder
+from study.trainable import Job, train
+
+RUN = Path(__file__).parents[2] / "study" / "run.py"
+
+
+def start(file: Path, results: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(RUN), "--space", str(file), "--results", str(results)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+def wait_for(happened: Callable[[], Any], driver: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert driver.poll() is None, driver.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def under_way(folder: ResultsFolder, finished: int) -> Callable[[], bool]:
+    """Whether so many trials have ended, and another has left a checkpoint."""
+
+    def happened() -> bool:
+        ended = sum(record.status != "running" for record in folder.read_trials())
+        return ended >= finished and any(folder.ray.glob("trials/*/checkpoint.pt"))
+
+    return happened
+
+
+@pytest.mark.usefixtures("ray_folder")
+def test_the_same_command_goes_on(write_study: WriteStudy, tmp_path: Path) -> None:
+    file, folder = write_study(), ResultsFolder(tmp_path / "results" / "tiny")
+
+    driver = start(file, folder.root.parent)
+    wait_for(under_way(folder, 1), driver)
+    driver.send_signal(signal.SIGINT)
+    said = driver.communicate(timeout=60)[1]
+    assert driver.returncode == 130
+    assert "the same command goes on from here" in said
+    assert "Traceback" not in said
+    first = {record.trial for record in folder.read_trials() if record.status == "complete"}
+
+    driver = start(file, folder.root.parent)
+    wait_for(under_way(folder, len(first) + 1), driver)
+    driver.kill()
+    driver.communicate()
+    with folder.journal.open("a") as journal:
+        journal.write('{"op_code":4,"wor')  # what a kill in the middle of a write leaves
+    interrupted = {record.trial for record in folder.read_trials() if record.status == "running"}
+    assert interrupted
+
+    driver = start(file, folder.root.parent)
+    said = driver.communicate(timeout=200)[1]
+    assert driver.returncode == 0, said
+    records = {record.trial: record for record in folder.read_trials()}
+    assert len(records) == len(folder.read_trials()) == 6
+    assert {record.status for record in records.values()} == {"complete"}
+    for record in records.values():
+        epochs = [row["epoch"] for row in folder.read_epochs(record.trial)]
+        assert epochs == list(range(1, len(epochs) + 1))  # epoch 0 is the shared pre-training
+        assert record.epochs == len(epochs)
+        assert record.samples >= record.budget
+    assert told(folder) == dict.fromkeys(records, 1)
+    assert not any(folder.ray.glob("trials/*/checkpoint.pt"))
+    for name in interrupted:
+        assert_as_if_never_interrupted(folder, records[name].config, name, tmp_path / "again")
+
+
+def told(folder: ResultsFolder) -> Counter[str]:
+    """Complete Optuna trials by the record that they stand for."""
+    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
+    studies = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
+    trials = [trial for study in studies for trial in study.trials]
+    assert {trial.state.name for trial in trials} == {"COMPLETE", "FAIL"}
+    assert all(trial.user_attrs["cause"] == "interrupted" for trial in trials if trial.state.name == "FAIL")
+    return Counter(t.user_attrs["trial"] for t in trials if t.state.name == "COMPLETE" and "trial" in t.user_attrs)
+
+
+def assert_as_if_never_interrupted(folder: ResultsFolder, config: dict[str, Any], name: str, scratch: Path) -> None:
+    rows = list(train(Job(name, config, str(scratch), str(folder.stages), 1, 1e9)))
+    recorded = folder.read_epochs(name)
+    for field in ("samples", "loss", "val_acc", "oracle_test_acc"):
+        assert json.dumps([row[field] for row in rows]) == json.dumps([row[field] for row in recorded])
+
+
+def test_a_killed_driver_leaves_no_process(write_study: WriteStudy, tmp_path: Path, ray_folder: Path) -> None:
+    folder = ResultsFolder(tmp_path / "results" / "tiny")
+    driver = start(write_study(), folder.root.parent)
+    wait_for(lambda: any(folder.ray.glob("trials/*/checkpoint.pt")), driver)
+    sessions = [path.name for path in ray_folder.glob(f"ray/session_*_{driver.pid}")]
+    assert len(sessions) == 1
+    assert processes(sessions[0])
+    driver.kill()
+    driver.communicate()
+    deadline = time.monotonic() + 30
+    while processes(sessions[0]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert processes(sessions[0]) == []
+
+
+def processes(session: str) -> list[str]:
+    """Command lines that name a Ray session."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if session in command:
+            found.append(command)
+    return found
