@@ -25,11 +25,11 @@ def main(results: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="R
         return track(list(names), "Drawing", console=console, transient=True)
 
     try:
-        trials = load_trials(results)
-    except ValueError as error:
+        page = write_report(load_trials(results), steps)
+    except (ValueError, OSError) as error:
         print(f"analysis: {error}", file=sys.stderr)
         sys.exit(2)
-    print(write_report(trials, steps))
+    print(page)
 
 
 if __name__ == "__main__":
