@@ -21,7 +21,7 @@ def progress_sentence(trials: Trials) -> str:
     of = f" of {trials.expected}" if trials.expected else ""
     if running:
         under_way = _count(running, "trial")
-        return f"The study is still running: {done}{of} trials have ended, {under_way} under way. All numbers may move."
+        return f"The study is not finished: {done}{of} trials have ended, {under_way} running or interrupted."
     if trials.expected and done < trials.expected:
         return f"The study is not finished: {done}{of} trials have ended, none is under way."
     return f"The study is finished: {done}{of} trials have ended."
@@ -48,11 +48,12 @@ def cost_sentence(trials: Trials) -> str:
         f"{int(table[s].sum())} {s}" for s in ("complete", "pruned", "failed", "running") if table[s].sum()
     )
     saved = saved_share(trials.trials)
-    forecast = trials.environment.get("forecast", {}).get("hours")
+    forecast = trials.environment.get("forecast", {})
+    expected = forecast.get("hours", 0) * forecast.get("concurrent", 1)
     return (
         f"{_count(len(trials.trials), 'trial')} ({counts or 'none'}) drew {samples:,} samples in {hours:.2g} h of "
-        "training"
-        + (f", against a forecast of {forecast:.2g} h" if forecast else "")
+        "training, summed over trials"
+        + (f", against a forecast of at most {expected:.2g} h" if expected else "")
         + (f"; pruning saved {_percent(saved)} of the budget of the finished trials" if saved > 0 else "")
         + "."
     )

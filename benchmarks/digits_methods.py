@@ -146,6 +146,8 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
+    target = Path(__file__).parent / "results" / f"{datetime.now(UTC):%Y-%m-%d}-digits_methods"
+    target.parent.mkdir(exist_ok=True)
     records = ResultsFolder(args.study).read_trials()
     with ProcessPoolExecutor(args.workers) as pool:
         chosen = choose(pool, records, args)
@@ -162,7 +164,6 @@ def main() -> None:
         f"Chosen: {', '.join(r.trial for r in chosen.values())}. {machine}\n"
     )
     print(text)
-    target = Path(__file__).parent / "results" / f"{datetime.now(UTC):%Y-%m-%d}-digits_methods"
     target.with_suffix(".md").write_text(text)
     settings = {r.trial: r.config for r in chosen.values()}
     content = {"machine": machine, "chosen": settings, "runs": runs.to_dict("records")}

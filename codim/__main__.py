@@ -3,8 +3,9 @@
     python -m codim --method codim-sup --data digits --noise symmetric:0.5
     python -m codim --config train.json
 
-The output folder gets config.json, metrics.jsonl (one line an epoch; null: no value), checkpoint.pt and
-label_audit.parquet. The same command goes on where an interrupted training stopped.
+The output folder gets config.json, noise.json (settings, realised rate and transition matrix), metrics.jsonl (one
+line an epoch; null: no value), checkpoint.pt and label_audit.parquet. The same command goes on where an interrupted
+training stopped.
 """
 
 import json
@@ -53,6 +54,7 @@ def main() -> int:
         milestones(config, data)
         args.output.mkdir(parents=True, exist_ok=True)
         state = _start(args.output, config, data)
+        _write_noise(args.output / "noise.json", config, truth)
     except (ValueError, OSError) as error:
         print(f"python -m codim: {error}", file=sys.stderr)
         return 2
@@ -115,12 +117,17 @@ def _start(output: Path, config: TrainConfig, data: TrainingData) -> TrainState:
     return state
 
 
+def _write_noise(path: Path, config: TrainConfig, truth: Truth) -> None:
+    realised = {"realised_rate": truth.noise_rate, "transition": truth.transition.tolist()}
+    path.write_text(json.dumps(config.noise.model_dump(mode="json") | realised))
+
+
 def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState) -> None:
     console = Console(stderr=True)
     augmenter = Augmenter.fit(config.augment, data.images)
     observer = Observer(data, truth, augmenter)
     rows = output / "metrics.jsonl"
-    kept = rows.read_text().splitlines()[: state.epoch]
+    kept = rows.read_text().splitlines()[: state.epoch] if rows.exists() else []
     rows.write_text("".join(f"{line}\n" for line in kept))
     columns = [
         TextColumn("{task.description}"),

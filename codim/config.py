@@ -40,6 +40,8 @@ class LoopConfig(Section):
     def torch_device(self) -> torch.device:
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("train/device: 'cuda', but torch finds no GPU; allowed: auto, cpu")
         return torch.device(self.device)
 
 

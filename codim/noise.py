@@ -127,6 +127,9 @@ class FileNoise(Section):
         except Exception as error:  # each format has half a dozen types for a damaged file
             raise ValueError(f"label file {self.path} cannot be read: {error}") from error
         if isinstance(content, dict):
+            index = content.pop("index", None)
+            if index is not None and not np.array_equal(index, np.arange(len(labels))):
+                raise ValueError(f"label file {self.path}: its index must run 0, 1, 2, ... to {len(labels) - 1}")
             if self.key is None and len(content) == 1:
                 content = next(iter(content.values()))
             elif self.key in content:
@@ -176,6 +179,7 @@ _READERS: dict[str, Any] = {
     ".csv": _read_csv,
 }
 
+NOISE_KINDS = (NoNoise, SymmetricNoise, AsymmetricNoise, PairFlipNoise, FileNoise)
 NoiseSpec = Annotated[
     NoNoise | SymmetricNoise | AsymmetricNoise | PairFlipNoise | FileNoise, Field(discriminator="kind")
 ]

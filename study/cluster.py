@@ -56,7 +56,10 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
             context = ray.init(address=found, runtime_env={"py_modules": modules}, **quiet)
         except (AuthenticationError, ConnectionError, RuntimeError) as error:
             # Without the right token Ray gives up after 10 s and says only that it cannot connect.
-            raise ClusterError(f"--address {address}: something answers there, but not to us; {TOKEN_HELP}") from error
+            reason = str(error).strip().partition("\n")[0]
+            raise ClusterError(
+                f"--address {address}: something answers there, but not to us ({reason}); {TOKEN_HELP}"
+            ) from error
     try:
         yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
     finally:
@@ -101,6 +104,12 @@ def _remove_session(session: Path) -> None:
     if latest.is_symlink() and latest.resolve() == session:
         latest.unlink(missing_ok=True)
     shutil.rmtree(session, ignore_errors=True)
+
+
+def node_resources() -> list[tuple[float, float]]:
+    """CPUs and GPUs of each node that is alive."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return [(node.get("CPU", 0), node.get("GPU", 0)) for node in nodes]
 
 
 def require_shared(folder: Path) -> None:

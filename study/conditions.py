@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from codim.datasets import TrainingData, Truth
-from codim.noise import NOISE_ADAPTER, NoiseSpec
+from codim.noise import NOISE_ADAPTER, NOISE_KINDS, NoiseSpec
 from study.source import Source, SpecError
 from study.spec import StudySpec
 
@@ -20,8 +20,6 @@ class Condition:
     id: str
     """Names files, so: letters, digits, dots, dashes, underscores."""
     noise: NoiseSpec
-    order: int
-    """Place along the noise axis: kinds as they stand in the file, rising rates within each."""
     position: int
     """Place in the study file."""
 
@@ -55,14 +53,15 @@ class ConditionData:
 
 
 def read_conditions(spec: StudySpec, source: Source) -> list[Condition]:
-    """The conditions in their order along the noise axis. Raises SpecError."""
+    """The conditions along the noise axis: kinds as they stand in the file, rising rates within each. Raises
+    SpecError."""
     found = [_read(entry, position, source) for position, entry in enumerate(spec.conditions)]
     kinds = list(dict.fromkeys(noise.kind for _, noise in found))
     for position, (name, _) in enumerate(found):
         if name in [other for other, _ in found[:position]]:
             raise source.error(("conditions", position), f"conditions: id {name!r} is taken; give each its own `id`")
     axis = sorted(range(len(found)), key=lambda i: (kinds.index(found[i][1].kind), getattr(found[i][1], "rate", 0.0)))
-    return [Condition(*found[position], order, position) for order, position in enumerate(axis)]
+    return [Condition(*found[position], position) for position in axis]
 
 
 def _read(entry: Mapping[str, Any], position: int, source: Source) -> tuple[str, NoiseSpec]:
@@ -85,6 +84,11 @@ def _located(error: ValidationError, position: int, source: Source) -> SpecError
     fault = error.errors(include_url=False)[0]
     where = " -> ".join(map(str, ("conditions", position, *fault["loc"])))
     message = f"{where}: {fault['msg'].removeprefix('Value error, ')} (found {fault['input']!r})"
+    kinds = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in NOISE_KINDS}
+    if fault["type"] == "extra_forbidden":
+        message = f"{where}: unknown setting; allowed: {', '.join(kinds[fault['loc'][0]].model_fields)}"
+    elif fault["type"].startswith("union_tag"):
+        message = f"{where}: kind {fault['input'].get('kind')!r} is unknown; allowed: {', '.join(kinds)}"
     return source.error(("conditions", position, *fault["loc"]), message)
 
 

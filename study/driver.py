@@ -2,11 +2,12 @@
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import ray
 from ray import tune
 
+from study.cluster import node_resources
 from study.plan import Plan
 from study.progress import Progress
 from study.recorder import Recorder
@@ -77,19 +78,21 @@ def threads(plan: Plan) -> int:
     return max(1, math.floor(plan.spec.resources.cpus_per_trial))
 
 
-def concurrent_trials(plan: Plan, cpus: float, gpus: float) -> int:
-    """How many trials run at a time where there are so many CPUs and GPUs."""
-    wanted = plan.spec.resources
-    fits = cpus / wanted.cpus_per_trial
-    if wanted.gpus_per_trial:
-        fits = min(fits, gpus / wanted.gpus_per_trial)
-    return math.floor(fits) if wanted.max_concurrent == "auto" else min(math.floor(fits), wanted.max_concurrent)
+def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
+    """How many trials run at a time on nodes with so many CPUs and GPUs each; a trial never spans two of them."""
+    wanted, total = plan.spec.resources, 0
+    for cpus, gpus in nodes:
+        fits = cpus / wanted.cpus_per_trial
+        if wanted.gpus_per_trial:
+            fits = min(fits, gpus / wanted.gpus_per_trial)
+        total += math.floor(fits)
+    return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
 
 
 def _tuner(
     plan: Plan, folder: ResultsFolder, searcher: ConditionSearcher, tick: Callable[[], None], train: Train
 ) -> tune.Tuner:
-    resources, total = plan.spec.resources, ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources = plan.spec.resources
     # Tune names a trainable after its function, for the whole cluster.
     function = trainable(train)
     function.__name__ = f"study-{plan.spec.name}"
@@ -99,7 +102,7 @@ def _tuner(
             search_alg=searcher,
             scheduler=OptunaScheduler(searcher),
             num_samples=plan.trials,
-            max_concurrent_trials=concurrent_trials(plan, total["CPU"], total.get("GPU", 0)),
+            max_concurrent_trials=concurrent_trials(plan, node_resources()),
             # 0.5 s a trial instead of 6 s: a new process would import torch.
             reuse_actors=True,
             trial_name_creator=lambda trial: str(trial.config["trial"]),

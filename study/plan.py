@@ -82,6 +82,11 @@ class _Check:
             self._own_places(("baselines", name), settings, ("noise", "data", "train/seed"))
 
     def _own_places(self, location: Location, settings: Mapping[str, Any], refused: Sequence[str]) -> None:
+        for section, inner in settings.items():
+            if section != "method" and not isinstance(inner, Mapping):
+                place = " -> ".join((*map(str, location), section))
+                wanted = f"{place}: {inner!r}; allowed: settings, {{name: value}}"
+                raise self.source.error((*location, section), wanted)
         for path in refused:
             section, _, setting = path.partition("/")
             inner = settings.get(section)
@@ -119,13 +124,13 @@ class _Check:
         """Every corner of those dimensions that move the milestones; each value of the others once.
 
         Settings are bounded one by one, so single values find every value that is out of range; only the lengths of the
-        stages depend on several settings at once.
+        stages depend on several settings at once. A value between the corners finds a setting that must be whole.
         """
         corners: list[dict[str, Value]] = [{}]
         moving: dict[str, tuple[Value, ...]] = {}
         for path, dimension in self.spec.space.items():
             marks = set()
-            for value in dimension.corners():
+            for value in (*dimension.corners(), *dimension.inside()):
                 settings = merge(self.spec.fixed, _nested({path: value}))
                 marks.add(_stages(self._composed(("space", path), settings, condition), data))
                 corners.append({path: value})
@@ -191,7 +196,7 @@ def _baseline_settings(spec: StudySpec, name: str) -> dict[str, Any]:
     `fixed` is written for the searched method; where it names the epochs of pre-training, dividemix still has none.
     """
     own = spec.baselines[name]
-    preset = METHODS.get(own.get("method", ""), {})
+    preset = METHODS.get(str(own.get("method")), {})
     return merge(merge(spec.fixed, preset), own)
 
 

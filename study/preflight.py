@@ -53,10 +53,12 @@ def measure_speed(config: TrainConfig, threads: int) -> Speed:
     part = _slice(whole)
     short = config.model_copy(
         update={
-            "pretrain": config.pretrain.model_copy(update={"epochs": 2}),
+            "pretrain": config.pretrain.model_copy(update={"epochs": 2, "lr": 1e-4}),
             "warmup": config.warmup.model_copy(update={"epochs": 2}),
             "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
             "train": config.train.model_copy(update={"samples": 2**62, "co_training": True, "epoch": "dataset"}),
+            # Where a high learning rate diverges, the trial fails; the timing must not.
+            "optim": config.optim.model_copy(update={"lr": 1e-4}),
         }
     )
     seconds: dict[str, float] = {}
@@ -140,7 +142,12 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
         if folder.root.exists() and any(path.name != ".lock" for path in folder.root.iterdir()):
             raise SpecError(f"--results: {folder.root} holds files but no spec.json: not the folder of a study")
         return
-    old = json.loads(folder.spec.read_text())
+    try:
+        old = json.loads(folder.spec.read_text())
+    except ValueError as error:
+        raise SpecError(
+            f"--results: {folder.spec} is damaged ({error}); restore it, or give another --results"
+        ) from None
     advice = "give the changed study another `name`, or another --results"
     for part in resolved:
         if part not in FREE_TO_CHANGE and old.get(part) != resolved[part]:
@@ -168,17 +175,26 @@ def _difference(path: str, old: Any, new: Any) -> tuple[str, Any, Any]:
 
 def resolved_spec(plan: Plan) -> dict[str, Any]:
     """spec.json: the study file with every default written out."""
-    config = representative(plan)
+    config, first = representative(plan), plan.conditions[0]
+    searched = plan.searched_config(first, {path: d.corners()[0] for path, d in plan.spec.space.items()}, 0)
+    baselines = {name: plan.baseline_config(first, name, 0) for name in plan.spec.baselines}
     return plan.spec.model_dump(mode="json") | {
         "data": config.data.name,
+        # Defaults may change with the code; trials before and after must not be compared.
+        "config": _without_noise(searched),
+        "baseline_configs": {name: _without_noise(own) for name, own in baselines.items()},
         "conditions": [condition.as_json() for condition in plan.conditions],
         "budget": {"trials_per_condition": plan.spec.budget.trials_per_condition, "samples": config.train.samples},
     }
 
 
+def _without_noise(config: TrainConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"noise"})
+
+
 def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[str, Any]:
     """environment.json: where and when the study runs. `old`: that of an earlier start, whose beginning stands."""
-    data = plan.data[plan.conditions[0].id]
+    data, known = plan.data[plan.conditions[0].id], old.get("forecast", {})
     return {
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": platform.machine(),
@@ -186,7 +202,7 @@ def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "started": old.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
         "command": sys.argv,
-        "forecast": old.get("forecast", expected._asdict()),
+        "forecast": known if known.get("trials") == expected.trials else expected._asdict(),
         "validation_images": data.validation_images,
         "training_images": data.training_images,
         "classes": data.classes,

@@ -21,7 +21,7 @@ import ray
 import torch
 import tyro
 
-from study.cluster import ClusterError, connected, require_shared
+from study.cluster import ClusterError, connected, node_resources, require_shared
 from study.driver import compute_stages, concurrent_trials, run_study, threads
 from study.plan import Plan, load_plan
 from study.preflight import (
@@ -37,7 +37,6 @@ from study.preflight import (
 )
 from study.progress import Progress, clock
 from study.records import ResultsFolder, read_json, write_json
-from study.source import SpecError
 from study.stages import shared_stages
 
 
@@ -60,7 +59,7 @@ def main(arguments: Arguments) -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return _run(arguments)
-    except (SpecError, ClusterError) as error:
+    except (ValueError, ClusterError, ray.exceptions.RayError) as error:  # ValueError: SpecError, or the data's own
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -78,15 +77,14 @@ def _run(arguments: Arguments) -> int:
     progress = Progress(plan)
     with ExitStack() as stack:
         if arguments.address is None:
-            concurrent = _concurrent(plan, cpus, gpus, "this machine")
+            concurrent = _concurrent(plan, [(cpus, gpus)], "this machine")
             speed = measure_speed(representative(plan), threads(plan))
             if not arguments.dry_run:
                 stack.enter_context(locked(folder))
                 progress.say(f"Ray dashboard: {stack.enter_context(connected(None, cpus, gpus))}")
         else:
             stack.enter_context(connected(arguments.address, 0, 0))
-            total = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            concurrent = _concurrent(plan, total.get("CPU", 0), total.get("GPU", 0), "the cluster")
+            concurrent = _concurrent(plan, node_resources(), "the cluster")
             need = plan.spec.resources
             task = ray.remote(num_cpus=need.cpus_per_trial, num_gpus=need.gpus_per_trial)(measure_speed)
             speed = ray.get(task.remote(representative(plan), threads(plan)))
@@ -116,13 +114,13 @@ def local_resources() -> tuple[int, int]:
     return len(os.sched_getaffinity(0)), torch.cuda.device_count()
 
 
-def _concurrent(plan: Plan, cpus: float, gpus: float, where: str) -> int:
-    concurrent = concurrent_trials(plan, cpus, gpus)
+def _concurrent(plan: Plan, nodes: list[tuple[float, float]], where: str) -> int:
+    concurrent = concurrent_trials(plan, nodes)
     if not concurrent:
         need = plan.spec.resources
         raise ClusterError(
             f"resources: a trial asks for {need.cpus_per_trial:g} CPUs and {need.gpus_per_trial:g} GPUs, "
-            f"{where} has {cpus:g} CPUs and {gpus:g} GPUs: no trial could ever start"
+            f"{where} has {' and '.join(f'{c:g} CPUs with {g:g} GPUs' for c, g in nodes)}: no trial could ever start"
         )
     return concurrent
 

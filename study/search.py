@@ -248,10 +248,31 @@ class Search:
         pruner = self.plan.spec.pruner
         first = math.ceil(pruner.min_budget / 1000)
         if pruner.kind == "successive_halving":
-            return optuna.pruners.SuccessiveHalvingPruner(max(first, 1), pruner.reduction_factor)
+            return _Halving(max(first, 1), pruner.reduction_factor)
         if pruner.kind == "median":
             return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first)
         return optuna.pruners.NopPruner()
+
+
+class _Halving(optuna.pruners.SuccessiveHalvingPruner):
+    """Successive halving in which an interrupted attempt no longer competes: the attempt that continues it does."""
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        return super().prune(_WithoutInterrupted(study), trial)  # type: ignore[arg-type]
+
+
+class _WithoutInterrupted:
+    """What a pruner sees of an Optuna study."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def get_trials(self, *args: Any, **kwargs: Any) -> list[optuna.trial.FrozenTrial]:
+        trials = self._study.get_trials(*args, **kwargs)
+        return [trial for trial in trials if trial.user_attrs.get("cause") != INTERRUPTED.cause]
 
 
 def repair_journal(journal: Path) -> None:

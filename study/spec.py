@@ -1,6 +1,7 @@
 """StudySpec: one study, as its file in search_spaces/ describes it. No Ray here, and no training."""
 
 import difflib
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -46,6 +47,10 @@ class FloatDimension(Section):
     def corners(self) -> tuple[float, ...]:
         return (*([0.0] if self.zero else []), self.low, self.high)
 
+    def inside(self) -> tuple[float, ...]:
+        """A value between the corners that is no whole number."""
+        return (self.low + (self.step or (self.high - self.low) / math.e),)
+
 
 class IntDimension(Section):
     """A whole setting, drawn from low to high, both included."""
@@ -67,6 +72,9 @@ class IntDimension(Section):
     def corners(self) -> tuple[int, ...]:
         return (self.low, self.high)
 
+    def inside(self) -> tuple[int, ...]:
+        return ()
+
 
 class CategoricalDimension(Section):
     """A setting that takes one of a few values without order."""
@@ -85,6 +93,9 @@ class CategoricalDimension(Section):
 
     def corners(self) -> tuple[bool | int | float | str, ...]:
         return self.choices
+
+    def inside(self) -> tuple[bool, ...]:
+        return ()
 
 
 Dimension = Annotated[FloatDimension | IntDimension | CategoricalDimension, Field(discriminator="type")]

@@ -5,6 +5,7 @@ So far that is stage 0, the pre-training: it depends on images, network, augment
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 from torch import Tensor
@@ -52,8 +53,9 @@ def compute_stage(config: TrainConfig, folder: Path) -> bool:
     device = config.train.torch_device()
     data, _ = load_data(config.data, config.noise, device)
     state = PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
-    for _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
-        pass
+    for loss, _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
+        if not math.isfinite(loss):
+            raise ValueError(f"pre-training: the loss became {loss}; a smaller pretrain/lr may help")
     encoder = folder / stage_key(config) / "encoder.pt"
     write_tensors(encoder, {name: tensor.cpu() for name, tensor in state.result().items()})
     _checksum(encoder).write_text(_digest(encoder))

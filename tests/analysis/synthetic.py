@@ -43,7 +43,7 @@ ENVIRONMENT = {
     "versions": {"codim-study": "0.1.0", "torch": "2.11.0"},
     "cpus": 2,
     "started": "2026-11-24T08:00:00+00:00",
-    "forecast": {"trials": 96, "hours": 1.5},
+    "forecast": {"trials": 96, "hours": 1.5, "concurrent": 2},
     "validation_images": IMAGES,
     "classes": CLASSES,
 }

@@ -105,7 +105,7 @@ def test_a_figure_of_an_earlier_report_does_not_stay(study: Trials, empty_study:
 
 def test_progress_of_running_stopped_and_finished_studies(study: Trials) -> None:
     assert summary.progress_sentence(study).startswith(
-        "The study is still running: 92 of 96 trials have ended, 4 trials"
+        "The study is not finished: 92 of 96 trials have ended, 4 trials running or interrupted"
     )
     ended = study.trials.assign(status=study.trials["status"].replace("running", "failed"))
     assert summary.progress_sentence(replace(study, trials=ended)).startswith("The study is finished: 96 of 96")
@@ -132,7 +132,7 @@ def test_losing_to_a_baseline_is_said(tmp_path: Path) -> None:
 def test_cost_against_the_forecast(study: Trials) -> None:
     sentence = summary.cost_sentence(study)
     assert "96 trials (68 complete, 20 pruned, 4 failed, 4 running) drew 2,944,000 samples in 2.6 h" in sentence
-    assert "forecast of 1.5 h" in sentence
+    assert "forecast of at most 3 h" in sentence
     assert "pruning saved 17.0% of the budget" in sentence
 
 

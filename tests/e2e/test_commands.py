@@ -1,6 +1,7 @@
 """The inner parts of the README's commands, as a person calls them: the study, its report, and a single training."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from analysis.load import load_trials
@@ -100,12 +102,27 @@ def test_single_training_leaves_metrics_checkpoint_and_audit(settings: Path) -> 
     assert [row["epoch"] for row in rows] == list(range(len(rows)))
     assert {row["phase"] for row in rows} == {"pretrain", "warmup", "cotrain"}
     assert (output / "checkpoint.pt").exists()
+    noise = json.loads((output / "noise.json").read_text())
+    assert (noise["kind"], noise["rate"]) == ("symmetric", 0.5)
+    assert noise["realised_rate"] == pytest.approx(0.45, abs=0.02)
+    assert [sum(line) for line in noise["transition"]] == pytest.approx([1.0] * 10)
     audit = pq.read_table(output / "label_audit.parquet").to_pandas()
     assert len(audit) == 1347
     assert audit.clean_probability.between(0, 1).all()
     assert set(audit.columns) == {
         "index", "given_label", "clean_probability", "suggested_label", "confidence_a", "confidence_b",
     }  # fmt: skip
+
+
+def test_co_divide_finds_the_clean_labels_at_half_noise(tmp_path: Path) -> None:
+    """The bar: area under the ROC curve above .95, with the defaults of the digits."""
+    done = run("-m", "codim", "--method", "codim-sup", "--noise", "symmetric:0.5", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    auc = [row["oracle_split_auc"] for row in rows if row["phase"] == "cotrain"]
+    assert min(auc) > 0.95
+    assert rows[-1]["oracle_split_precision"] > 0.95
+    assert rows[-1]["oracle_test_acc"] > 0.95
 
 
 def test_single_training_goes_on_after_an_interruption(settings: Path, tmp_path: Path) -> None:
@@ -145,6 +162,25 @@ def test_single_training_refuses_bad_input(flags: list[str], words: list[str], t
     assert "Traceback" not in done.stderr
     assert all(word in done.stderr for word in words)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPU")
+def test_single_training_refuses_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "cuda.json").write_text('{"train": {"device": "cuda"}}')
+    done = run("-m", "codim", "--config", tmp_path / "cuda.json", "--output", tmp_path / "out")
+    assert done.returncode == 2
+    assert "train/device" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_in_a_folder_that_cannot_be_written(small_study: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "digits"
+    shutil.copytree(small_study, copy, ignore=shutil.ignore_patterns("report"))
+    (copy / "report").touch()
+    done = run("-m", "analysis", copy)
+    assert done.returncode == 2
+    assert str(copy / "report") in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_single_training_refuses_a_folder_of_other_settings(settings: Path, tmp_path: Path) -> None:

@@ -1,32 +1,14 @@
 """Real Ray, on two CPUs, with its files in the test's own folder."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-
-SPEC: dict[str, Any] = {
-    "name": "tiny",
-    "fixed": {
-        "augment": {"crop_padding": 1, "flip": False},
-        "network": {"width": 4},
-        "pretrain": {"epochs": 1},
-        "warmup": {"epochs": 1},
-        "mixmatch": {"rampup_epochs": 1},
-        "train": {"samples": 8000, "epoch": "dataset"},
-    },
-    "conditions": [{"kind": "symmetric", "rate": 0.5}, {"kind": "symmetric", "rate": 0.8}],
-    "space": {"mixmatch/lambda_u": {"type": "float", "low": 1, "high": 100, "log": True}},
-    "baselines": {"codim-sup": {"method": "codim-sup"}},
-    "pruner": {"kind": "none"},
-    "budget": {"trials_per_condition": 2},
-    "checkpoint_seconds": 0,
-}
-
-WriteStudy = Callable[..., Path]
+from studies import SPEC, WriteStudy
 
 
 @pytest.fixture
@@ -34,7 +16,7 @@ def write_study(tmp_path: Path) -> WriteStudy:
     """Write SPEC with some entries replaced; `path=value`, `__` standing for a step down. Returns the file."""
 
     def write(**changes: Any) -> Path:
-        spec = _copied(SPEC)
+        spec = deepcopy(SPEC)
         for path, value in changes.items():
             *above, last = path.split("__")
             place = spec
@@ -46,12 +28,6 @@ def write_study(tmp_path: Path) -> WriteStudy:
         return file
 
     return write
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="session")

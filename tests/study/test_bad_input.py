@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import WriteStudy
+from studies import WriteStudy
 
+from codim.config import DATA_DEFAULTS
+from study.driver import concurrent_trials
 from study.plan import load_plan
 from study.preflight import locked, require_same_study, require_writable, resolved_spec
 from study.records import ResultsFolder, write_json
@@ -25,6 +27,14 @@ RANGE = {"type": "float", "low": 1, "high": 10}
 @pytest.mark.parametrize(
     ("changes", "line_of", "told"),
     [
+        ({"fixed__train": 48_000}, "train", "fixed -> train: 48000; allowed: settings"),
+        ({"baselines__odd": {"method": ["ce"]}}, "method", "method: ['ce'] is unknown"),
+        ({"space": {"warmup/epochs": {"type": "float", "low": 1, "high": 2}}}, "warmup/epochs", "valid integer"),
+        (
+            {"conditions": [{"kind": "symmetric", "rate": 0.5, "rat": 1}]},
+            "rat:",
+            "unknown setting; allowed: kind",
+        ),
         ({"budgets": 1}, "budgets", "unknown key; allowed: budget,"),
         ({"pruner__mode": 1}, "mode", "pruner -> mode: unknown key; allowed: "),
         ({"fixed__mixmatch__lamda_u": 1}, "lamda_u", "mixmatch/lamda_u: unknown setting; allowed: lambda_u,"),
@@ -59,7 +69,7 @@ RANGE = {"type": "float", "low": 1, "high": 10}
         ({"fixed__train__samples": 3000}, "samples", "is too small"),
         ({"space": {"warmup/epochs": {"type": "int", "low": 1, "high": 9}}}, "samples", "at warmup/epochs = 9"),
         ({"pruner": {"kind": "median", "min_budget": 3000}}, "min_budget", "min_budget: 3000 is too small"),
-        ({"conditions": [{"kind": "salt", "rate": 0.5}]}, "salt", "'symmetric'"),
+        ({"conditions": [{"kind": "salt", "rate": 0.5}]}, "salt", "kind 'salt' is unknown; allowed: none, symmetric, "),
         ({"conditions": [{"kind": "symmetric", "rate": 1.5}]}, "rate", "less than or equal to 1"),
         ({"conditions": [{"kind": "asymmetric", "rate": 0.5, "map": "dogs"}]}, "map", "dogs"),
         ({"conditions": [{"kind": "none"}, {"kind": "none"}]}, "kind", "id 'none' is taken"),
@@ -153,6 +163,21 @@ class TestResultsFolder:
         assert [path.name for path in folder.root.iterdir()] == ["spec.json"]
         assert folder.spec.read_bytes() == before
 
+    def test_of_this_study_under_other_defaults(
+        self, write_study: WriteStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = ResultsFolder(tmp_path)
+        write_json(folder.spec, resolved_spec(load_plan(write_study())))
+        monkeypatch.setitem(DATA_DEFAULTS["digits"], "optim", {"lr": 0.07})
+        with pytest.raises(SpecError, match=r"config -> optim -> lr = 0.05, now it is 0.07"):
+            require_same_study(folder, resolved_spec(load_plan(write_study())))
+
+    def test_with_a_damaged_spec(self, write_study: WriteStudy, tmp_path: Path) -> None:
+        folder = ResultsFolder(tmp_path)
+        folder.spec.write_text('{"name": "ti')
+        with pytest.raises(SpecError, match=r"spec.json is damaged"):
+            require_same_study(folder, resolved_spec(load_plan(write_study())))
+
     def test_of_something_else(self, write_study: WriteStudy, tmp_path: Path) -> None:
         (tmp_path / "holiday.jpg").touch()
         with pytest.raises(SpecError, match="holds files but no spec"):
@@ -168,6 +193,14 @@ class TestResultsFolder:
         folder = ResultsFolder(tmp_path)
         with locked(folder), pytest.raises(SpecError, match="another driver"), locked(folder):
             pass
+
+
+def test_a_trial_does_not_span_nodes(write_study: WriteStudy) -> None:
+    plan = load_plan(write_study(resources={"cpus_per_trial": 3}))
+    assert concurrent_trials(plan, [(4, 0), (4, 0)]) == 2
+    assert concurrent_trials(plan, [(2, 0), (2, 0)]) == 0
+    capped = load_plan(write_study(resources={"cpus_per_trial": 1, "max_concurrent": 5}))
+    assert concurrent_trials(capped, [(4, 0), (4, 0)]) == 5
 
 
 def test_a_trial_that_no_machine_holds(write_study: WriteStudy, tmp_path: Path, capsys: Any) -> None:

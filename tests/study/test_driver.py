@@ -7,9 +7,9 @@ import optuna
 import pyarrow.parquet as pq
 import pytest
 import simulated
-from conftest import WriteStudy
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from studies import WriteStudy
 
 from study.driver import run_study
 from study.plan import load_plan

@@ -12,9 +12,9 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import WriteStudy
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from studies import WriteStudy
 
 from study.records import ResultsFolder
 from study.trainable import Job, train

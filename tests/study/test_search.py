@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import WriteStudy
+from studies import WriteStudy
 
 from study.plan import Plan, load_plan
 from study.search import INTERRUPTED, Attempt, Outcome, Search, repair_journal
@@ -94,6 +94,30 @@ def test_an_interrupted_trial_is_tried_again_with_its_parameters(plan: Plan, tmp
     causes = [t.user_attrs.get("cause") for t in third._searched["symmetric-0.5"].trials]
     assert causes == [INTERRUPTED.cause] * 6
     assert len(given_out(third)) == 4
+
+
+def test_an_interrupted_attempt_does_not_compete_with_its_continuation(write_study: WriteStudy, tmp_path: Path) -> None:
+    """Rung values .8, .5, .5, .75 and halving: .75 goes on, also when the first attempt is counted anew."""
+    halving = {"kind": "successive_halving", "min_budget": 4000, "reduction_factor": 2}
+    file = write_study(
+        conditions=[{"kind": "symmetric", "rate": 0.5}], baselines={}, pruner=halving, budget__trials_per_condition=4
+    )
+    values = dict(zip([f"symmetric-0.5-000{i}" for i in range(4)], [0.8, 0.5, 0.5, 0.75], strict=True))
+
+    def reach_the_rung(search: Search, attempt: Attempt) -> bool:
+        return search.hear(attempt, row(0, values[attempt.trial], 4500))
+
+    first = Search(load_plan(file), tmp_path / "journal", {})
+    attempt = first.next()
+    assert attempt
+    assert reach_the_rung(first, attempt)  # and the driver is killed
+    second = Search(load_plan(file), tmp_path / "journal", {})
+    assert {a.trial: reach_the_rung(second, a) for a in given_out(second)} == {
+        "symmetric-0.5-0000": True,
+        "symmetric-0.5-0001": False,
+        "symmetric-0.5-0002": False,
+        "symmetric-0.5-0003": True,
+    }
 
 
 def test_what_the_records_know_is_not_run_again(plan: Plan, tmp_path: Path) -> None:

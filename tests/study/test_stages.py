@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import WriteStudy
+from studies import WriteStudy
 
 from codim.config import TrainConfig
 from study.plan import Plan, load_plan
@@ -38,6 +38,13 @@ def test_a_method_without_pretraining_needs_none(write_study: WriteStudy) -> Non
     plan = load_plan(write_study(baselines={"dividemix": {"method": "dividemix"}}))
     assert stage_key(plan.baseline_config(plan.conditions[0], "dividemix", 0)) == ""
     assert len(shared_stages(plan)) == 1
+
+
+def test_one_that_diverged_is_not_kept(write_study: WriteStudy, tmp_path: Path) -> None:
+    plan = load_plan(write_study(fixed__pretrain={"epochs": 1, "lr": 1e30}))
+    with pytest.raises(ValueError, match="pre-training: the loss became nan"):
+        compute_stage(config(plan), tmp_path)
+    assert read_stage(config(plan), tmp_path) is None
 
 
 def test_computed_once_and_again_when_damaged(plan: Plan, tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_truncated_files_are_refused_by_name(tmp_path: Path, suffix: str) -> Non
         read(path)
 
 
+def test_a_column_index_must_be_in_order(tmp_path: Path) -> None:
+    labels = np.array([0, 1, 2])
+    (tmp_path / "right.csv").write_text("index,label\n0,2\n1,1\n2,0\n")
+    assert FileNoise(path=tmp_path / "right.csv").apply(labels, 3).tolist() == [2, 1, 0]
+    (tmp_path / "wrong.csv").write_text("index,label\n2,0\n1,1\n0,2\n")
+    with pytest.raises(ValueError, match=r"wrong.csv: its index must run 0, 1, 2, ... to 2"):
+        FileNoise(path=tmp_path / "wrong.csv", key="label").apply(labels, 3)
+
+
 def test_a_missing_file_or_a_strange_suffix_is_refused_with_the_settings(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"absent\.npy does not exist"):
         FileNoise(path=tmp_path / "absent.npy")

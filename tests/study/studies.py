@@ -1,0 +1,25 @@
+"""A study file for the tests: small, and its trainings last a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SPEC: dict[str, Any] = {
+    "name": "tiny",
+    "fixed": {
+        "augment": {"crop_padding": 1, "flip": False},
+        "network": {"width": 4},
+        "pretrain": {"epochs": 1},
+        "warmup": {"epochs": 1},
+        "mixmatch": {"rampup_epochs": 1},
+        "train": {"samples": 8000, "epoch": "dataset"},
+    },
+    "conditions": [{"kind": "symmetric", "rate": 0.5}, {"kind": "symmetric", "rate": 0.8}],
+    "space": {"mixmatch/lambda_u": {"type": "float", "low": 1, "high": 100, "log": True}},
+    "baselines": {"codim-sup": {"method": "codim-sup"}},
+    "pruner": {"kind": "none"},
+    "budget": {"trials_per_condition": 2},
+    "checkpoint_seconds": 0,
+}
+
+WriteStudy = Callable[..., Path]
