@@ -2,10 +2,13 @@
 
     python benchmarks/digits_methods.py --study results/digits
 
-1. Shortlist, per condition: the CoDiM settings (searched, or a CoDiM baseline) with the best objective of the study.
-Each is trained again on other splits into training and validation part; the best mean validation accuracy, against
-noisy labels, is chosen. 2. Confirm: the chosen setting and each baseline are trained on training and validation part,
-with fresh seeds for noise, weights and order, and the same budget in samples, pre-training counted.
+1. Shortlist, per condition: the CoDiM baseline and the searched settings with the best objective. Each is trained
+   again on other splits into training and validation part. The searched setting with the best mean validation
+   accuracy, against noisy labels, is chosen if it beats the baseline by more than one standard error of their
+   difference; else the baseline stands (one-standard-error rule, Breiman et al. 1984: a search must not move a default
+   for the sake of noise).
+2. Confirm: the chosen setting and each baseline are trained on training and validation part, with fresh seeds for
+   noise, weights and order, and the same budget in samples, pre-training counted.
 
 Test images are read in step 2 only. The figure is test accuracy, mean of the last 5 epochs. Runs of one seed share
 their noisy labels, so differences are paired. Prints the table and writes it to benchmarks/results/.
@@ -19,9 +22,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import tyro
+from numpy.typing import NDArray
 from rich.progress import track
 from scipy import stats
 
@@ -32,8 +37,10 @@ from codim.evaluate import Observer
 from codim.train import TrainState, run_epochs
 from study.records import ResultsFolder, TrialRecord
 
-FIRST_SEED = 1000
-"""Searches use seeds below this."""
+TUNING_SEED = 900
+"""First seed of step 1; searches use smaller ones."""
+FIRST_SEED = 2000
+"""First seed of step 2."""
 LAST = 5
 STUDIED = "codim (study)"
 
@@ -44,8 +51,8 @@ class Arguments:
 
     study: Path = Path("results/digits")
     """Folder of a finished study."""
-    shortlist: int = 4
-    """CoDiM settings per condition that are trained again before one is chosen."""
+    shortlist: int = 2
+    """Searched settings per condition that are trained again before one is chosen."""
     splits: int = 4
     """Splits into training and validation part that each of them gets."""
     seeds: int = 5
@@ -55,10 +62,13 @@ class Arguments:
 
 
 def shortlist(records: list[TrialRecord], size: int) -> list[TrialRecord]:
-    """The `size` complete CoDiM trials with the best objective."""
+    """The complete CoDiM trials of a condition with the best objective: first the best baseline, then `size` searched
+    ones."""
     codim = [r for r in records if r.status == "complete" and r.config["contrastive"]["weight"] > 0]
     codim = [r for r in codim if r.config["pretrain"]["epochs"] > 0]
-    return sorted(codim, key=lambda r: r.objective, reverse=True)[:size]
+    codim.sort(key=lambda r: r.objective, reverse=True)
+    baselines, searched = [r for r in codim if r.baseline], [r for r in codim if not r.baseline]
+    return baselines[:1] + searched[:size]
 
 
 def again(settings: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[str, float]:
@@ -87,25 +97,34 @@ def again(settings: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[
 
 def choose(pool: ProcessPoolExecutor, records: list[TrialRecord], args: Arguments) -> dict[str, TrialRecord]:
     """Step 1: the chosen trial per condition."""
-    short: list[TrialRecord] = []
-    for condition in dict.fromkeys(r.condition for r in records):
-        short += shortlist([r for r in records if r.condition == condition], args.shortlist)
-    seeds = range(FIRST_SEED - args.splits, FIRST_SEED)
+    short = {
+        condition: shortlist([r for r in records if r.condition == condition], args.shortlist)
+        for condition in dict.fromkeys(r.condition for r in records)
+    }
     jobs = {
         r.trial: [
-            pool.submit(again, r.config, {"data": {"split_seed": s}, "noise": {}, "train": {"seed": s}}) for s in seeds
+            pool.submit(again, r.config, {"data": {"split_seed": s}, "noise": {}, "train": {"seed": s}})
+            for s in range(TUNING_SEED, TUNING_SEED + args.splits)
         ]
-        for r in short
+        for candidates in short.values()
+        for r in candidates
     }
-    score: dict[str, float] = {}
-    for trial, runs in track(jobs.items(), description="shortlist"):
-        score[trial] = sum(run.result()["val_acc"] for run in runs) / len(runs)
-        print(f"{trial}: mean validation accuracy {score[trial]:.4f} over {len(runs)} splits")
-    best: dict[str, TrialRecord] = {}
-    for r in short:
-        if r.condition not in best or score[r.trial] > score[best[r.condition].trial]:
-            best[r.condition] = r
-    return best
+    val = {
+        trial: np.array([run.result()["val_acc"] for run in runs])
+        for trial, runs in track(jobs.items(), description="shortlist")
+    }
+    return {condition: one_standard_error(candidates, val) for condition, candidates in short.items()}
+
+
+def one_standard_error(candidates: list[TrialRecord], val: dict[str, NDArray[np.float64]]) -> TrialRecord:
+    """The best searched trial, if it beats the baseline, which comes first, by more than a standard error; else
+    that."""
+    baseline, *searched = candidates
+    best = max(searched, key=lambda r: val[r.trial].mean())
+    gain = val[best.trial] - val[baseline.trial]
+    error = stats.sem(gain)
+    print(f"{best.trial}: {gain.mean():+.4f} +- {error:.4f} over {baseline.trial} on {len(gain)} validation parts")
+    return best if gain.mean() > error else baseline
 
 
 def confirm(pool: ProcessPoolExecutor, contenders: list[tuple[str, str, dict[str, Any]]], seeds: int) -> pd.DataFrame:
@@ -116,7 +135,8 @@ def confirm(pool: ProcessPoolExecutor, contenders: list[tuple[str, str, dict[str
             fresh = {section: {"seed": seed} for section in ("noise", "pretrain", "train")}
             rows.append({"condition": condition, "method": method, "seed": seed})
             jobs.append(pool.submit(again, settings, {"data": {"val_fraction": 0.0}, **fresh}))
-    return pd.DataFrame([row | job.result() for row, job in zip(rows, track(jobs, description="confirm"), strict=True)])
+    runs = [row | job.result() for row, job in zip(rows, track(jobs, description="confirm"), strict=True)]
+    return pd.DataFrame(runs).drop(columns="val_acc")  # there is no validation part
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:

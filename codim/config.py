@@ -79,7 +79,7 @@ DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "warmup": {"epochs": 5},
         "mixmatch": {"rampup_epochs": 5},
         "optim": {"lr": 0.05},
-        "train": {"samples": 48_000, "epoch": "dataset"},
+        "train": {"samples": 60_000, "epoch": "dataset"},
     },
 }
 """Defaults that belong to a data set: they stand over the code's and under what the user names."""

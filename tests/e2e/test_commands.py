@@ -1,6 +1,7 @@
 """The inner parts of the README's commands, as a person calls them: the study, its report, and a single training."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from ruamel.yaml import YAML
 from analysis.load import load_trials
 
 ROOT = Path(__file__).parents[2]
+ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 DIGITS = ROOT / "search_spaces" / "digits.yaml"
 
 
 def run(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(command, cwd=cwd, env=ENV, capture_output=True, text=True, timeout=500, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = yaml.load(DIGITS)
     spec["fixed"] |= {"pretrain": {"epochs": 1}, "warmup": {"epochs": 1}}
     spec["fixed"]["mixmatch"] = {"rampup_epochs": 1}
-    spec["fixed"]["train"] |= {"samples": 7000}
+    spec["fixed"]["train"] = {"samples": 7000}
     spec["pruner"] |= {"min_budget": 5000}
     spec["budget"] |= {"trials_per_condition": 2}
     with (folder / "digits.yaml").open("w") as file:
@@ -130,7 +132,9 @@ def test_single_training_goes_on_after_an_interruption(settings: Path, tmp_path:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     command = ["-m", "codim", "--config", settings, "--noise", "symmetric:0.5", "--output"]
     assert run(*command, whole).returncode == 0
-    process = subprocess.Popen([sys.executable, *map(str, command), str(cut)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command), str(cut)], cwd=ROOT, env=ENV, stderr=subprocess.DEVNULL
+    )
     while not (cut / "checkpoint.pt").exists():
         assert process.poll() is None
     process.kill()
