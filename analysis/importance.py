@@ -6,8 +6,9 @@ it: it compares where the top trials lie with where all trials lie. Two decision
 * A 0 beside a range is not a point of that range: one axis for both would make the gap between 0 and `low` count as
   explored. Its trials enter PED-ANOVA as trials without this setting, and `switch_table` compares on with off by ranks.
   (As a choice inside PED-ANOVA, an on/off that most trials share hardly counts, even where off always loses.)
-* A pruned trial counts among the rest, with the value of the worst complete one. Both methods ask only who is ahead of
-  whom, and leaving out what pruning judged bad would hide the very settings that made it bad.
+* A pruned trial counts among the rest, just behind the worst complete one (level with it, it could be counted at the
+  top). Both methods ask only who is ahead of whom, and leaving out what pruning judged bad would hide the very settings
+  that made it bad.
 """
 
 import math
@@ -86,7 +87,7 @@ def _ranked(trials: Trials, condition: str) -> pd.DataFrame:
         frame = frame[setting.allows(frame)]
     complete = frame["status"] == "complete"
     worst = frame.loc[complete, "objective"].min()
-    return frame.assign(objective=frame["objective"].where(complete, worst))
+    return frame.assign(objective=frame["objective"].where(complete, worst - 1e-6))
 
 
 _Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]

@@ -56,7 +56,7 @@ def caption(info: Info) -> str:
 def draw(info: Info, figure: Figure) -> None:
     groups = {str(name): group for name, group in info.frame.groupby("condition", observed=True)}
     order = info.frame.groupby("setting")["importance"].mean().sort_values().index
-    axes = style.panels(figure, list(groups), height=0.9 + 0.28 * len(order))
+    axes = style.panels(figure, list(groups), height=0.9 + 0.28 * len(order), columns=min(len(groups), 2))
     for name, ax in axes.items():
         rows = groups[name].set_index("setting").reindex(order)
         ax.barh(range(len(order)), rows["importance"], color="#56B4E9", height=0.62)

@@ -59,6 +59,20 @@ def test_pruned_trials_count_and_are_never_at_the_top(study: Trials) -> None:
     assert again["importance"].to_list() == pytest.approx(with_pruned["importance"].to_list())
 
 
+def test_five_complete_trials_stand_out_from_pruned_ones(tmp_path: Path) -> None:
+    """Level with the worst complete trial, the pruned ones would make every setting equally unimportant."""
+    rng = np.random.default_rng(1)
+    trials = []
+    for i in range(15):
+        good = i < 5
+        params = synthetic.sample(rng) | {"contrastive/temperature": rng.uniform(*(0.05, 0.08) if good else (0.1, 1.0))}
+        status = "complete" if good else "pruned"
+        trials.append(record("symmetric-0.2", i, 0.9 if good else 0.95, params=params, status=status))
+    table = importance_table(load_trials(synthetic.write(tmp_path, trials)), "symmetric-0.2")
+    assert table["setting"][0] == "contrastive/temperature"
+    assert table["importance"][0] > 0.5
+
+
 def test_values_outside_the_space_are_left_out(study: Trials) -> None:
     frame = study.trials.copy()
     first = frame.index[(frame["condition"] == "symmetric-0.5") & (frame["status"] == "pruned")][0]
