@@ -97,7 +97,7 @@ def _points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[_Point]:
     points: list[_Point] = [({}, {}) for _ in range(len(frame))]
     for setting in settings:
         for (params, distributions), value in zip(points, setting.values(frame), strict=True):
-            if setting.zero_apart and value == 0:
+            if setting.zero and value == 0:
                 continue
             params[setting.path] = int(value) if setting.type == "int" else value
             distributions[setting.path] = _distribution(setting)

@@ -27,11 +27,6 @@ class Setting:
         """Its column in the table of trials."""
         return f"param/{self.path}"
 
-    @property
-    def zero_apart(self) -> bool:
-        """Whether 0 lies outside the range, so that it needs a place of its own."""
-        return self.zero and (self.log or self.low > 0)
-
     def values(self, frame: pd.DataFrame) -> "pd.Series[Any]":
         """This setting's column: floats, or strings as in `choices`. Missing where a trial has no such setting."""
         if self.column not in frame:

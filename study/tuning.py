@@ -54,9 +54,6 @@ class ConditionSearcher(_NotPickled, Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a study is rebuilt from its journal."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a study is rebuilt from its journal")
-
 
 class OptunaScheduler(FIFOScheduler):
     """Hears each epoch and stops what Optuna prunes; otherwise first in, first out."""

@@ -82,6 +82,6 @@ def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str,
             x[here], rows["objective"][here], mark.marker, color=mark.color, ms=style.size(mark), mec="white", mew=0.5
         )
     style.setting_axis(ax, "x", setting)
-    if setting.zero_apart:
+    if setting.zero:
         edge = (style.zero_position(setting) * setting.low) ** 0.5 if setting.log else setting.low
         ax.axvline(edge, color=style.GREY, linestyle=":", linewidth=1)

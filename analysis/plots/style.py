@@ -120,7 +120,7 @@ def positions(values: "pd.Series[float]", setting: Setting) -> "pd.Series[float]
     """Values on this setting's axis: choices by their index, a 0 beside the range at its own place."""
     if setting.type == "categorical":
         return values.map({choice: i for i, choice in enumerate(setting.choices)}).astype(float)
-    return values.mask(values.eq(0), zero_position(setting)) if setting.zero_apart else values
+    return values.mask(values.eq(0), zero_position(setting)) if setting.zero else values
 
 
 def setting_axis(ax: Axes, side: Literal["x", "y"], setting: Setting) -> None:
@@ -132,7 +132,7 @@ def setting_axis(ax: Axes, side: Literal["x", "y"], setting: Setting) -> None:
         ax.set(**{f"{side}lim": (-0.5, len(setting.choices) - 0.5)})
         return
     ticks = _log_ticks(setting.low, setting.high) if setting.log else _linear_ticks(setting)
-    zero = [zero_position(setting)] if setting.zero_apart else []
+    zero = [zero_position(setting)] if setting.zero else []
     ax.set(**{f"{side}scale": "log" if setting.log else "linear"})
     ax.set(**{f"{side}lim": _margin(min([*zero, setting.low]), setting.high, setting.log)})
     axis.set_major_locator(FixedLocator([*zero, *ticks]))

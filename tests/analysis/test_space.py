@@ -21,8 +21,6 @@ def test_a_zero_is_allowed_only_where_the_space_has_it() -> None:
     (beside,) = searched_settings({"space": {"x/y": space | {"zero": True}}})
     assert list(without.allows(frame)) == [False, True, True, False, False]
     assert list(beside.allows(frame)) == [True, True, True, False, False]
-    assert beside.zero_apart
-    assert not Setting("x/y", "float", 0, 1, zero=True).zero_apart
 
 
 def test_a_setting_that_no_trial_has_is_missing_everywhere() -> None:
