@@ -39,7 +39,7 @@ from study.records import ResultsFolder, TrialRecord
 
 TUNING_SEED = 900
 """First seed of step 1; searches use smaller ones."""
-FIRST_SEED = 2000
+FIRST_SEED = 3000
 """First seed of step 2."""
 LAST = 5
 STUDIED = "codim (study)"
