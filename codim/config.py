@@ -76,9 +76,10 @@ DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         # Centred, size-normalised 8x8 images: a shift by a pixel is no small change, a mirrored digit another sign.
         "augment": {"crop_padding": 0, "flip": False, "strong_scale_min": 0.5, "strong_rotation": 15, "strong_grey": 0},
         "pretrain": {"epochs": 10},
-        # After 5 the networks still swing from epoch to epoch, and now and then the first division leaves out a whole
-        # class, for good.
         "warmup": {"epochs": 10},
+        # So small a network swings from epoch to epoch: a division by the losses of one epoch leaves out a whole class
+        # now and then, for good.
+        "divide": {"loss_history": 5},
         "mixmatch": {"rampup_epochs": 5},
         "optim": {"lr": 0.05},
         "train": {"samples": 60_000, "epoch": "dataset"},

@@ -18,7 +18,8 @@ class DivideConfig(Section):
     """Samples with a clean probability above this are the labelled set. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100
     sym .8)"""
     loss_history: int = Field(default=1, ge=1)
-    """Number of epochs whose scaled losses are averaged. (The reference code takes 5 where the *true* rate is .9.)"""
+    """Number of epochs, of warm-up too, whose scaled losses are averaged. (The reference code takes 5 where the *true*
+    rate is .9, and begins after the warm-up.)"""
     reg_covar: float = Field(default=5e-4, gt=0)
     """Added to the variances of the mixture."""
 

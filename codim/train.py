@@ -62,11 +62,11 @@ class TrainState:
     samples: int = 0
     """Images drawn by one network (mean of both), of all stages."""
     loss_history: list[Tensor] = field(default_factory=list)
-    """The last scaled losses, each (2, N_train) float64."""
+    """Of the last epochs, of warm-up and co-training: scaled losses, each (2, N_train) float64."""
     divisions: list[Division] = field(default_factory=list)
     """Made by network A and by B at the start of the last epoch; empty before co-training."""
     logits: Tensor | None = None
-    """(2, N, K) over all of TrainingData.images after the last epoch; computed anew when missing."""
+    """(2, N, K) over all of TrainingData.images after the last epoch; None where this process has not evaluated yet."""
 
     @classmethod
     def create(
@@ -121,6 +121,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
             _cotrain_epoch(config, data, state, augmenter, progress)
         state.epoch += 1
         state.logits = predict(state.networks, data.images, augmenter)
+        _remember_losses(config, data, state, state.logits)
         losses = progress.means(state.epoch)
         yield _metrics("warmup" if warm else "cotrain", data, state, progress, losses, time.perf_counter() - started)
 
@@ -203,7 +204,8 @@ def _warmup_epoch(
 def _cotrain_epoch(
     config: TrainConfig, data: TrainingData, state: TrainState, augmenter: Augmenter, progress: _Progress
 ) -> None:
-    _divide(config, data, state, augmenter)
+    averaged = torch.stack(state.loss_history).mean(0)
+    state.divisions = [divide(own, config.divide) for own in averaged]
     size = config.train.batch_size
     drawn = 0
     for k, net in enumerate(state.networks):
@@ -231,16 +233,12 @@ def _cotrain_epoch(
     state.samples += drawn // 2
 
 
-def _divide(config: TrainConfig, data: TrainingData, state: TrainState, augmenter: Augmenter) -> None:
-    """Each network divides the training part by its own losses (a reading of the last evaluation, no extra pass)."""
-    if state.logits is None:
-        state.logits = predict(state.networks, data.images, augmenter)
+def _remember_losses(config: TrainConfig, data: TrainingData, state: TrainState, logits: Tensor) -> None:
+    """Of the training part, by each network, for the next division (a reading of the evaluation, no extra pass)."""
     labels = data.labels[data.train_index]
-    losses = [F.cross_entropy(own[data.train_index], labels, reduction="none") for own in state.logits]
+    losses = [F.cross_entropy(own[data.train_index], labels, reduction="none") for own in logits]
     scaled = torch.stack([scale_losses(own) for own in losses])
     state.loss_history = [*state.loss_history, scaled][-config.divide.loss_history :]
-    averaged = torch.stack(state.loss_history).mean(0)
-    state.divisions = [divide(own, config.divide) for own in averaged]
 
 
 def _metrics(

@@ -4,9 +4,10 @@ move it.
 Bits differ between processors and versions of torch, and a training amplifies such differences, most of all where a
 sample crosses the threshold on the clean probability: from there on the order of all draws is another. So the training
 part is small (268 images), the run short, and p_threshold lies in a gap of the clean probabilities: none of either
-network's is nearer to it than .029 in this run. Random relative changes of all initial weights by 10^-6 (10^-5) then
-move no loss by more than 10^-6 (7 10^-4), the separation by 2 10^-7 (7 10^-3) and the accuracies by 0 (.003). The
-tolerances stand above that, and far below what another order of random draws or another formula does.
+network's is nearer to it than .18 in this run. Random relative changes of all initial weights by 10^-6 (10^-5) then
+move no loss by more than 2 10^-4 (2 10^-4), but loss_u and loss_reg, which are small, by 2 10^-3 (2 10^-3), the
+separation by 7 10^-4 (4 10^-3) and the accuracies by .005 (.001). The tolerances stand above that, and far below what
+another order of random draws or another formula does.
 
 A change that is meant to move it:  python tests/golden/test_golden.py --write
 """
@@ -41,7 +42,7 @@ SETTINGS: dict[str, Any] = {
     },
     "pretrain": {"epochs": 1, "batch_size": 256, "lr": 0.05, "weight_decay": 1e-4, "temperature": 0.5, "seed": 3},
     "warmup": {"epochs": 2, "confidence_penalty": 0.1},
-    "divide": {"p_threshold": 0.4, "loss_history": 2, "reg_covar": 5e-4},
+    "divide": {"p_threshold": 0.66, "loss_history": 2, "reg_covar": 5e-4},
     "mixmatch": {
         "lambda_u": 5.0,
         "rampup_epochs": 1.0,
@@ -63,14 +64,14 @@ SETTINGS: dict[str, Any] = {
         "batch_size": 64,
         "co_training": True,
         "epoch": "dataset",
-        "seed": 4,
+        "seed": 5,
         "device": "cpu",
     },
 }
 """Every setting by name, so that no change of a default moves this run."""
 
 EXACT = ("epoch", "phase", "samples", "split_state", "classes_without_labelled")
-RELATIVE = {"separation": 2e-2}
+RELATIVE = {"separation": 2e-2, "loss_u": 1e-2, "loss_reg": 1e-2}
 """Of all other values 2e-3."""
 ABSOLUTE = 0.015
 """Of shares: 16 of the 1,079 validation images, 4 of the 268 training images."""
