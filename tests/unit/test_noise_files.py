@@ -218,7 +218,7 @@ def test_cifar_10n(cifar10_labels: Labels, name: str, key: str, rate: float) -> 
 @needs_published
 @pytest.mark.parametrize("name", ["CIFAR-10_human.pt", "CIFAR-10_human_uint8.npz"])
 def test_cifar_10n_for_images_in_another_order(cifar10_labels: Labels, name: str) -> None:
-    with pytest.raises(ValueError, match="differs from the data set's true label at .* of 50000"):
+    with pytest.raises(ValueError, match=r"differs from the data set's true label at .* of 50000"):
         published(name, "worse_label", np.roll(cifar10_labels, 1))
 
 
@@ -235,7 +235,7 @@ def test_cifar_100n() -> None:
 def test_the_superclasses_of_cifar_100_are_those_of_its_files() -> None:
     content = read_label_file(PUBLISHED / "noise_labels" / "CIFAR-100_human.pt")
     coarse = {k: c for c, fine in enumerate(CIFAR100_SUPERCLASSES.values()) for k in fine}
-    assert [coarse[k] for k in content["clean_label"].tolist()] == content["clean_coarse_label"].tolist()
+    assert [coarse[k] for k in content["clean_label"].tolist()] == list(content["clean_coarse_label"])
 
 
 @needs_published
