@@ -124,9 +124,9 @@ class InstanceNoise(Section):
     """Mean of the flip probabilities before truncation (the nominal rate)."""
     pixels: Literal["raw", "standardised"] = "raw"
     """What x is; it changes the noise. raw: 0 to 255, as in the authors' code and in those derived from it; what all
-    images share then decides, so the noise is close to a class map: on CIFAR-10 74 % of a class's flips go to one
-    class. standardised: mean 0 and standard deviation 1 per channel over the set; the images of a class then scatter
-    (29 %). Either way x is long and nearly all of a sample's q goes to one class."""
+    images share then decides, so the noise is close to a class map: on CIFAR-10 two thirds or more of a class's flips
+    go to one class. standardised: mean 0 and standard deviation 1 per channel over the set; the images of a class
+    then scatter (a quarter). Either way x is long, and nearly all of a sample's q goes to one class."""
     seed: Seed = 0
     """Of the draw; the same seed gives the same labels."""
 
