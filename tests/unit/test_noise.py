@@ -1,27 +1,22 @@
 """Definitions of the noise kinds, as properties of the labels they give."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from noises import noise, pictures, rates, seeds, true_labels, within
 from scipy import stats
 
-from codim import datasets, noise_instance
-from codim.datasets import ImageSource, load_data, stratified_split
+from codim.datasets import load_data, stratified_split
 from codim.noise import (
-    NOISE_ADAPTER,
     NOISE_KINDS,
     AsymmetricNoise,
     FileNoise,
-    Images,
     Labels,
-    NoiseSpec,
     NoNoise,
-    OpenSetNoise,
     transition_matrix,
 )
 from codim.noise_maps import CIFAR100_SUPERCLASSES, CLASS_MAPS
@@ -36,21 +31,6 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "openset", "open_share": 0.5, "source": "other"},
 ]
 """Every kind but labels from files, which draws nothing."""
-rates = st.floats(0, 1)
-seeds = st.integers(0, 10**6)
-
-
-def noise(**settings: Any) -> NoiseSpec:
-    return NOISE_ADAPTER.validate_python(settings)
-
-
-def true_labels(seed: int, n: int = 2000, k: int = 10) -> Labels:
-    return np.random.default_rng(seed + 1).integers(0, k, n)
-
-
-def pictures(n: int, seed: int = 0) -> Images:
-    """Of 2 channels and 2x3 pixels, of one mean colour, as images of one data set are."""
-    return np.random.default_rng(seed).integers(90, 200, (n, 2, 2, 3)).astype(np.uint8)
 
 
 def classes(kind: dict[str, Any]) -> int:
@@ -84,11 +64,6 @@ def wrong_probability(kind: dict[str, Any], rate: float, labels: Labels) -> Any:
         mean = stats.truncnorm.mean(-rate / 0.1, (1 - rate) / 0.1, rate, 0.1) if rate else 0.0
         return np.full(len(labels), mean)
     return np.where(possible(kind).any(1)[labels], rate, 0.0)
-
-
-def within(count: int, n: int, p: float) -> bool:
-    low, high = stats.binom.interval(1 - 1e-6, n, p)
-    return bool(low <= count <= high)
 
 
 def test_every_kind_is_tested_here() -> None:
@@ -272,114 +247,3 @@ def test_truth_reports_the_realised_noise(tiny: Callable[..., Any]) -> None:
     assert truth.noise_rate == wrong == 0.5
     shares = np.bincount(truth.labels.numpy(), minlength=10) / len(truth.labels)
     assert shares @ truth.transition.diagonal() == pytest.approx(1 - wrong)
-
-
-@pytest.mark.parametrize("pixels", ["raw", "standardised"])
-def test_chunks_do_not_change_instance_noise(pixels: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels, images = true_labels(0), pictures(2000)
-    kind = {"kind": "instance", "pixels": pixels}
-    whole = noise(**kind, rate=0.4).apply(labels, 10, images)
-    for images_at_once in (1, 7, 100):
-        monkeypatch.setattr(noise_instance, "CHUNK_BYTES", images_at_once * images[0].size * 8)
-        assert np.array_equal(noise(**kind, rate=0.4).apply(labels, 10, images), whole)
-
-
-def test_instance_noise_depends_on_the_image_and_on_the_true_class() -> None:
-    """A sample's own image and class decide, given the draws; those of other samples do not."""
-    labels, images = true_labels(0), pictures(2000)
-    settings = noise(kind="instance", rate=1)
-    whole = settings.apply(labels, 10, images)
-    others = images.copy()
-    others[1000:] = pictures(1000, seed=1)
-    changed = settings.apply(labels, 10, others)
-    assert np.array_equal(changed[:1000], whole[:1000])
-    assert (changed[1000:] != whole[1000:]).mean() > 0.05
-    moved = np.where(np.arange(2000) < 1000, labels, (labels + 1) % 10)
-    assert np.array_equal(settings.apply(moved, 10, images)[:1000], whole[:1000])
-
-
-def test_standardised_pixels_scatter_the_flips_of_a_class() -> None:
-    """Raw pixels share their mean colour, whose product with W outweighs what tells the images apart."""
-    labels, images = true_labels(0, n=5000), pictures(5000) // 4 + 150
-    top = {}
-    for pixels in ("raw", "standardised"):
-        given_labels = noise(kind="instance", rate=1, pixels=pixels).apply(labels, 10, images)
-        off = transition_matrix(labels, given_labels, 10) * ~np.eye(10, dtype=bool)
-        top[pixels] = (off.max(1) / off.sum(1)).mean()
-    assert top["raw"] > 0.9
-    assert top["standardised"] < 0.4
-
-
-def test_standardising_forgets_brightness_and_contrast_of_a_channel() -> None:
-    labels, images = true_labels(0), pictures(2000)
-    settings = noise(kind="instance", rate=0.5, pixels="standardised")
-    stretched = images.copy()
-    stretched[:, 0] = (images[:, 0] - 90) * 2
-    assert np.array_equal(settings.apply(labels, 10, stretched), settings.apply(labels, 10, images))
-    constant = images.copy()
-    constant[:, 1] = 7
-    assert (settings.apply(labels, 10, constant) != labels).any()
-
-
-def open_set(**settings: Any) -> OpenSetNoise:
-    return OpenSetNoise(**{"rate": 0.6, "open_share": 0.25, "source": "other"} | settings)
-
-
-@given(rate=rates, share=rates, seed=seeds)
-def test_open_set_noise_shares_the_noisy_samples_out(rate: float, share: float, seed: int) -> None:
-    labels = true_labels(seed)
-    settings = open_set(rate=rate, open_share=share, seed=seed)
-    index = settings.replaced(labels)
-    noisy = round(rate * len(labels))
-    assert len(index) == round(share * noisy)
-    assert np.array_equal(index, np.unique(index))
-    wrong = np.flatnonzero(settings.apply(labels, 10, pictures(len(labels))) != labels)
-    assert not np.isin(wrong, index).any(), "they keep their label"
-    assert within(len(wrong), noisy - len(index), 0.9)
-    drawn = settings.replacements(labels, 3000)
-    assert len(np.unique(drawn)) == len(drawn) == len(index)
-    assert np.array_equal(drawn, settings.replacements(labels, 3000))
-
-
-@pytest.fixture
-def other(few_digits: ImageSource, monkeypatch: pytest.MonkeyPatch) -> ImageSource:
-    """A data set "other" whose every pixel is 99 or more, each image another."""
-    shape = (few_digits.images.shape[0], *few_digits.images.shape[1:])
-    bright = np.random.default_rng(0).integers(99, 256, shape).astype(np.uint8)
-    source = replace(few_digits, images=bright)
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda: source)
-    return source
-
-
-def test_open_set_images_are_exchanged_and_belong_to_no_class(
-    few_digits: ImageSource, other: ImageSource, tiny: Callable[..., Any]
-) -> None:
-    settings = open_set()
-    config, data = tiny({"noise": settings.model_dump()})
-    data, truth = load_data(config.data, config.noise)
-    index = settings.replaced(few_digits.labels)
-    images = few_digits.images.copy()
-    images[index] = other.images[settings.replacements(few_digits.labels, len(other.images))]
-    assert np.array_equal(data.images.numpy(), images)
-    assert np.array_equal(np.flatnonzero(truth.labels == -1), index)
-    assert data.labels.min() >= 0
-    assert np.array_equal(data.labels[index], few_digits.labels[index]), "the label was theirs before"
-    assert np.array_equal(truth.test_images, few_digits.test_images)
-    assert truth.noise_rate == (data.labels != truth.labels).double().mean().item() > 0.25 * 0.6
-    kept = np.setdiff1d(np.arange(len(images)), index)
-    closed = transition_matrix(few_digits.labels[kept], data.labels.numpy()[kept], 10)
-    np.testing.assert_array_equal(truth.transition, closed)
-
-
-def test_open_set_sources_that_do_not_fit_are_refused(
-    few_digits: ImageSource, other: ImageSource, tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for source in ("digits", "imagenet"):
-        with pytest.raises(ValueError, match=f"noise/source: '{source}', allowed: .*other"):
-            tiny({"noise": open_set(source=source).model_dump()})
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda: replace(other, images=other.images[:, :, :4]))
-    with pytest.raises(ValueError, match=r"images of 'other' have shape \(1, 4, 8\), those of 'digits' \(1, 8, 8\)"):
-        tiny({"noise": open_set().model_dump()})
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda: replace(other, images=other.images[:10]))
-    with pytest.raises(ValueError, match="'other' has 10 images, the noise exchanges 36"):
-        tiny({"noise": open_set().model_dump()})
