@@ -5,7 +5,7 @@ labels and test images, for an observer).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from codim.noise import Labels, NoiseSpec, transition_matrix
+from codim.noise import Labels, NoiseSpec, OpenSetNoise, transition_matrix
 from codim.section import Section
 
 
@@ -61,7 +61,7 @@ class Truth:
     """What only an observer may see."""
 
     labels: Tensor
-    """(N,) int64: the true labels of TrainingData.images."""
+    """(N,) int64: the true labels of TrainingData.images; -1 where an image belongs to none of the classes."""
     test_images: Tensor
     """(M, C, H, W) uint8."""
     test_labels: Tensor
@@ -96,7 +96,9 @@ def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str =
     """Load, apply the noise, split, put on the device. Raises ValueError where the noise does not fit the data."""
     source = DATASETS[config.name]()
     num_classes = len(source.classes)
-    given = noise.apply(source.labels, num_classes)
+    given = noise.apply(source.labels, num_classes, source.images)
+    if isinstance(noise, OpenSetNoise):
+        source = exchange_images(source, noise, config.name)
     train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed)
     data = TrainingData(
         torch.from_numpy(source.images).to(device),
@@ -113,6 +115,25 @@ def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str =
         transition_matrix(source.labels, given, num_classes),
     )
     return data, truth
+
+
+def exchange_images(source: ImageSource, noise: OpenSetNoise, name: str) -> ImageSource:
+    """`source` (of the given name) with open-set images among those for training; their true label is -1.
+
+    Raises ValueError: the other data set is unknown, the same, too small, or its images have another shape.
+    """
+    others = [other for other in DATASETS if other != name]
+    if noise.source not in others:
+        raise ValueError(f"noise/source: {noise.source!r}, allowed: {', '.join(others) or 'none, there is no other'}")
+    other = DATASETS[noise.source]()
+    own_shape, shape = source.images.shape[1:], other.images.shape[1:]
+    if shape != own_shape:
+        raise ValueError(f"noise/source: images of {noise.source!r} have shape {shape}, those of {name!r} {own_shape}")
+    index = noise.replaced(source.labels)
+    images, labels = source.images.copy(), source.labels.copy()
+    images[index] = other.images[noise.replacements(source.labels, len(other.images))]
+    labels[index] = -1
+    return replace(source, images=images, labels=labels)
 
 
 def stratified_split(labels: Labels, val_fraction: float, seed: int) -> tuple[Labels, Labels]:

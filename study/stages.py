@@ -26,6 +26,8 @@ def stage_key(config: TrainConfig) -> str:
     if not config.pretrain.epochs:
         return ""
     settings = {name: getattr(config, name).model_dump(mode="json") for name in DEPENDS_ON}
+    if config.noise.kind == "openset":  # the one noise that changes the images
+        settings["noise"] = config.noise.model_dump(mode="json")
     text = json.dumps({"stage": "pretrain", "data": config.data.name, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -35,11 +37,12 @@ def shared_stages(plan: Plan) -> dict[str, TrainConfig]:
 
     Where a searched setting enters the stage, each searched trial computes its own; the baselines still share theirs.
     """
-    condition = plan.conditions[0]
-    configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
+    configs = [
+        plan.baseline_config(condition, name, 0) for condition in plan.conditions for name in plan.spec.baselines
+    ]
     if not any(path.split("/")[0] in DEPENDS_ON for path in plan.spec.space):
         values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
-        configs.append(plan.searched_config(condition, values, 0))
+        configs += [plan.searched_config(condition, values, 0) for condition in plan.conditions]
     return {key: config for config in configs if (key := stage_key(config))}
 
 

@@ -7,6 +7,7 @@ import torch
 from studies import WriteStudy
 
 from codim.config import TrainConfig
+from codim.datasets import DATASETS
 from study.plan import Plan, load_plan
 from study.stages import compute_stage, read_stage, shared_stages, stage_key
 
@@ -24,6 +25,19 @@ def test_all_trials_and_conditions_share_one(plan: Plan) -> None:
     assert list(shared_stages(plan)) == [stage_key(config(plan))]
     other = plan.searched_config(plan.conditions[1], {"mixmatch/lambda_u": 9.0}, 7)
     assert stage_key(other) == stage_key(config(plan))
+
+
+def test_open_set_noise_changes_the_images_and_so_the_stage(
+    write_study: WriteStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = DATASETS["digits"]
+    monkeypatch.setitem(DATASETS, "other", digits)
+    open_set = {"kind": "openset", "open_share": 0.5, "source": "other"}
+    conditions = [{"kind": "none"}, {**open_set, "rate": 0.2}, {**open_set, "rate": 0.4}]
+    plan = load_plan(write_study(conditions=conditions))
+    keys = [stage_key(plan.searched_config(c, {"mixmatch/lambda_u": 2.0}, 0)) for c in plan.conditions]
+    assert len(set(keys)) == 3
+    assert set(shared_stages(plan)) == set(keys)
 
 
 def test_a_searched_setting_that_enters_it_unshares_it(write_study: WriteStudy) -> None:

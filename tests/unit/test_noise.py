@@ -1,60 +1,113 @@
 """Definitions of the noise kinds, as properties of the labels they give."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from noises import noise, pictures, rates, seeds, true_labels, within
 from scipy import stats
 
 from codim.datasets import load_data, stratified_split
-from codim.noise import CLASS_MAPS, NOISE_ADAPTER, Labels, NoiseSpec, transition_matrix
+from codim.noise import (
+    NOISE_KINDS,
+    AsymmetricNoise,
+    FileNoise,
+    Labels,
+    NoNoise,
+    transition_matrix,
+)
+from codim.noise_maps import CIFAR100_SUPERCLASSES, CLASS_MAPS
 
 KINDS: list[dict[str, Any]] = [
     {"kind": "symmetric", "include_true": True},
     {"kind": "symmetric", "include_true": False},
-    {"kind": "asymmetric", "map": "cifar10"},
-    {"kind": "asymmetric", "map": "digits"},
+    *({"kind": "asymmetric", "map": name} for name in CLASS_MAPS),
     {"kind": "pairflip"},
+    {"kind": "instance", "pixels": "raw"},
+    {"kind": "instance", "pixels": "standardised"},
+    {"kind": "openset", "open_share": 0.5, "source": "other"},
 ]
-rates = st.floats(0, 1)
-seeds = st.integers(0, 10**6)
+"""Every kind but labels from files, which draws nothing."""
 
 
-def noise(**settings: Any) -> NoiseSpec:
-    return NOISE_ADAPTER.validate_python(settings)
+def classes(kind: dict[str, Any]) -> int:
+    return len(CLASS_MAPS[kind["map"]]) if "map" in kind else 10
 
 
-def true_labels(seed: int, n: int = 2000, k: int = 10) -> Labels:
-    return np.random.default_rng(seed + 1).integers(0, k, n)
+def apply(kind: dict[str, Any], rate: float, seed: int, labels: Labels) -> Labels:
+    return noise(**kind, rate=rate, seed=seed).apply(labels, classes(kind), pictures(len(labels)))
 
 
-def within(count: int, n: int, p: float) -> bool:
-    low, high = stats.binom.interval(1 - 1e-6, n, p)
-    return bool(low <= count <= high)
+def possible(kind: dict[str, Any]) -> Any:
+    """(K, K) bool: the given classes that the kind allows for each true one, beside itself."""
+    k = classes(kind)
+    if kind["kind"] == "pairflip":
+        return np.roll(np.eye(k, dtype=bool), 1, axis=1)
+    if "map" not in kind:
+        return ~np.eye(k, dtype=bool)
+    allowed = np.zeros((k, k), dtype=bool)
+    for source, targets in enumerate(CLASS_MAPS[kind["map"]]):
+        allowed[source, targets[targets != source]] = True
+    return allowed
+
+
+def wrong_probability(kind: dict[str, Any], rate: float, labels: Labels) -> Any:
+    """Of each sample."""
+    if kind["kind"] == "symmetric" and kind["include_true"]:
+        return np.full(len(labels), rate * 0.9)
+    if kind["kind"] == "openset":
+        return np.full(len(labels), rate * (1 - kind["open_share"]) * 0.9)
+    if kind["kind"] == "instance":
+        mean = stats.truncnorm.mean(-rate / 0.1, (1 - rate) / 0.1, rate, 0.1) if rate else 0.0
+        return np.full(len(labels), mean)
+    return np.where(possible(kind).any(1)[labels], rate, 0.0)
+
+
+def test_every_kind_is_tested_here() -> None:
+    tested = {type(noise(**kind, rate=0.1)) for kind in KINDS}
+    assert tested | {NoNoise, FileNoise} == set(NOISE_KINDS)
+    assert set(get_args(AsymmetricNoise.model_fields["map"].annotation)) == set(CLASS_MAPS)
 
 
 @given(kind=st.sampled_from(KINDS), rate=rates, seed=seeds)
-def test_labels_stay_labels_and_the_true_ones_are_not_touched(kind: dict[str, Any], rate: float, seed: int) -> None:
-    labels = true_labels(seed)
-    before = labels.copy()
-    given_labels = noise(**kind, rate=rate, seed=seed).apply(labels, 10)
-    assert np.array_equal(labels, before)
+def test_labels_stay_labels_and_the_inputs_are_not_touched(kind: dict[str, Any], rate: float, seed: int) -> None:
+    labels = true_labels(seed, k=classes(kind))
+    images = pictures(len(labels))
+    before = labels.copy(), images.copy()
+    given_labels = noise(**kind, rate=rate, seed=seed).apply(labels, classes(kind), images)
+    assert np.array_equal(labels, before[0])
+    assert np.array_equal(images, before[1])
     assert not np.shares_memory(given_labels, labels)
     assert given_labels.dtype == np.int64
     assert given_labels.shape == labels.shape
     assert given_labels.min() >= 0
-    assert given_labels.max() < 10
+    assert given_labels.max() < classes(kind)
 
 
 @given(kind=st.sampled_from(KINDS), rate=rates, seed=seeds)
-def test_rows_of_the_transition_matrix_sum_to_1(kind: dict[str, Any], rate: float, seed: int) -> None:
-    labels = true_labels(seed, n=40)
-    matrix = transition_matrix(labels, noise(**kind, rate=rate, seed=seed).apply(labels, 10), 10)
+def test_the_transition_matrix_has_mass_only_where_the_kind_allows(
+    kind: dict[str, Any], rate: float, seed: int
+) -> None:
+    labels = true_labels(seed, n=300, k=classes(kind))
+    matrix = transition_matrix(labels, apply(kind, rate, seed, labels), classes(kind))
     np.testing.assert_allclose(matrix.sum(1), 1)
     assert (matrix >= 0).all()
+    assert not (matrix * ~possible(kind) * ~np.eye(classes(kind), dtype=bool)).any()
+
+
+@given(kind=st.sampled_from(KINDS), rate=rates, seed=seeds)
+def test_the_realised_rate_is_what_the_settings_say(kind: dict[str, Any], rate: float, seed: int) -> None:
+    """Within binomial bounds; kinds that draw a fixed number of samples vary less."""
+    labels = true_labels(seed, k=classes(kind))
+    p = wrong_probability(kind, rate, labels)
+    rest = p > 0
+    wrong = apply(kind, rate, seed, labels) != labels
+    assert not wrong[~rest].any()
+    if rest.any():
+        assert within(wrong.sum(), int(rest.sum()), float(p[rest].mean()))
 
 
 def test_transition_matrix_by_hand() -> None:
@@ -65,23 +118,23 @@ def test_transition_matrix_by_hand() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_same_seed_same_labels_other_seed_other_labels(kind: dict[str, Any]) -> None:
-    labels = true_labels(0)
-    first, again, other = (noise(**kind, rate=0.3, seed=s).apply(labels, 10) for s in (4, 4, 5))
+    labels = true_labels(0, k=classes(kind))
+    first, again, other = (apply(kind, 0.3, s, labels) for s in (4, 4, 5))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("kind", [{"kind": "none"}, *({**kind, "rate": 0} for kind in KINDS)], ids=str)
 def test_rate_0_is_the_identity(kind: dict[str, Any]) -> None:
-    labels = true_labels(0)
-    assert np.array_equal(noise(**kind).apply(labels, 10), labels)
+    labels = true_labels(0, k=classes(kind))
+    assert np.array_equal(noise(**kind).apply(labels, classes(kind), pictures(len(labels))), labels)
 
 
 @given(rate=rates, seed=seeds, k=st.integers(2, 20))
 def test_symmetric_noise_over_all_classes(rate: float, seed: int, k: int) -> None:
     """round(rate N) labels are drawn anew, of which a share 1/K hits the true class."""
     labels = true_labels(seed, k=k)
-    wrong = (noise(kind="symmetric", rate=rate, seed=seed).apply(labels, k) != labels).sum()
+    wrong = (noise(kind="symmetric", rate=rate, seed=seed).apply(labels, k, pictures(len(labels))) != labels).sum()
     assert within(wrong, round(rate * len(labels)), 1 - 1 / k)
 
 
@@ -89,7 +142,9 @@ def test_symmetric_noise_over_all_classes(rate: float, seed: int, k: int) -> Non
 def test_symmetric_noise_over_the_other_classes(rate: float, seed: int, k: int) -> None:
     """Every chosen label is wrong, so the realised rate is the nominal one; and each other class is as likely."""
     labels = true_labels(seed, k=k)
-    given_labels = noise(kind="symmetric", rate=rate, seed=seed, include_true=False).apply(labels, k)
+    given_labels = noise(kind="symmetric", rate=rate, seed=seed, include_true=False).apply(
+        labels, k, pictures(len(labels))
+    )
     wrong = given_labels != labels
     assert wrong.sum() == round(rate * len(labels))
     shift = (given_labels - labels)[wrong] % k
@@ -97,38 +152,68 @@ def test_symmetric_noise_over_the_other_classes(rate: float, seed: int, k: int) 
 
 
 @given(name=st.sampled_from(sorted(CLASS_MAPS)), rate=rates, seed=seeds)
-def test_asymmetric_noise_flips_mapped_classes_to_their_targets_only(name: str, rate: float, seed: int) -> None:
-    labels = true_labels(seed)
-    given_labels = noise(kind="asymmetric", rate=rate, map=name, seed=seed).apply(labels, 10)
+def test_asymmetric_noise_flips_mapped_classes_to_each_of_their_targets_alike(
+    name: str, rate: float, seed: int
+) -> None:
+    class_map = CLASS_MAPS[name]
+    labels = true_labels(seed, k=len(class_map))
+    given_labels = apply({"kind": "asymmetric", "map": name}, rate, seed, labels)
     wrong = given_labels != labels
-    for c in range(10):
-        members = labels == c
-        if c not in CLASS_MAPS[name]:
-            assert not wrong[members].any()
-        else:
-            assert set(given_labels[members & wrong]) <= {CLASS_MAPS[name][c]}
-            assert within(wrong[members].sum(), members.sum(), rate)
+    mapped = class_map[:, 0] != np.arange(len(class_map))
+    assert within(wrong[mapped[labels]].sum(), mapped[labels].sum(), rate)
+    for column in class_map.T:
+        hits = (given_labels == column[labels]) & wrong
+        assert within(hits.sum(), wrong.sum(), 1 / class_map.shape[1])
 
 
 def test_the_map_of_cifar_10() -> None:
     """Patrini et al. 2017; 40 % of the mapped classes are a fifth of all labels (the tables' "asym 40")."""
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-    named = {names[a]: names[b] for a, b in CLASS_MAPS["cifar10"].items()}
+    named = {names[a]: names[b] for a, (b,) in enumerate(CLASS_MAPS["cifar10"]) if a != b}
     assert named == {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
     labels = np.repeat(np.arange(10), 5000)
-    given_labels = noise(kind="asymmetric", rate=0.4, map="cifar10").apply(labels, 10)
+    given_labels = apply({"kind": "asymmetric", "map": "cifar10"}, 0.4, 0, labels)
     assert (given_labels != labels).mean() == pytest.approx(0.2, abs=0.005)
 
 
-def test_a_map_needs_its_classes() -> None:
-    with pytest.raises(ValueError, match="noise/map 'cifar10' needs 10 classes, the data have 5"):
-        noise(kind="asymmetric", rate=0.1, map="cifar10").apply(np.arange(5), 5)
+def test_the_superclasses_of_cifar_100() -> None:
+    assert [len(fine) for fine in CIFAR100_SUPERCLASSES.values()] == [5] * 20
+    assert sorted(k for fine in CIFAR100_SUPERCLASSES.values() for k in fine) == list(range(100))
+
+
+def test_the_maps_of_cifar_100() -> None:
+    """Of trees, willow (96) is the last, so it becomes the first, maple (47). Apples (0) to beavers (4) are a block."""
+    trees = [47, 52, 56, 59, 96]
+    assert CLASS_MAPS["superclass-next"][trees, 0].tolist() == [52, 56, 59, 96, 47]
+    assert CLASS_MAPS["superclass-uniform"][56].tolist() == [47, 52, 59, 96]
+    assert CLASS_MAPS["block5-next"][:6, 0].tolist() == [1, 2, 3, 4, 0, 6]
+    assert CLASS_MAPS["next"][[0, 4, 99], 0].tolist() == [1, 5, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("superclass-next", 1), ("superclass-uniform", 1), ("block5-next", 0.06), ("next", 0.06)]
+)
+def test_share_of_flips_that_stay_in_the_superclass(name: str, share: float) -> None:
+    coarse = np.empty(100, dtype=int)
+    for c, fine in enumerate(CIFAR100_SUPERCLASSES.values()):
+        coarse[list(fine)] = c
+    labels = np.repeat(np.arange(100), 500)
+    given_labels = apply({"kind": "asymmetric", "map": name}, 0.4, 0, labels)
+    wrong = given_labels != labels
+    assert wrong.mean() == pytest.approx(0.4, abs=0.01)
+    assert (coarse[given_labels] == coarse[labels])[wrong].mean() == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "needed", "found"), [("cifar10", 10, 5), ("digits", 10, 100), ("next", 100, 10)])
+def test_a_map_needs_its_classes(name: str, needed: int, found: int) -> None:
+    with pytest.raises(ValueError, match=f"noise/map '{name}' needs {needed} classes, the data have {found}"):
+        noise(kind="asymmetric", rate=0.1, map=name).apply(np.arange(found), found, pictures(found))
 
 
 @given(rate=rates, seed=seeds, k=st.integers(2, 20))
 def test_pair_flip(rate: float, seed: int, k: int) -> None:
     labels = true_labels(seed, k=k)
-    given_labels = noise(kind="pairflip", rate=rate, seed=seed).apply(labels, k)
+    given_labels = noise(kind="pairflip", rate=rate, seed=seed).apply(labels, k, pictures(len(labels)))
     wrong = given_labels != labels
     assert np.array_equal(given_labels[wrong], (labels[wrong] + 1) % k)
     assert within(wrong.sum(), len(labels), rate)
@@ -144,10 +229,10 @@ def test_rates_out_of_range_are_refused(kind: dict[str, Any], rate: object) -> N
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_equal_seeds_of_noise_and_split_do_not_tie_them(kind: dict[str, Any]) -> None:
     """Both start a generator at the same seed: the noise of the validation part must still be that of the whole."""
-    labels = true_labels(0, n=5000)
+    labels = true_labels(0, n=5000, k=classes(kind))
     deviations = []
     for seed in range(10):
-        given_labels = noise(**kind, rate=0.4, seed=seed).apply(labels, 10)
+        given_labels = apply(kind, 0.4, seed, labels)
         wrong = given_labels != labels
         _, val = stratified_split(given_labels, 0.2, seed)
         p = wrong.mean()

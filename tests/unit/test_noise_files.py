@@ -1,6 +1,7 @@
 """Labels from files: every format, every fault, nothing in a file is executed, and the published label sets."""
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ import pytest
 import torch
 
 from codim.noise import NOISE_ADAPTER, FileNoise, Labels
+from codim.noise_files import read_label_file
+from codim.noise_maps import CIFAR100_SUPERCLASSES
 
 TRUE = np.array([0, 1, 2, 2, 1])
 GIVEN = np.array([0, 2, 2, 1, 1])
 OTHER = np.array([1, 1, 1, 1, 1])
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data"
+PUBLISHED = Path(os.environ.get("CODIM_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+NO_IMAGES = np.zeros((0, 1, 1, 1), dtype=np.uint8)
 
 
 def read(path: Path, key: str | None = None, true: Labels = TRUE, num_classes: int = 3) -> Labels:
-    return FileNoise(path=path, key=key).apply(true, num_classes)
+    return FileNoise(path=path, key=key).apply(true, num_classes, NO_IMAGES)
 
 
 def write(path: Path, **columns: Any) -> Path:
@@ -113,10 +117,18 @@ def test_truncated_files_are_refused_by_name(tmp_path: Path, suffix: str) -> Non
 def test_a_column_index_must_be_in_order(tmp_path: Path) -> None:
     labels = np.array([0, 1, 2])
     (tmp_path / "right.csv").write_text("index,label\n0,2\n1,1\n2,0\n")
-    assert FileNoise(path=tmp_path / "right.csv").apply(labels, 3).tolist() == [2, 1, 0]
+    assert FileNoise(path=tmp_path / "right.csv").apply(labels, 3, NO_IMAGES).tolist() == [2, 1, 0]
     (tmp_path / "wrong.csv").write_text("index,label\n2,0\n1,1\n0,2\n")
     with pytest.raises(ValueError, match=r"wrong.csv: its index must run 0, 1, 2, ... to 2"):
-        FileNoise(path=tmp_path / "wrong.csv", key="label").apply(labels, 3)
+        FileNoise(path=tmp_path / "wrong.csv", key="label").apply(labels, 3, NO_IMAGES)
+
+
+@pytest.mark.parametrize("suffix", NAMED)
+def test_clean_labels_in_a_file_must_be_those_of_the_data(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"labels{suffix}", clean_label=TRUE, noisy_label=GIVEN)
+    assert np.array_equal(read(path, "noisy_label"), GIVEN)
+    with pytest.raises(ValueError, match=rf"labels{suffix}.*clean_label differs .* at 2 of 5 images.*another order"):
+        read(path, "noisy_label", true=TRUE[[1, 0, 2, 3, 4]])
 
 
 def test_a_missing_file_or_a_strange_suffix_is_refused_with_the_settings(tmp_path: Path) -> None:
@@ -176,8 +188,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, form: str) -> None:
 needs_published = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published label files are not here")
 
 
-def published(name: str, key: str | None = None, true: Labels | None = None, num_classes: int = 10) -> Labels:
-    true = np.zeros(50_000, dtype=np.int64) if true is None else true
+def published(name: str, key: str | None, true: Labels, num_classes: int = 10) -> Labels:
     return read(PUBLISHED / "noise_labels" / name, key, true, num_classes)
 
 
@@ -201,28 +212,43 @@ def cifar10_labels() -> Labels:
 )
 def test_cifar_10n(cifar10_labels: Labels, name: str, key: str, rate: float) -> None:
     """Wei et al. 2022, table 1."""
-    assert (published(name, key) != cifar10_labels).mean() == pytest.approx(rate, abs=6e-5)
+    assert (published(name, key, cifar10_labels) != cifar10_labels).mean() == pytest.approx(rate, abs=6e-5)
+
+
+@needs_published
+@pytest.mark.parametrize("name", ["CIFAR-10_human.pt", "CIFAR-10_human_uint8.npz"])
+def test_cifar_10n_for_images_in_another_order(cifar10_labels: Labels, name: str) -> None:
+    with pytest.raises(ValueError, match=r"differs from the data set's true label at .* of 50000"):
+        published(name, "worse_label", np.roll(cifar10_labels, 1))
 
 
 @needs_published
 def test_cifar_100n() -> None:
-    clean, noisy = (published("CIFAR-100_human.pt", key, num_classes=100) for key in ("clean_label", "noisy_label"))
+    clean = read_label_file(PUBLISHED / "noise_labels" / "CIFAR-100_human.pt")["clean_label"]
+    noisy = published("CIFAR-100_human.pt", "noisy_label", clean, num_classes=100)
     assert (clean != noisy).mean() == pytest.approx(0.4020, abs=6e-5)
     with pytest.raises(ValueError, match="allowed: 0 to 9"):
-        published("CIFAR-100_human.pt", "noisy_label", num_classes=10)
+        published("CIFAR-100_human.pt", "noisy_label", clean, num_classes=10)
+
+
+@needs_published
+def test_the_superclasses_of_cifar_100_are_those_of_its_files() -> None:
+    content = read_label_file(PUBLISHED / "noise_labels" / "CIFAR-100_human.pt")
+    coarse = {k: c for c, fine in enumerate(CIFAR100_SUPERCLASSES.values()) for k in fine}
+    assert [coarse[k] for k in content["clean_label"].tolist()] == list(content["clean_coarse_label"])
 
 
 @needs_published
 @pytest.mark.parametrize(("network", "rate"), [("densenet", 0.3189), ("resnet", 0.3805), ("vgg", 0.3009)])
 def test_semantic_noise(cifar10_labels: Labels, network: str, rate: float) -> None:
     """Lee et al. 2019."""
-    found = published(f"cifar10__semantic_{network}.json")
+    found = published(f"cifar10__semantic_{network}.json", None, cifar10_labels)
     assert (found != cifar10_labels).mean() == pytest.approx(rate, abs=6e-5)
 
 
 @needs_published
 def test_instance_noise(cifar10_labels: Labels) -> None:
     """Chen et al. 2021."""
-    assert np.array_equal(published("cifar10_instance_0.4.csv", "label"), cifar10_labels)
-    found = published("cifar10_instance_0.4.csv", "label_noisy")
+    assert np.array_equal(published("cifar10_instance_0.4.csv", "label", cifar10_labels), cifar10_labels)
+    found = published("cifar10_instance_0.4.csv", "label_noisy", cifar10_labels)
     assert (found != cifar10_labels).mean() == pytest.approx(0.4, abs=6e-5)
