@@ -72,7 +72,7 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
 
 DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
-        "network": {"name": "small_cnn", "width": 16},
+        "network": {"name": "small_cnn"},
         # Centred, size-normalised 8x8 images: a shift by a pixel is no small change, a mirrored digit another sign.
         "augment": {"crop_padding": 0, "flip": False, "strong_scale_min": 0.5, "strong_rotation": 15, "strong_grey": 0},
         "pretrain": {"epochs": 10},

@@ -1,25 +1,52 @@
 """Networks: an encoder f, a linear classifier h and a projection head g (d -> d -> projection_dim, unit length)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from codim.inception import inception_resnet_v2
+from codim.preact import conv3x3, preact_resnet18
+from codim.resnets import RESNETS, Stem, resnet
 from codim.section import Section
+
+WIDTHS = {"small_cnn": 16, "preact_resnet18": 64}
+"""Of the networks that come in any width: the one they have where none is named."""
 
 
 class NetworkConfig(Section):
     """The network, the same for both peers."""
 
-    name: Literal["small_cnn", "preact_resnet18"] = "small_cnn"
+    name: Literal["small_cnn", "preact_resnet18", "resnet18", "resnet50", "inception_resnet_v2"] = "small_cnn"
     """Encoder, see ENCODERS."""
-    width: int = Field(default=32, ge=1)
-    """Channels of the first stage (PreAct ResNet-18 of the literature: 64)."""
+    width: int | None = Field(default=None, ge=1)
+    """Channels of the first stage of small_cnn (None: 16) and preact_resnet18 (None: 64, as in the literature). The
+    others have theirs, which leaves None only."""
+    stem: Stem = "imagenet"
+    """Of resnet18 and resnet50. imagenet: 7x7 convolution of stride 2 and max pooling, for about 224x224 pixels.
+    cifar: 3x3 convolution of stride 1, no pooling, for 32x32 (C2D, SupContrast's code)."""
+    weights: Path | None = None
+    """Of resnet18 and resnet50 with the imagenet stem: a state dict with torchvision's names, to start from; its
+    classifier `fc` is left out."""
     projection_dim: int = Field(default=128, ge=2)
     """Length of the contrastive embedding."""
+
+    @model_validator(mode="after")
+    def _fits_the_encoder(self) -> "NetworkConfig":
+        if self.width is not None and self.name not in WIDTHS:
+            raise ValueError(f"width {self.width}: {self.name} has a width of its own, only {_names(WIDTHS)} take one")
+        if self.stem == "cifar" and self.name not in RESNETS:
+            raise ValueError(f"stem 'cifar': {self.name} has one stem, only {_names(RESNETS)} have a choice")
+        if self.weights is not None:
+            if self.name not in RESNETS or self.stem == "cifar":
+                raise ValueError(f"weights {self.weights}: only {_names(RESNETS)} with stem 'imagenet' take a file")
+            if not self.weights.is_file():
+                raise ValueError(f"weights {self.weights}: the file does not exist")
+        return self
 
 
 class Network(nn.Module):
@@ -27,7 +54,7 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.encoder, dim = ENCODERS[config.name](channels, config.width)
+        self.encoder, dim = ENCODERS[config.name](config, channels)
         self.classifier = nn.Linear(dim, num_classes)
         self.projector = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.projection_dim))
 
@@ -39,59 +66,39 @@ class Network(nn.Module):
         return F.normalize(self.projector(self.encoder(x)), dim=1)
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-
-
 def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
-    """Four 3x3 convolutions in two resolutions, for images of 8x8 to 32x32 on a CPU."""
+    """Encoder (N, channels, H, W) -> (N, 2 * width), for 8x8 to 32x32 images on a CPU, and its output's length.
+
+    Four 3x3 convolutions in two resolutions.
+    """
     layers: list[nn.Module] = []
     shapes = [(channels, width, 1), (width, width, 2), (width, 2 * width, 1), (2 * width, 2 * width, 2)]
     for inputs, outputs, stride in shapes:
-        layers += [_conv(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers += [conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU()]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 2 * width
 
 
-class PreActBlock(nn.Module):
-    """Pre-activation residual block (He et al. 2016, "Identity mappings in deep residual networks", figure 4e)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.norm1, self.conv1 = nn.BatchNorm2d(inputs), _conv(inputs, outputs, stride)
-        self.norm2, self.conv2 = nn.BatchNorm2d(outputs), _conv(outputs, outputs)
-        keeps_shape = stride == 1 and inputs == outputs
-        self.shortcut = None if keeps_shape else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        activated = F.relu(self.norm1(x))
-        shortcut = x if self.shortcut is None else self.shortcut(activated)
-        out: Tensor = self.conv2(F.relu(self.norm2(self.conv1(activated)))) + shortcut
-        return out
-
-
-def preact_resnet18(channels: int, width: int) -> tuple[nn.Module, int]:
-    """The encoder of the CIFAR tables of this field: four stages of two blocks, for 32x32 images; 11.2 M weights at
-    width 64.
-
-    As in the widely used CIFAR form, no batch norm and no ReLU stand between the last block and the pooling.
-    """
-    layers: list[nn.Module] = [_conv(channels, width)]
-    inputs = width
-    for stage in range(4):
-        outputs = width * 2**stage
-        layers += [PreActBlock(inputs, outputs, 1 if stage == 0 else 2), PreActBlock(outputs, outputs, 1)]
-        inputs = outputs
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), inputs
-
-
-ENCODERS: dict[str, Callable[[int, int], tuple[nn.Module, int]]] = {
-    "small_cnn": small_cnn,
-    "preact_resnet18": preact_resnet18,
+ENCODERS: dict[str, Callable[[NetworkConfig, int], tuple[nn.Module, int]]] = {
+    "small_cnn": lambda config, channels: small_cnn(channels, config.width or WIDTHS[config.name]),
+    "preact_resnet18": lambda config, channels: preact_resnet18(channels, config.width or WIDTHS[config.name]),
+    "resnet18": lambda config, channels: resnet("resnet18", channels, config.stem, config.weights),
+    "resnet50": lambda config, channels: resnet("resnet50", channels, config.stem, config.weights),
+    "inception_resnet_v2": lambda config, channels: inception_resnet_v2(channels),
 }
+"""Name -> (settings, channels of the images) -> encoder and its output's length."""
 
 
 def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed: int) -> Network:
-    """A network whose initial weights depend on the seed alone; the global random state is left as it was."""
+    """A network whose initial weights depend on the seed alone (and on `weights`, where given); the global random
+    state is left as it was.
+
+    Raises:
+        ValueError: the file of `weights` does not fit the network or the images.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config, channels, num_classes).to(memory_format=torch.channels_last)
+
+
+def _names(names: Iterable[str]) -> str:
+    return " and ".join(names)

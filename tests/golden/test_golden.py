@@ -30,7 +30,7 @@ FILE = Path(__file__).with_name("golden.json")
 SETTINGS: dict[str, Any] = {
     "data": {"name": "digits", "val_fraction": 0.8, "split_seed": 1},
     "noise": {"kind": "symmetric", "rate": 0.4, "include_true": True, "seed": 2},
-    "network": {"name": "small_cnn", "width": 4, "projection_dim": 16},
+    "network": {"name": "small_cnn", "width": 4, "stem": "imagenet", "weights": None, "projection_dim": 16},
     "augment": {
         "crop_padding": 1,
         "flip": False,

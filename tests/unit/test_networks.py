@@ -1,53 +1,147 @@
-"""Shapes, sizes and seeds of the networks."""
+"""What every network must do; settings and their faults; seeds."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from codim.config import train_config
 from codim.networks import ENCODERS, Network, NetworkConfig, seeded_network
+from codim.optim import sgd, step
+
+NARROW: dict[str, dict[str, Any]] = {"small_cnn": {"width": 4}, "preact_resnet18": {"width": 4}}
+SMALL = {"small_cnn": 8, "preact_resnet18": 8, "resnet18": 32, "resnet50": 32, "inception_resnet_v2": 75}
+"""Pixels, for a quick test."""
+CLASSES = 7
 
 
-def count(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+def make(name: str, channels: int = 3, seed: int = 0, **settings: Any) -> Network:
+    config = NetworkConfig(name=name, projection_dim=6, **{**NARROW.get(name, {}), **settings})  # type: ignore[arg-type]
+    return seeded_network(config, channels, CLASSES, seed)
+
+
+def images(name: str, n: int, channels: int = 3) -> torch.Tensor:
+    return torch.randn(n, channels, SMALL[name], SMALL[name], generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", [8, 32])
 @pytest.mark.parametrize("name", list(ENCODERS))
-def test_shapes_and_unit_length(name: str, size: int, channels: int) -> None:
-    net = Network(NetworkConfig(name=name, width=4, projection_dim=6), channels, 7)  # type: ignore[arg-type]
-    x = torch.randn(5, channels, size, size, generator=torch.Generator().manual_seed(0))
-    assert net(x).shape == (5, 7)
-    z = net.project(x)
-    assert z.shape == (5, 6)
-    torch.testing.assert_close(z.norm(dim=1), torch.ones(5))
-    (net(x).sum() + z[:, 0].sum()).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-
-
-def test_preact_resnet18_has_the_size_of_the_literature() -> None:
-    """11.17 M is encoder + classifier of 10 classes (the widely used CIFAR code: 11,171,146); the projector comes on
-    top."""
-    with torch.device("meta"):
-        net = Network(NetworkConfig(name="preact_resnet18", width=64, projection_dim=128), 3, 10)
-    assert count(net.encoder) + count(net.classifier) == 11_171_146
-    assert count(net.projector) == 512 * 512 + 512 + 512 * 128 + 128
+def test_shapes_unit_length_and_gradients(name: str, channels: int) -> None:
+    net = make(name, channels)
+    x = images(name, 4, channels)
+    logits, z = net(x), net.project(x)
+    assert logits.shape == (4, CLASSES)
+    assert z.shape == (4, 6)
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(4))
+    (logits.square().sum() + z[:, 0].sum()).backward()
+    without = [
+        k for k, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()
+    ]
+    assert without == []
 
 
 @pytest.mark.parametrize("name", list(ENCODERS))
-def test_resolution_at_the_end(name: str) -> None:
-    """32x32 images reach the pooling with 4x4 (PreAct ResNet-18) and 8x8 positions (small CNN)."""
-    encoder, _ = ENCODERS[name](3, 2)
-    assert isinstance(encoder, torch.nn.Sequential)
-    before_pooling = encoder[:-2](torch.zeros(1, 3, 32, 32))
-    assert before_pooling.shape[2:] == {"preact_resnet18": (4, 4), "small_cnn": (8, 8)}[name]
+def test_two_steps_lower_the_loss_and_move_everything(name: str) -> None:
+    net = make(name)
+    before = {key: value.clone() for key, value in net.encoder.state_dict().items()}
+    x, labels = images(name, 6), torch.tensor([0, 1, 2, 3, 4, 5])
+    optimizer = sgd(net.encoder.parameters(), 0.01, 0.9, 0.0)
+    losses = []
+    for _ in range(3):
+        loss = F.cross_entropy(net(x), labels)
+        losses.append(loss.item())
+        step(optimizer, loss, 0.01)
+    assert losses[2] < losses[0]
+    assert [key for key, value in net.encoder.state_dict().items() if torch.equal(value, before[key])] == []
 
 
-def test_weights_follow_the_seed_and_leave_the_global_generator_alone() -> None:
-    config = NetworkConfig(width=4)
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_in_evaluation_mode_an_image_is_judged_alone(name: str) -> None:
+    net = make(name)
+    x = images(name, 4)
+    with torch.no_grad():
+        trained = net.train()(x)
+        judged = net.eval()(x)
+        torch.testing.assert_close(net(x[:1]), judged[:1], rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(trained, judged, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_weights_follow_the_seed_and_leave_the_global_generator_alone(name: str) -> None:
     torch.manual_seed(123)
     before = torch.get_rng_state()
-    one, again, other = (seeded_network(config, 1, 10, seed) for seed in (0, 0, 1))
+    one, again, other = (make(name, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
-    for (name, a), b, c in zip(one.named_parameters(), again.parameters(), other.parameters(), strict=True):
+    for (key, a), b, c in zip(one.named_parameters(), again.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
-        assert a.ndim == 1 or not torch.equal(a, c), name
+        batch_norm = a.ndim == 1 and bool((a == a[0]).all())
+        assert batch_norm or not torch.equal(a, c), key
+
+
+KEYS = {
+    "small_cnn": (30, "561904558361"),
+    "preact_resnet18": (111, "2cf544469a0a"),
+    "resnet18": (126, "8ed9e0110e86"),
+    "resnet50": (324, "ce3ac75eb3c9"),
+    "inception_resnet_v2": (1310, "fc62675bb182"),
+}
+"""Number of a network's weights and buffers, and the start of the SHA-256 of their names, one a line."""
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_names_of_the_weights_are_those_of_older_checkpoints(name: str) -> None:
+    with torch.device("meta"):
+        keys = list(Network(NetworkConfig(name=name), 3, 10).state_dict())  # type: ignore[arg-type]
+    assert (len(keys), hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12]) == KEYS[name]
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_convolutions_are_channels_last(name: str) -> None:
+    kernels = [p for p in make(name).parameters() if p.ndim == 4]
+    assert kernels
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+
+
+FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"name": "vgg"}, "network/name: .*'resnet18'.*'vgg'"),
+    ({"width": 0}, "network/width: .*greater than or equal to 1.*0"),
+    ({"name": "resnet50", "width": 64}, "network: .*width 64: resnet50 .*only small_cnn and preact_resnet18"),
+    ({"name": "inception_resnet_v2", "width": 64}, "width 64: inception_resnet_v2"),
+    ({"name": "resnet18", "stem": "mnist"}, "network/stem: .*'imagenet' or 'cifar'.*'mnist'"),
+    ({"name": "preact_resnet18", "stem": "cifar"}, "stem 'cifar': preact_resnet18 .*only resnet18 and resnet50"),
+    ({"name": "resnet18", "weights": "/absent.pth"}, "weights /absent.pth: the file does not exist"),
+    ({"name": "small_cnn", "weights": "/absent.pth"}, "weights /absent.pth: only resnet18 and resnet50"),
+    ({"name": "resnet18", "weights": "/absent.pth", "stem": "cifar"}, "weights /absent.pth: only .*stem 'imagenet'"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), FAULTS)
+def test_faulty_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_config({"network": settings})
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_every_network_can_be_named_on_every_data_set(name: str) -> None:
+    """A data set's defaults hold no setting that another network refuses."""
+    assert train_config({"network": {"name": name}}).network.name == name
+
+
+@pytest.mark.parametrize(("name", "width"), [("small_cnn", 16), ("preact_resnet18", 64)])
+def test_own_width(name: str, width: int) -> None:
+    shapes = []
+    for settings in ({}, {"width": width}):
+        with torch.device("meta"):
+            net = Network(NetworkConfig(name=name, **settings), 1, 10)  # type: ignore[arg-type]
+        shapes.append([p.shape for p in net.parameters()])
+    assert shapes[0] == shapes[1]
+
+
+def test_weights_survive_a_dump(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.touch()
+    config = NetworkConfig(name="resnet50", weights=path)
+    assert NetworkConfig.model_validate(config.model_dump(mode="json")) == config
