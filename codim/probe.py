@@ -31,7 +31,8 @@ class Probe(NamedTuple):
 
 
 def probe(net: Network, data: TrainingData, augmenter: Augmenter) -> Probe:
-    """Of the encoder of `net`, in one pass over all images."""
+    """Of the encoder of `net`, in one pass over all images; holds their features, N x D float32, and leaves the
+    encoder in evaluation mode."""
     if not len(data.val_index):
         return Probe(NAN, NAN)
     features = predict([net.encoder], data.images, augmenter)[0]

@@ -48,9 +48,10 @@ def card_of(
 
 
 def printed(card: dict[str, Any]) -> str:
+    """The table, its line breaks taken out."""
     file = io.StringIO()
     Console(file=file, width=200).print(scorecard_table(card))
-    return file.getvalue()
+    return " ".join(file.getvalue().split())
 
 
 def test_it_agrees_with_the_observer(trained: Trained) -> None:
