@@ -5,6 +5,7 @@ trained apart, from classifiers of their own, and nothing keeps them in one basi
 between them can be as bad as chance (Frankle et al. 2020, on linear mode connectivity).
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -24,9 +25,19 @@ class AverageConfig(Section):
     """ema: exponential moving average over the steps (as MixMatch evaluates its networks). swa: equal average of the
     weights after each late epoch (Izmailov et al. 2018)."""
     decay: float = Field(default=0.999, ge=0, lt=1)
-    """ema: what a step leaves of the average, which so reaches back some 1 / (1 - decay) steps. (.999: MixMatch)"""
+    """ema: what a step leaves of the average, which so reaches back some 1 / (1 - decay) steps (.999: MixMatch); less
+    while few steps are made: min(decay, (1 + n) / (10 + n)) after n, or a short training's average would be its start.
+    (as TensorFlow's ExponentialMovingAverage)"""
     start: float = Field(default=0.75, ge=0, lt=1)
     """swa: share of the samples of stages 1 to 3 from which on the epochs count. (.75: Izmailov et al. 2018)"""
+
+
+def _moving(decay: float) -> Callable[[Any, Any, Any], None]:
+    def update(average: Any, weights: Any, steps: Any) -> None:
+        now = min(decay, (1 + int(steps)) / (10 + int(steps)))
+        get_ema_multi_avg_fn(now)(average, weights, steps)
+
+    return update
 
 
 class WeightAverage:
@@ -35,7 +46,7 @@ class WeightAverage:
     def __init__(self, config: AverageConfig, networks: list[Network]) -> None:
         assert config.kind != "none"
         self.config = config
-        rule = get_ema_multi_avg_fn(config.decay) if config.kind == "ema" else get_swa_multi_avg_fn()
+        rule = _moving(config.decay) if config.kind == "ema" else get_swa_multi_avg_fn()
         self.models = [AveragedModel(net, multi_avg_fn=rule) for net in networks]
 
     def after_step(self, k: int, network: Network) -> None:
