@@ -4,8 +4,8 @@
     python -m codim --config train.json
 
 The output folder gets config.json, noise.json (settings, realised rate and transition matrix), metrics.jsonl (one
-line an epoch; null: no value), checkpoint.pt and label_audit.parquet. The same command goes on where an interrupted
-training stopped.
+line an epoch; null: no value), checkpoint.pt, label_audit.parquet and evaluation.json (see codim/scorecard.py). The
+same command goes on where an interrupted training stopped.
 """
 
 import json
@@ -27,6 +27,7 @@ from codim.checkpoint import load_checkpoint, save_checkpoint
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
 from codim.evaluate import Observer, predict
+from codim.scorecard import scorecard, scorecard_table, write_scorecard
 from codim.train import TrainState, milestones, run_epochs
 
 
@@ -149,8 +150,10 @@ def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, 
             progress.update(task, completed=metrics.samples, description=text)
     logits = state.logits if state.logits is not None else predict(state.networks, data.images, augmenter)
     pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
-    accuracy = observer.measure(state.networks, logits, state.divisions).oracle_test_acc
-    print(f"test accuracy {accuracy:.3f} ({truth.noise_rate:.1%} wrong labels in training); results in {output}")
+    card = scorecard(data, truth, state.networks, logits, state.divisions, augmenter)
+    write_scorecard(output / "evaluation.json", card)
+    Console().print(scorecard_table(card))
+    print(f"results in {output}")
 
 
 def _is_nan(value: Any) -> bool:

@@ -61,7 +61,8 @@ class Truth:
     """What only an observer may see."""
 
     labels: Tensor
-    """(N,) int64: the true labels of TrainingData.images; -1 where an image belongs to none of the classes."""
+    """(N,) int64: the true labels of TrainingData.images; -1 where an image belongs to none of the classes, or nobody
+    knows."""
     test_images: Tensor
     """(M, C, H, W) uint8."""
     test_labels: Tensor
@@ -70,6 +71,12 @@ class Truth:
     """Realised share of wrong labels."""
     transition: NDArray[np.float64]
     """(K, K) realised transition matrix, rows: true class."""
+    clean: Tensor | None
+    """(N,) bool: the given label is right. None where nobody knows."""
+    second_test_images: Tensor | None = None
+    """(M2, C, H, W) uint8: another test part of the same classes, where the data set has one."""
+    second_test_labels: Tensor | None = None
+    """(M2,) int64."""
 
 
 def _digits() -> ImageSource:
@@ -113,6 +120,7 @@ def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str =
         torch.from_numpy(source.test_labels).to(device),
         float((given != source.labels).mean()),
         transition_matrix(source.labels, given, num_classes),
+        torch.from_numpy(given == source.labels).to(device),
     )
     return data, truth
 

@@ -1,10 +1,14 @@
-"""Predictions, and what an observer with true labels makes of them."""
+"""Predictions, and what an observer with true labels makes of them epoch by epoch (at the end: codim/scorecard.py)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
 
 from codim.augment import Augmenter
+from codim.calibration import expected_calibration_error, reliability
 from codim.datasets import TrainingData, Truth
 from codim.divide import Division
 from codim.metrics import OracleMetrics
@@ -14,8 +18,9 @@ NAN = float("nan")
 
 
 @torch.no_grad()
-def predict(networks: list[Network], images: Tensor, augmenter: Augmenter, batch_size: int = 1024) -> Tensor:
-    """Logits (networks, N, K) of uint8 images without augmentation, in evaluation mode."""
+def predict(networks: Sequence[nn.Module], images: Tensor, augmenter: Augmenter, batch_size: int = 1024) -> Tensor:
+    """Outputs (networks, N, K) for uint8 images without augmentation, in evaluation mode; logits, where the networks
+    are whole, features, where they are encoders."""
     for net in networks:
         net.eval()
     parts = []
@@ -27,7 +32,58 @@ def predict(networks: list[Network], images: Tensor, augmenter: Augmenter, batch
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of (N, K) logits whose largest entry is the label; NaN for no samples."""
-    return (logits.argmax(1) == labels).double().mean().item()
+    return share(logits.argmax(1) == labels)
+
+
+def top_k_accuracy(logits: Tensor, labels: Tensor, k: int = 5) -> float:
+    """Share of (N, K) logits with the label among their k largest entries; NaN where there are no more than k
+    classes."""
+    if logits.shape[1] <= k:
+        return NAN
+    return share((logits.topk(k, dim=1).indices == labels[:, None]).any(1))
+
+
+def share(hits: Tensor) -> float:
+    """Of (N,) bool that is true; NaN for N = 0."""
+    return hits.double().mean().item()
+
+
+class SplitQuality(NamedTuple):
+    """The division as a detector of clean labels; NaN where a measure has no value."""
+
+    auc: float
+    """Area under the ROC curve of the clean probability."""
+    precision: float
+    """Share of the labelled set that is clean."""
+    recall: float
+    """Share of the clean samples that are labelled."""
+
+
+def split_quality(clean_probability: Tensor, labelled: Tensor, clean: Tensor) -> SplitQuality:
+    """Of (N,) clean probabilities and (N,) bool, labelled set and truth."""
+    both_kinds = bool(clean.any()) and not bool(clean.all())
+    auc = float(roc_auc_score(clean.cpu(), clean_probability.cpu())) if both_kinds else NAN
+    return SplitQuality(auc, share(clean[labelled]), share(labelled[clean]))
+
+
+def lowest_recall(labelled: Tensor, clean: Tensor, labels: Tensor) -> float:
+    """The recall of the class with the lowest, of those that have a clean sample; NaN where none has.
+
+    Args:
+        labels: (N,) given labels, which are the true ones wherever the recall looks.
+    """
+    found = labels[labelled & clean].bincount(minlength=int(labels.max()) + 1)
+    possible = labels[clean].bincount(minlength=len(found))
+    recall = found[possible > 0] / possible[possible > 0]
+    return recall.min().item() if len(recall) else NAN
+
+
+class _TestScores(NamedTuple):
+    acc: float = NAN
+    acc_a: float = NAN
+    acc_b: float = NAN
+    top5: float = NAN
+    ece: float = NAN
 
 
 class Observer:
@@ -37,27 +93,43 @@ class Observer:
         self.truth, self.augmenter = truth, augmenter
         self.train_index = data.train_index
         self.given = data.labels[data.train_index]
-        self.clean = self.given == truth.labels[data.train_index]
+        self.clean = None if truth.clean is None else truth.clean[data.train_index]
 
     def measure(self, networks: list[Network], logits: Tensor, divisions: list[Division]) -> OracleMetrics:
         """After an epoch. `logits` (2, N, K) over all of TrainingData.images; `divisions`: empty before co-training."""
-        test = predict(networks, self.truth.test_images, self.augmenter)
-        labels = self.truth.test_labels
-        predicted = logits.sum(0)[self.train_index].argmax(1)
-        wrong = ~self.clean
-        split = torch.tensor([self._split_quality(d) for d in divisions] or [(NAN, NAN, NAN)]).mean(0).tolist()
+        test = self._test(networks, self.truth.test_images, self.truth.test_labels)
+        second = self._test(networks, self.truth.second_test_images, self.truth.second_test_labels)
+        split, recall_min, memorised = SplitQuality(NAN, NAN, NAN), NAN, NAN
+        if self.clean is not None:
+            memorised = share(logits.sum(0)[self.train_index].argmax(1)[~self.clean] == self.given[~self.clean])
+            if divisions:
+                both = [split_quality(d.clean_probability, d.labelled, self.clean) for d in divisions]
+                split = SplitQuality(*torch.tensor(both, dtype=torch.float64).mean(0).tolist())
+                recall_min = min(lowest_recall(d.labelled, self.clean, self.given) for d in divisions)
         return OracleMetrics(
-            oracle_test_acc=accuracy(test.sum(0), labels),
-            oracle_test_acc_a=accuracy(test[0], labels),
-            oracle_test_acc_b=accuracy(test[1], labels),
-            oracle_split_auc=split[0],
-            oracle_split_precision=split[1],
-            oracle_split_recall=split[2],
-            oracle_memorised=(predicted[wrong] == self.given[wrong]).double().mean().item(),
+            oracle_test_acc=test.acc,
+            oracle_test_acc_a=test.acc_a,
+            oracle_test_acc_b=test.acc_b,
+            oracle_test_top5=test.top5,
+            oracle_test_ece=test.ece,
+            oracle_test2_acc=second.acc,
+            oracle_test2_top5=second.top5,
+            oracle_split_auc=split.auc,
+            oracle_split_precision=split.precision,
+            oracle_split_recall=split.recall,
+            oracle_split_recall_min=recall_min,
+            oracle_memorised=memorised,
         )
 
-    def _split_quality(self, division: Division) -> tuple[float, float, float]:
-        hits = (division.labelled & self.clean).sum().item()
-        both_kinds = bool(self.clean.any()) and not bool(self.clean.all())
-        auc = roc_auc_score(self.clean.cpu(), division.clean_probability.cpu()) if both_kinds else NAN
-        return auc, hits / max(int(division.labelled.sum()), 1), hits / max(int(self.clean.sum()), 1)
+    def _test(self, networks: list[Network], images: Tensor | None, labels: Tensor | None) -> _TestScores:
+        if images is None or labels is None or not len(labels):
+            return _TestScores()
+        logits = predict(networks, images, self.augmenter)
+        mean = logits.mean(0)
+        return _TestScores(
+            accuracy(logits.sum(0), labels),
+            accuracy(logits[0], labels),
+            accuracy(logits[1], labels),
+            top_k_accuracy(mean, labels),
+            expected_calibration_error(reliability(mean, labels)),
+        )

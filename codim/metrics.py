@@ -52,17 +52,30 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class OracleMetrics:
-    """What only an observer with true labels and test images knows; training and search never see it."""
+    """What only an observer with true labels and test images knows; training and search never see it.
+
+    A measure that has no value is NaN: without a test part, without true labels, or before the first division.
+    """
 
     oracle_test_acc: float
     """Accuracy of the two-network ensemble on the clean test part, in [0, 1]."""
     oracle_test_acc_a: float
     oracle_test_acc_b: float
+    oracle_test_top5: float
+    """Share of the test part whose label is among the ensemble's five largest logits; NaN for up to five classes."""
+    oracle_test_ece: float
+    """Expected calibration error of the ensemble on the test part, in [0, 1] (see codim/calibration.py)."""
+    oracle_test2_acc: float
+    """`oracle_test_acc` on the second test part, where the data set has one (ILSVRC12 for WebVision)."""
+    oracle_test2_top5: float
     oracle_split_auc: float
     """Area under the ROC curve of the clean probability against 'given label = true label', mean of both networks."""
     oracle_split_precision: float
-    """Share of the labelled set whose given label is true, mean of both networks."""
+    """Share of the labelled set whose given label is true, mean of both networks; 1 minus this is the realised noise
+    of the labelled set."""
     oracle_split_recall: float
     """Share of the truly clean samples that are in the labelled set, mean of both networks."""
+    oracle_split_recall_min: float
+    """The recall of the class with the lowest, over the true classes and both networks: near 0, a class is lost."""
     oracle_memorised: float
     """Share of the wrongly labelled training samples whose given (wrong) label the ensemble predicts."""

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from codim.metrics import EpochMetrics, OracleMetrics
 
 SCHEMA_VERSION = "1"
+"""Changes where a column vanishes or means something else. A new column leaves it: in older tables it has no value."""
 Status = Literal["running", "complete", "pruned", "failed"]
 Value = float | int | str | bool
 

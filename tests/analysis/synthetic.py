@@ -145,9 +145,14 @@ def epochs(trial: TrialRecord) -> list[dict[str, Any]]:
             oracle_test_acc=test,
             oracle_test_acc_a=test,
             oracle_test_acc_b=test,
+            oracle_test_top5=NAN if early else 1 - (1 - test) / 5,
+            oracle_test_ece=NAN if early else 0.1 * (1 - test),
+            oracle_test2_acc=NAN,
+            oracle_test2_top5=NAN,
             oracle_split_auc=0.5 + 0.5 * test * rise if split else NAN,
             oracle_split_precision=0.8 + 0.15 * rise if split else NAN,
             oracle_split_recall=0.9 * rise if split else NAN,
+            oracle_split_recall_min=0.8 * rise if split else NAN,
             oracle_memorised=0.05,
         )
         rows.append({"trial": trial.trial, "condition": trial.condition, **asdict(metrics), **asdict(oracle)})

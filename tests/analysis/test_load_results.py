@@ -113,6 +113,21 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
         load_trials(root)
 
 
+def test_epoch_files_of_before_a_measure_was_added(tmp_path: Path) -> None:
+    """What they do not hold has no value; files of both ages are one frame."""
+    root = synthetic.write(tmp_path, synthetic.records()[:2])
+    old, new = sorted((root / "epochs").glob("*.parquet"))
+    table = pq.read_table(old)
+    pq.write_table(table.drop_columns(["oracle_test_ece", "oracle_split_recall_min"]), old)
+    epochs = load_trials(root).epochs
+    assert list(epochs.columns) == table.column_names
+    assert epochs["oracle_test_ece"].dtype == "float64"
+    ece = epochs.set_index("trial")["oracle_test_ece"]
+    assert ece[old.stem].isna().all()
+    assert ece[new.stem].notna().any()
+    assert epochs.set_index("trial").loc[old.stem, "oracle_test_acc"].notna().any()
+
+
 def test_many_epoch_files_are_one_frame(tmp_path: Path) -> None:
     one = synthetic.record("symmetric-0.2", 0, 0.9)
     root = synthetic.write(tmp_path, [one])

@@ -96,7 +96,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_single_training_leaves_metrics_checkpoint_and_audit(settings: Path) -> None:
+def test_single_training_leaves_metrics_checkpoint_audit_and_evaluation(settings: Path) -> None:
     output = settings.parent / "once"
     done = run("-m", "codim", "--config", settings, "--noise", "symmetric:0.5", "--output", output)
     assert done.returncode == 0, done.stderr
@@ -114,6 +114,12 @@ def test_single_training_leaves_metrics_checkpoint_and_audit(settings: Path) -> 
     assert set(audit.columns) == {
         "index", "given_label", "clean_probability", "suggested_label", "confidence_a", "confidence_b",
     }  # fmt: skip
+    evaluation = json.loads((output / "evaluation.json").read_text())
+    assert evaluation["images"] == {"train": 1078, "test": 450, "second_test": 0, "validation": 269}
+    for model, column in (("ensemble", "oracle_test_acc"), ("network_b", "oracle_test_acc_b")):
+        assert evaluation["models"][model]["test"]["accuracy"] == rows[-1][column]
+    assert evaluation["models"]["ensemble"]["validation"]["accuracy"] == rows[-1]["val_acc"]
+    assert f"{100 * rows[-1]['oracle_test_acc']:.1f}" in done.stdout
 
 
 def test_co_divide_finds_the_clean_labels_at_half_noise(tmp_path: Path) -> None:

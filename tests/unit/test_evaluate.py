@@ -1,6 +1,7 @@
 """Accuracy, predictions, and the observer's measures by hand-made values."""
 
 import math
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -58,7 +59,14 @@ def make(given: list[int], true: list[int], train_index: list[int], test_labels:
     n, index = len(given), torch.tensor(train_index)
     held_out = torch.tensor([i for i in range(n) if i not in train_index], dtype=torch.int64)
     data = TrainingData(images(n), torch.tensor(given), index, held_out, ("a", "b", "c"))
-    truth = Truth(torch.tensor(true), images(len(test_labels)), test_labels, 0.5, np.eye(CLASSES))
+    truth = Truth(
+        labels=torch.tensor(true),
+        test_images=images(len(test_labels)),
+        test_labels=test_labels,
+        noise_rate=0.5,
+        transition=np.eye(CLASSES),
+        clean=torch.tensor(given) == torch.tensor(true),
+    )
     return data, truth
 
 
@@ -78,6 +86,7 @@ def test_quality_of_the_split_and_memorised_labels(networks: list[Network], augm
     assert found.oracle_split_auc == pytest.approx((7 / 8 + 1) / 2)
     assert found.oracle_split_precision == pytest.approx((3 / 4 + 1) / 2)
     assert found.oracle_split_recall == pytest.approx((3 / 4 + 1) / 2)
+    assert found.oracle_split_recall_min == 1 / 2, "A leaves out image 4, one of two clean ones of class 0"
     assert found.oracle_memorised == 0.5
 
 
@@ -87,6 +96,9 @@ def test_what_has_no_value_is_nan(networks: list[Network], augmenter: Augmenter)
     before_co_training = observer.measure(networks, torch.zeros(2, 3, CLASSES), [])
     assert math.isnan(before_co_training.oracle_split_auc)
     assert math.isnan(before_co_training.oracle_split_precision)
+    assert math.isnan(before_co_training.oracle_split_recall_min)
+    assert math.isnan(before_co_training.oracle_test_top5), "three classes"
+    assert math.isnan(before_co_training.oracle_test2_acc)
     assert math.isnan(before_co_training.oracle_memorised), "no label is wrong"
     all_clean = observer.measure(networks, torch.zeros(2, 3, CLASSES), [division([0.9, 0.8, 0.1], 0.5)] * 2)
     assert math.isnan(all_clean.oracle_split_auc)
@@ -97,7 +109,6 @@ def test_what_has_no_value_is_nan(networks: list[Network], augmenter: Augmenter)
 def test_test_accuracy_of_each_network_and_of_the_sum_of_logits(networks: list[Network], augmenter: Augmenter) -> None:
     labels = torch.arange(40) % CLASSES
     data, truth = make([0, 1], [0, 1], [0, 1], labels)
-    truth = Truth(truth.labels, images(40), labels, 0.0, np.eye(CLASSES))
     found = Observer(data, truth, augmenter).measure(networks, torch.zeros(2, 2, CLASSES), [])
     logits = [[net(augmenter.plain(x[None]))[0].tolist() for x in images(40)] for net in networks]
     both = [[p + q for p, q in zip(a, b, strict=True)] for a, b in zip(*logits, strict=True)]
@@ -106,3 +117,68 @@ def test_test_accuracy_of_each_network_and_of_the_sum_of_logits(networks: list[N
         for rows in (both, *logits)
     ]
     assert [found.oracle_test_acc, found.oracle_test_acc_a, found.oracle_test_acc_b] == expected
+
+
+def test_an_image_of_none_of_the_classes_carries_a_wrong_label(networks: list[Network], augmenter: Augmenter) -> None:
+    """Image 2; it counts where wrong labels do, and for no true class."""
+    data, truth = make([0, 1, 1], [0, 1, -1], [0, 1, 2], torch.tensor([0, 1]))
+    observer = Observer(data, truth, augmenter)
+    logits = torch.stack([one_hot([0, 1, 1])] * 2)
+    found = observer.measure(networks, logits, [division([0.9, 0.8, 0.7], 0.5), division([0.9, 0.1, 0.7], 0.5)])
+    assert found.oracle_memorised == 1
+    assert found.oracle_split_precision == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert found.oracle_split_auc == pytest.approx((1 + 1 / 2) / 2)
+    assert found.oracle_split_recall_min == 0, "B leaves out image 1, the only clean one of class 1"
+
+
+def test_where_nobody_knows_the_true_labels(networks: list[Network], augmenter: Augmenter) -> None:
+    data, truth = make([0, 1, 1], [-1, -1, -1], [0, 1, 2], torch.tensor([0, 1]))
+    observer = Observer(data, replace(truth, clean=None), augmenter)
+    found = observer.measure(networks, torch.zeros(2, 3, CLASSES), [division([0.9, 0.8, 0.1], 0.5)] * 2)
+    for name, value in asdict(found).items():
+        assert math.isnan(value) == (
+            name not in ("oracle_test_acc", "oracle_test_acc_a", "oracle_test_acc_b", "oracle_test_ece")
+        ), name
+
+
+def test_without_a_test_part(networks: list[Network], augmenter: Augmenter) -> None:
+    data, truth = make([0, 1, 1], [0, 1, 2], [0, 1, 2], torch.tensor([], dtype=torch.int64))
+    found = Observer(data, truth, augmenter).measure(networks, torch.zeros(2, 3, CLASSES), [])
+    assert found.oracle_memorised == 0
+    assert all(math.isnan(value) for name, value in asdict(found).items() if name.startswith("oracle_test"))
+
+
+def test_both_test_parts_in_one_pass_each(augmenter: Augmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight classes, so that the five best leave some out."""
+    networks = [seeded_network(NetworkConfig(width=4), 1, 8, seed) for seed in (0, 1)]
+    labels = torch.arange(40) % 8
+    data, truth = make([0, 1], [0, 1], [0, 1], labels)
+    second = 255 - images(24)
+    logits = predict(networks, second, augmenter)
+    second_labels = labels[:24].clone()
+    second_labels[:12] = logits.sum(0)[:12].argmax(1)
+    truth = replace(truth, second_test_images=second, second_test_labels=second_labels)
+    seen = []
+    monkeypatch.setattr("codim.evaluate.predict", lambda n, x, *rest: (seen.append(len(x)), predict(n, x, *rest))[1])
+    found = Observer(data, truth, augmenter).measure(networks, torch.zeros(2, 2, 8), [])
+    assert seen == [40, 24]
+
+    def top5(x: Tensor, labels: Tensor) -> float:
+        rows = predict(networks, x, augmenter).sum(0).tolist()
+        best = [sorted(range(8), key=lambda c: -row[c])[:5] for row in rows]
+        return sum(y in five for y, five in zip(labels.tolist(), best, strict=True)) / len(x)
+
+    assert (found.oracle_test_top5, found.oracle_test2_top5) == (top5(images(40), labels), top5(second, second_labels))
+    assert found.oracle_test2_acc == accuracy(logits.sum(0), second_labels) > 0.5
+    assert accuracy(logits[0], second_labels) < 0.5
+    probability = predict(networks, images(40), augmenter).mean(0).softmax(1)
+    assert found.oracle_test_ece == pytest.approx(ece(probability, labels), abs=1e-6)
+
+
+def ece(probability: Tensor, labels: Tensor) -> float:
+    """Untrained networks are sure of nothing: all confidences lie in a few of the 15 bins."""
+    rows = [(max(p), p.index(max(p)) == y) for p, y in zip(probability.tolist(), labels.tolist(), strict=True)]
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, hit in rows:
+        bins.setdefault(math.ceil(15 * confidence), []).append((confidence, hit))
+    return sum(abs(sum(c - h for c, h in members)) for members in bins.values()) / len(rows)
