@@ -52,6 +52,7 @@ def main() -> int:
         config = train_config(_settings(args))
         data, truth = load_data(config.data, config.noise, config.train.torch_device())
         milestones(config, data)
+        augmenter = Augmenter.fit(config.augment, data.images)
         args.output.mkdir(parents=True, exist_ok=True)
         state = _start(args.output, config, data)
         _write_noise(args.output / "noise.json", config, truth)
@@ -59,7 +60,7 @@ def main() -> int:
         print(f"python -m codim: {error}", file=sys.stderr)
         return 2
     try:
-        _train(args.output, config, data, truth, state)
+        _train(args.output, config, data, truth, state, augmenter)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last epoch", file=sys.stderr)
         return 130
@@ -118,13 +119,15 @@ def _start(output: Path, config: TrainConfig, data: TrainingData) -> TrainState:
 
 
 def _write_noise(path: Path, config: TrainConfig, truth: Truth) -> None:
-    realised = {"realised_rate": truth.noise_rate, "transition": truth.transition.tolist()}
+    rate = None if _is_nan(truth.noise_rate) else truth.noise_rate
+    realised = {"realised_rate": rate, "transition": truth.transition.tolist()}
     path.write_text(json.dumps(config.noise.model_dump(mode="json") | realised))
 
 
-def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState) -> None:
+def _train(
+    output: Path, config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState, augmenter: Augmenter
+) -> None:
     console = Console(stderr=True)
-    augmenter = Augmenter.fit(config.augment, data.images)
     observer = Observer(data, truth, augmenter)
     rows = output / "metrics.jsonl"
     kept = rows.read_text().splitlines()[: state.epoch] if rows.exists() else []
@@ -150,7 +153,9 @@ def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, 
     logits = state.logits if state.logits is not None else predict(state.networks, data.images, augmenter)
     pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
     accuracy = observer.measure(state.networks, logits, state.divisions).oracle_test_acc
-    print(f"test accuracy {accuracy:.3f} ({truth.noise_rate:.1%} wrong labels in training); results in {output}")
+    tested = "no test part" if _is_nan(accuracy) else f"test accuracy {accuracy:.3f}"
+    noise = "unknown share of" if _is_nan(truth.noise_rate) else f"{truth.noise_rate:.1%}"
+    print(f"{tested} ({noise} wrong labels in training); results in {output}")
 
 
 def _is_nan(value: Any) -> bool:

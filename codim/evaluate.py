@@ -7,6 +7,7 @@ from torch import Tensor
 from codim.augment import Augmenter
 from codim.datasets import TrainingData, Truth
 from codim.divide import Division
+from codim.image_cache import Images
 from codim.metrics import OracleMetrics
 from codim.networks import Network
 
@@ -14,7 +15,7 @@ NAN = float("nan")
 
 
 @torch.no_grad()
-def predict(networks: list[Network], images: Tensor, augmenter: Augmenter, batch_size: int = 1024) -> Tensor:
+def predict(networks: list[Network], images: Images, augmenter: Augmenter, batch_size: int = 1024) -> Tensor:
     """Logits (networks, N, K) of uint8 images without augmentation, in evaluation mode."""
     for net in networks:
         net.eval()
@@ -37,15 +38,19 @@ class Observer:
         self.truth, self.augmenter = truth, augmenter
         self.train_index = data.train_index
         self.given = data.labels[data.train_index]
-        self.clean = self.given == truth.labels[data.train_index]
+        self.clean = None if truth.clean is None else truth.clean[data.train_index]
 
     def measure(self, networks: list[Network], logits: Tensor, divisions: list[Division]) -> OracleMetrics:
         """After an epoch. `logits` (2, N, K) over all of TrainingData.images; `divisions`: empty before co-training."""
-        test = predict(networks, self.truth.test_images, self.augmenter)
         labels = self.truth.test_labels
-        predicted = logits.sum(0)[self.train_index].argmax(1)
-        wrong = ~self.clean
-        split = torch.tensor([self._split_quality(d) for d in divisions] or [(NAN, NAN, NAN)]).mean(0).tolist()
+        test = predict(networks, self.truth.test_images, self.augmenter) if len(labels) else logits[:, :0]
+        memorised, split = NAN, [NAN, NAN, NAN]
+        if self.clean is not None:
+            predicted = logits.sum(0)[self.train_index].argmax(1)
+            wrong = ~self.clean
+            memorised = (predicted[wrong] == self.given[wrong]).double().mean().item()
+            if divisions:
+                split = torch.tensor([_split_quality(d, self.clean) for d in divisions]).mean(0).tolist()
         return OracleMetrics(
             oracle_test_acc=accuracy(test.sum(0), labels),
             oracle_test_acc_a=accuracy(test[0], labels),
@@ -53,11 +58,12 @@ class Observer:
             oracle_split_auc=split[0],
             oracle_split_precision=split[1],
             oracle_split_recall=split[2],
-            oracle_memorised=(predicted[wrong] == self.given[wrong]).double().mean().item(),
+            oracle_memorised=memorised,
         )
 
-    def _split_quality(self, division: Division) -> tuple[float, float, float]:
-        hits = (division.labelled & self.clean).sum().item()
-        both_kinds = bool(self.clean.any()) and not bool(self.clean.all())
-        auc = roc_auc_score(self.clean.cpu(), division.clean_probability.cpu()) if both_kinds else NAN
-        return auc, hits / max(int(division.labelled.sum()), 1), hits / max(int(self.clean.sum()), 1)
+
+def _split_quality(division: Division, clean: Tensor) -> tuple[float, float, float]:
+    hits = (division.labelled & clean).sum().item()
+    both_kinds = bool(clean.any()) and not bool(clean.all())
+    auc = roc_auc_score(clean.cpu(), division.clean_probability.cpu()) if both_kinds else NAN
+    return auc, hits / max(int(division.labelled.sum()), 1), hits / max(int(clean.sum()), 1)

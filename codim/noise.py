@@ -33,7 +33,7 @@ class NoNoise(Section):
     kind: Literal["none"] = "none"
     """Names this kind of noise."""
 
-    def apply(self, labels: Labels, num_classes: int) -> Labels:
+    def apply(self, labels: Labels, num_classes: int, images: NDArray[np.uint8] | None = None) -> Labels:
         return labels.copy()
 
 
@@ -50,7 +50,7 @@ class SymmetricNoise(Section):
     seed: Seed = 0
     """Of the draw; the same seed gives the same labels."""
 
-    def apply(self, labels: Labels, num_classes: int) -> Labels:
+    def apply(self, labels: Labels, num_classes: int, images: NDArray[np.uint8] | None = None) -> Labels:
         rng = np.random.default_rng(self.seed)
         given = labels.copy()
         chosen = rng.permutation(len(labels))[: round(self.rate * len(labels))]
@@ -74,7 +74,7 @@ class AsymmetricNoise(Section):
     seed: Seed = 0
     """Of the draw; the same seed gives the same labels."""
 
-    def apply(self, labels: Labels, num_classes: int) -> Labels:
+    def apply(self, labels: Labels, num_classes: int, images: NDArray[np.uint8] | None = None) -> Labels:
         target = np.arange(num_classes)
         for source, destination in CLASS_MAPS[self.map].items():
             if max(source, destination) >= num_classes:
@@ -94,7 +94,7 @@ class PairFlipNoise(Section):
     seed: Seed = 0
     """Of the draw; the same seed gives the same labels."""
 
-    def apply(self, labels: Labels, num_classes: int) -> Labels:
+    def apply(self, labels: Labels, num_classes: int, images: NDArray[np.uint8] | None = None) -> Labels:
         return _flip(labels, (labels + 1) % num_classes, self.rate, self.seed)
 
 
@@ -121,7 +121,7 @@ class FileNoise(Section):
             raise ValueError(f"label file {self.path} does not exist")
         return self
 
-    def apply(self, labels: Labels, num_classes: int) -> Labels:
+    def apply(self, labels: Labels, num_classes: int, images: NDArray[np.uint8] | None = None) -> Labels:
         try:
             content = _READERS[self.path.suffix](self.path)
         except Exception as error:  # each format has half a dozen types for a damaged file

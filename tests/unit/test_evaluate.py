@@ -58,7 +58,14 @@ def make(given: list[int], true: list[int], train_index: list[int], test_labels:
     n, index = len(given), torch.tensor(train_index)
     held_out = torch.tensor([i for i in range(n) if i not in train_index], dtype=torch.int64)
     data = TrainingData(images(n), torch.tensor(given), index, held_out, ("a", "b", "c"))
-    truth = Truth(torch.tensor(true), images(len(test_labels)), test_labels, 0.5, np.eye(CLASSES))
+    truth = Truth(
+        torch.tensor(true),
+        images(len(test_labels)),
+        test_labels,
+        0.5,
+        np.eye(CLASSES),
+        data.labels == torch.tensor(true),
+    )
     return data, truth
 
 
@@ -97,7 +104,7 @@ def test_what_has_no_value_is_nan(networks: list[Network], augmenter: Augmenter)
 def test_test_accuracy_of_each_network_and_of_the_sum_of_logits(networks: list[Network], augmenter: Augmenter) -> None:
     labels = torch.arange(40) % CLASSES
     data, truth = make([0, 1], [0, 1], [0, 1], labels)
-    truth = Truth(truth.labels, images(40), labels, 0.0, np.eye(CLASSES))
+    truth = Truth(truth.labels, images(40), labels, 0.0, np.eye(CLASSES), truth.clean)
     found = Observer(data, truth, augmenter).measure(networks, torch.zeros(2, 2, CLASSES), [])
     logits = [[net(augmenter.plain(x[None]))[0].tolist() for x in images(40)] for net in networks]
     both = [[p + q for p, q in zip(a, b, strict=True)] for a, b in zip(*logits, strict=True)]
