@@ -21,7 +21,7 @@ def decode_square(path: Path, size: int) -> NDArray[np.uint8]:
     """(3, size, size) RGB: upright by its EXIF tag, short side resized to `size` (bilinear, antialiased), the square in
     the middle.
 
-    Grey, CMYK and palette images become RGB, transparency is dropped, of an animation the first frame counts. A large
+    Grey (8 or 16 bits), CMYK and palette images become RGB, transparency is dropped, of an animation the first frame counts. A large
     JPEG is read at 1/2, 1/4 or 1/8 of its size where that is still not below `size`.
 
     Raises:
@@ -30,7 +30,10 @@ def decode_square(path: Path, size: int) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as file:
             file.draft("RGB", (size, size))
-            image = ImageOps.exif_transpose(file).convert("RGB")
+            image = ImageOps.exif_transpose(file)
+        if image.mode.startswith("I;16"):  # Pillow would clip at 255
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        image = image.convert("RGB")
         square = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image: {error}") from error
