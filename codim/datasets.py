@@ -118,7 +118,7 @@ def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str =
     if isinstance(noise, _ReplacesImages):
         images, true = _with_foreign_images(images, true, rows, source.labels, noise, config)
     clean = given == true
-    rate = float(1 - clean.mean())
+    rate = float((~clean).mean())
     transition = transition_matrix(true[true >= 0], given[true >= 0], num_classes)
     if config.validation == "official":
         if source.val_images is None or source.val_labels is None:

@@ -74,7 +74,7 @@ def test_cifar(tmp_path: Path, kind: type[CIFAR10], monkeypatch: pytest.MonkeyPa
     ):
         expected = np.concatenate([contents[name]["data"] for name, _ in names])
         assert np.array_equal(images, expected.reshape(-1, 3, 32, 32))
-        assert labels.tolist() == sum((contents[name][key] for name, _ in names), [])
+        assert labels.tolist() == [label for name, _ in names for label in contents[name][key]]
     assert source.classes[7] == "class 7"
     assert source.truth_known
 
@@ -253,7 +253,10 @@ def test_the_validation_part_of_clothing1m_that_people_checked(tmp_path: Path) -
     ("damage", "message"),
     [
         (lambda root: (root / "noisy_label_kv.txt").unlink(), r"has no noisy_label_kv\.txt(.|\n)*images/0"),
-        (lambda root: write_lines(root / "noisy_train_key_list.txt", "images/0/x.jpg"), r"line 1: 'images/0/x\.jpg' has"),
+        (
+            lambda root: write_lines(root / "noisy_train_key_list.txt", "images/0/x.jpg"),
+            r"line 1: 'images/0/x\.jpg' has",
+        ),
         (lambda root: write_lines(root / "clean_label_kv.txt", "a 14"), "line 1: 'a 14'; .* 0 to 13"),
         (lambda root: write_lines(root / clothing1m.NAMES, "a", "b"), "holds 2 names; allowed: 14"),
     ],
