@@ -21,8 +21,8 @@ def decode_square(path: Path, size: int) -> NDArray[np.uint8]:
     """(3, size, size) RGB: upright by its EXIF tag, short side resized to `size` (bilinear, antialiased), the square in
     the middle.
 
-    Grey (8 or 16 bits), CMYK and palette images become RGB, transparency is dropped, of an animation the first frame counts. A large
-    JPEG is read at 1/2, 1/4 or 1/8 of its size where that is still not below `size`.
+    Grey (8 or 16 bits), CMYK and palette images become RGB, transparency is dropped, of an animation the first frame
+    counts. A large JPEG is read at 1/2, 1/4 or 1/8 of its size where that is still not below `size`.
 
     Raises:
         ValueError: the file is missing, truncated or no image; names it.
