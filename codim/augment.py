@@ -1,7 +1,7 @@
 """Batched augmentation on the device: every image of a batch draws its own crop, flip, rotation and colours.
 
-Input uint8 images (N, C, H, W), output normalised floats of the same shape. Randomness comes from the generator
-passed in.
+Input uint8 images (N, C, H, W), output normalised floats of the same shape, or with sides of `size`. Randomness comes
+from the generator passed in.
 """
 
 import math
@@ -10,15 +10,25 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor
+from torchvision.transforms.v2.functional import center_crop
 
+from codim.image_cache import Images
 from codim.section import Section
+
+FIT_IMAGES = 10_000
+"""Looked at, at most, for mean and standard deviation."""
+FIT_PIXELS = 2**22
+"""Values in float64 held at a time for them, twice."""
 
 
 class AugmentConfig(Section):
-    """Weak views (guessing, MixUp) and strong views (contrast)."""
+    """Plain views (evaluation), weak views (guessing, MixUp) and strong views (contrast)."""
 
+    size: int = Field(default=0, ge=0)
+    """Sides of all views, in pixels; at most those of the images. Plain: the square in the middle. 0: the image's own
+    size. (227 of 256: DivideMix on WebVision; 224 of 256: on Clothing1M)"""
     crop_padding: int = Field(default=4, ge=0)
-    """Weak: zero padding on each side before a crop of the image's size, in pixels."""
+    """Weak: zero padding on each side before a crop of the view's size, in pixels."""
     flip: bool = True
     """Weak and strong: mirror left-right with probability 1/2."""
     strong_scale_min: float = Field(default=0.2, gt=0, le=1)
@@ -42,26 +52,47 @@ class Augmenter:
         self.mean, self.std = mean.view(1, -1, 1, 1), std.view(1, -1, 1, 1)
 
     @classmethod
-    def fit(cls, config: AugmentConfig, images: Tensor) -> "Augmenter":
-        """Mean and standard deviation per channel of the given images: needs no labels."""
-        pixels = images.double().div_(255)
-        std = pixels.std((0, 2, 3)).clamp(min=1e-3)
-        return cls(config, pixels.mean((0, 2, 3)).float(), std.float())
+    def fit(cls, config: AugmentConfig, images: Images) -> "Augmenter":
+        """Mean and standard deviation per channel of the given images, of more than 10,000 of every n-th: needs no
+        labels. Memory: 64 MiB.
+
+        Raises:
+            ValueError: the views are to be larger than the images.
+        """
+        channels, height, width = images.shape[1:]
+        if config.size > min(height, width):
+            raise ValueError(f"augment/size: {config.size}, but the images have {height}x{width} pixels; allowed: less")
+        total = torch.zeros(channels, dtype=torch.float64, device=images.device)
+        squares, count = torch.zeros_like(total), 0
+        every = -(-len(images) // FIT_IMAGES)
+        chunk = max(1, FIT_PIXELS // (channels * height * width))
+        for start in range(0, len(images), every * chunk):
+            # Sums of whole numbers, so that they are exact and no order of summation shows.
+            pixels = images[start : start + every * chunk : every].double()
+            total += pixels.sum((0, 2, 3))
+            squares += pixels.square_().sum((0, 2, 3))
+            count += len(pixels) * height * width
+        mean = total / count
+        variance = (squares - total * mean) / (count - 1)
+        std = variance.clamp(min=0).sqrt() / 255
+        return cls(config, (mean / 255).float(), std.clamp(min=1e-3).float())
 
     def plain(self, images: Tensor) -> Tensor:
-        return self._normalise(images.float() / 255)
+        size = self.config.size
+        return self._normalise((center_crop(images, [size, size]) if size else images).float() / 255)
 
     def weak(self, images: Tensor, generator: Generator) -> Tensor:
+        if self.config.crop_padding or self.config.size:
+            images = random_crop(images, self.config.crop_padding, generator, self.config.size)
         x = images.float() / 255
-        if self.config.crop_padding:
-            x = random_crop(x, self.config.crop_padding, generator)
         if self.config.flip:
             x = random_flip(x, generator)
         return self._normalise(x)
 
     def strong(self, images: Tensor, generator: Generator) -> Tensor:
         config = self.config
-        x = random_resized_crop(images.float() / 255, config.strong_scale_min, config.strong_rotation, generator)
+        x = images.float() / 255
+        x = random_resized_crop(x, config.strong_scale_min, config.strong_rotation, generator, config.size)
         if config.flip:
             x = random_flip(x, generator)
         x = colour_jitter(x, config.strong_jitter, config.strong_grey, generator)
@@ -78,11 +109,15 @@ def _uniform(n: int, low: float, high: float, generator: Generator, x: Tensor) -
     return torch.rand(n, generator=generator, device=x.device) * (high - low) + low
 
 
-def random_crop(x: Tensor, padding: int, generator: Generator) -> Tensor:
-    """One crop per image of (N, C, H, W), after zero padding on each side."""
+def random_crop(x: Tensor, padding: int, generator: Generator, size: int = 0) -> Tensor:
+    """One crop per image of (N, C, H, W), after zero padding on each side: of the image's size, or of `size` pixels
+    squared from square images."""
     n, _, height, width = x.shape
+    assert not size or height == width >= size
+    room = 2 * padding + (height - size if size else 0)
+    height, width = (size, size) if size else (height, width)
     padded = F.pad(x, (padding,) * 4)
-    shift = torch.randint(0, 2 * padding + 1, (2, n, 1), generator=generator, device=x.device)
+    shift = torch.randint(0, room + 1, (2, n, 1), generator=generator, device=x.device)
     rows = shift[0] + torch.arange(height, device=x.device)
     columns = shift[1] + torch.arange(width, device=x.device)
     image = torch.arange(n, device=x.device)
@@ -95,8 +130,9 @@ def random_flip(x: Tensor, generator: Generator) -> Tensor:
     return torch.where(flipped, x.flip(3), x)
 
 
-def random_resized_crop(x: Tensor, scale_min: float, rotation: float, generator: Generator) -> Tensor:
-    """One crop per image, rotated, resized back by bilinear sampling; area share in [scale_min, 1].
+def random_resized_crop(x: Tensor, scale_min: float, rotation: float, generator: Generator, size: int = 0) -> Tensor:
+    """One crop per image, rotated, resized back, or to sides of `size` pixels, by bilinear sampling; area share in
+    [scale_min, 1].
 
     Aspect ratio in [3/4, 4/3] as in Szegedy et al. 2015 ("Inception"), nearer to 1 where the image leaves no room for
     it.
@@ -114,7 +150,8 @@ def random_resized_crop(x: Tensor, scale_min: float, rotation: float, generator:
     theta = torch.stack(
         [cos * half_width, -sin * half_height, centre_x, sin * half_width, cos * half_height, centre_y], dim=1
     )
-    grid = F.affine_grid(theta.view(n, 2, 3), list(x.shape), align_corners=False)
+    sides = [size, size] if size else list(x.shape[2:])
+    grid = F.affine_grid(theta.view(n, 2, 3), [n, x.shape[1], *sides], align_corners=False)
     return F.grid_sample(x, grid, align_corners=False)
 
 

@@ -1,58 +1,44 @@
-"""Data sets: name -> images, true labels, official test part. Then noise and the train / validation split.
+"""Data sets: name -> images, labels, official parts. Then noise and the train / validation split.
 
 Two objects leave this module and never meet again in training: `TrainingData` (given labels only) and `Truth` (true
 labels and test images, for an observer).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
+from codim.cifar import cifar10, cifar100
+from codim.clothing1m import clothing1m
+from codim.image_cache import CachedImages, Images
 from codim.noise import Labels, NoiseSpec, OpenSetNoise, transition_matrix
-from codim.section import Section
+from codim.own_data import folder, table
+from codim.source import DataConfig, ImageSource, Loader, Pixels
+from codim.webvision import webvision
 
+__all__ = ["DATASETS", "DataConfig", "ImageSource", "Images", "TrainingData", "Truth", "load_data", "stratified_split"]
 
-class DataConfig(Section):
-    """Which images, and which share of them is held out for validation."""
-
-    name: Literal["digits"] = "digits"
-    """Data set, see DATASETS."""
-    val_fraction: float = Field(default=0.2, ge=0, lt=1)
-    """Share of the training images held out, stratified by given label. 0: train on all (for confirmed settings)."""
-    split_seed: int = Field(default=0, ge=0)
-    """Seed of the train / validation split."""
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """A data set as its authors give it: uint8 images (N, C, H, W) and true labels (N,), training and test part."""
-
-    images: NDArray[np.uint8]
-    labels: Labels
-    test_images: NDArray[np.uint8]
-    test_labels: Labels
-    classes: tuple[str, ...]
+READ_IMAGES = ("instance",)
+"""Kinds of noise that depend on the images."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All that training may see. Images of training *and* validation part stand in one tensor, in the source's
-    order."""
+    """All that training may see. Images of training *and* validation part stand in one tensor, in the source's order,
+    those of an official validation part at the end."""
 
-    images: Tensor
+    images: Images
     """(N, C, H, W) uint8."""
     labels: Tensor
     """(N,) int64: the given labels."""
     train_index: Tensor
     """(N_train,) int64."""
     val_index: Tensor
-    """(N_val,) int64, disjoint from `train_index`; its labels carry the same noise."""
+    """(N_val,) int64, disjoint from `train_index`; its labels carry the same noise, those of an official part none."""
     classes: tuple[str, ...]
 
 
@@ -63,23 +49,23 @@ class Truth:
     labels: Tensor
     """(N,) int64: the true labels of TrainingData.images; -1 where an image belongs to none of the classes, or nobody
     knows."""
-    test_images: Tensor
-    """(M, C, H, W) uint8."""
+    test_images: Images
+    """(M, C, H, W) uint8; M is 0 where the data have no test part."""
     test_labels: Tensor
     """(M,) int64."""
     noise_rate: float
-    """Realised share of wrong labels."""
+    """Realised share of wrong labels, an official validation part left out; NaN where nobody knows."""
     transition: NDArray[np.float64]
-    """(K, K) realised transition matrix, rows: true class."""
-    clean: Tensor | None
+    """(K, K) realised transition matrix, rows: true class; images of no class left out. (0, 0) where nobody knows."""
+    clean: Tensor | None = None
     """(N,) bool: the given label is right. None where nobody knows."""
-    second_test_images: Tensor | None = None
+    second_test_images: Images | None = None
     """(M2, C, H, W) uint8: another test part of the same classes, where the data set has one."""
     second_test_labels: Tensor | None = None
     """(M2,) int64."""
 
 
-def _digits() -> ImageSource:
+def _digits(config: DataConfig) -> ImageSource:
     """1,797 handwritten digits of 8x8 pixels with 17 grey levels (Alpaydin & Kaynak, UCI; a copy ships with
     scikit-learn).
 
@@ -96,52 +82,80 @@ def _digits() -> ImageSource:
     return ImageSource(images[train], labels[train], images[test], labels[test], classes)
 
 
-DATASETS: dict[str, Callable[[], ImageSource]] = {"digits": _digits}
+DATASETS: dict[str, Loader] = {
+    "digits": _digits,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "webvision": webvision,
+    "clothing1m": clothing1m,
+    "folder": folder,
+    "table": table,
+}
 
 
 def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str = "cpu") -> tuple[TrainingData, Truth]:
-    """Load, apply the noise, split, put on the device. Raises ValueError where the noise does not fit the data."""
-    source = DATASETS[config.name]()
+    """Load, apply the noise, take the subset, split, put on the device.
+
+    Raises:
+        ValueError: files are missing, damaged or not laid out as the data set's loader says; the noise, the subset or
+            the kind of validation does not fit the data.
+    """
+    source = DATASETS[config.name](config)
     num_classes = len(source.classes)
-    given = noise.apply(source.labels, num_classes, source.images)
+    rows = subset_rows(source.labels, config.subset)
+    given = noise.apply(source.labels, num_classes, _for_noise(source.images, noise))[rows]
+    true = source.labels[rows]
+    images = source.images if not config.subset else _take(source.images, rows)
     if isinstance(noise, OpenSetNoise):
-        source = exchange_images(source, noise, config.name)
-    train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed)
+        images, true = _with_foreign_images(images, true, rows, source.labels, noise, config)
+    clean = given == true
+    rate = float((~clean).mean())
+    transition = transition_matrix(true[true >= 0], given[true >= 0], num_classes)
+    if config.validation == "official":
+        if source.val_images is None or source.val_labels is None:
+            raise ValueError(
+                f"data/validation: 'official', but {config.name} has no validation part of its own; allowed: split"
+            )
+        train_index, val_index = np.split(np.arange(len(given) + len(source.val_labels)), [len(given)])
+        images = _followed_by(images, source.val_images)
+        given, true = (np.concatenate([labels, source.val_labels]) for labels in (given, true))
+        clean = given == true
+    else:
+        train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed)
+    if not source.truth_known:
+        true, rate, transition = np.full_like(true, -1), float("nan"), np.empty((0, 0))
     data = TrainingData(
-        torch.from_numpy(source.images).to(device),
-        torch.from_numpy(given).to(device),
-        torch.from_numpy(train_index).to(device),
-        torch.from_numpy(val_index).to(device),
+        _placed(images, device),
+        _tensor(given, device),
+        _tensor(train_index, device),
+        _tensor(val_index, device),
         source.classes,
     )
     truth = Truth(
-        torch.from_numpy(source.labels).to(device),
-        torch.from_numpy(source.test_images).to(device),
-        torch.from_numpy(source.test_labels).to(device),
-        float((given != source.labels).mean()),
-        transition_matrix(source.labels, given, num_classes),
-        torch.from_numpy(given == source.labels).to(device),
+        _tensor(true, device),
+        _placed(source.test_images, device),
+        _tensor(source.test_labels, device),
+        rate,
+        transition,
+        _tensor(clean, device) if source.truth_known else None,
+        None if source.second_test_images is None else _placed(source.second_test_images, device),
+        None if source.second_test_labels is None else _tensor(source.second_test_labels, device),
     )
     return data, truth
 
 
-def exchange_images(source: ImageSource, noise: OpenSetNoise, name: str) -> ImageSource:
-    """`source` (of the given name) with open-set images among those for training; their true label is -1.
-
-    Raises ValueError: the other data set is unknown, the same, too small, or its images have another shape.
-    """
-    others = [other for other in DATASETS if other != name]
-    if noise.source not in others:
-        raise ValueError(f"noise/source: {noise.source!r}, allowed: {', '.join(others) or 'none, there is no other'}")
-    other = DATASETS[noise.source]()
-    own_shape, shape = source.images.shape[1:], other.images.shape[1:]
-    if shape != own_shape:
-        raise ValueError(f"noise/source: images of {noise.source!r} have shape {shape}, those of {name!r} {own_shape}")
-    index = noise.replaced(source.labels)
-    images, labels = source.images.copy(), source.labels.copy()
-    images[index] = other.images[noise.replacements(source.labels, len(other.images))]
-    labels[index] = -1
-    return replace(source, images=images, labels=labels)
+def subset_rows(labels: Labels, size: int) -> Labels:
+    """Sorted indices of `size` samples, 0: of all; each class gives its share. Always the same for the same labels."""
+    if not size:
+        return np.arange(len(labels))
+    if size > len(labels):
+        raise ValueError(f"data/subset: {size} images, the training part has {len(labels)}")
+    rng = np.random.default_rng(0)
+    place = np.empty(len(labels))
+    for k in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == k))
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.sort(np.argsort(place, kind="stable")[:size])
 
 
 def stratified_split(labels: Labels, val_fraction: float, seed: int) -> tuple[Labels, Labels]:
@@ -156,3 +170,55 @@ def stratified_split(labels: Labels, val_fraction: float, seed: int) -> tuple[La
         val.append(members[: min(round(val_fraction * len(members)), len(members) - 1)])
     val_index = np.sort(np.concatenate(val))
     return np.setdiff1d(np.arange(len(labels)), val_index), val_index
+
+
+def _for_noise(images: Pixels, noise: NoiseSpec) -> NDArray[np.uint8]:
+    if not isinstance(images, CachedImages):
+        return images
+    kind: str = noise.kind
+    return images.mapped() if kind in READ_IMAGES else np.empty((0, *images.shape[1:]), dtype=np.uint8)
+
+
+def _with_foreign_images(
+    images: Pixels, true: Labels, rows: Labels, labels: Labels, noise: OpenSetNoise, config: DataConfig
+) -> tuple[Pixels, Labels]:
+    """Open-set noise: the images of the samples that it names, exchanged for those of another data set; true labels
+    -1."""
+    if isinstance(images, CachedImages):
+        raise ValueError(f"noise/kind: openset needs images in memory, {config.name} keeps them in files")
+    if noise.source == config.name or noise.source not in DATASETS:
+        others = ", ".join(name for name in DATASETS if name != config.name)
+        raise ValueError(f"noise/source: {noise.source!r}; allowed with data/name {config.name}: {others}")
+    foreign_config = DataConfig(name=noise.source, root=config.root, download=config.download)
+    foreign = DATASETS[noise.source](foreign_config).images
+    if isinstance(foreign, CachedImages) or foreign.shape[1:] != images.shape[1:]:
+        shapes = f"{tuple(foreign.shape[1:])}, those of {config.name} {tuple(images.shape[1:])}"
+        raise ValueError(f"noise/source: the images of {noise.source!r} are {shapes}; allowed: a set of the same shape")
+    replaced = noise.replaced(labels)
+    replacements = noise.replacements(labels, len(foreign))
+    chosen = np.isin(replaced, rows)
+    target = np.searchsorted(rows, replaced[chosen])
+    images, true = images.copy(), true.copy()
+    images[target] = foreign[replacements[chosen]]
+    true[target] = -1
+    return images, true
+
+
+def _take(images: Pixels, rows: Labels) -> Pixels:
+    return images.take(rows) if isinstance(images, CachedImages) else images[rows]
+
+
+def _followed_by(images: Pixels, more: Pixels) -> Pixels:
+    if isinstance(images, CachedImages):
+        assert isinstance(more, CachedImages)
+        return images.followed_by(more)
+    assert not isinstance(more, CachedImages)
+    return np.concatenate([images, more])
+
+
+def _placed(images: Pixels, device: torch.device | str) -> Images:
+    return images.decoded(device) if isinstance(images, CachedImages) else _tensor(images, device)
+
+
+def _tensor(array: NDArray[Any], device: torch.device | str) -> Tensor:
+    return torch.from_numpy(array).to(device)

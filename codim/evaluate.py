@@ -11,6 +11,7 @@ from codim.augment import Augmenter
 from codim.calibration import expected_calibration_error, reliability
 from codim.datasets import TrainingData, Truth
 from codim.divide import Division
+from codim.image_cache import Images
 from codim.metrics import OracleMetrics
 from codim.networks import Network
 
@@ -18,7 +19,7 @@ NAN = float("nan")
 
 
 @torch.no_grad()
-def predict(networks: Sequence[nn.Module], images: Tensor, augmenter: Augmenter, batch_size: int = 1024) -> Tensor:
+def predict(networks: Sequence[nn.Module], images: Images, augmenter: Augmenter, batch_size: int = 1024) -> Tensor:
     """Outputs (networks, N, K) for uint8 images without augmentation, in evaluation mode; logits, where the networks
     are whole, features, where they are encoders."""
     for net in networks:
@@ -121,7 +122,7 @@ class Observer:
             oracle_memorised=memorised,
         )
 
-    def _test(self, networks: list[Network], images: Tensor | None, labels: Tensor | None) -> _TestScores:
+    def _test(self, networks: list[Network], images: Images | None, labels: Tensor | None) -> _TestScores:
         if images is None or labels is None or not len(labels):
             return _TestScores()
         logits = predict(networks, images, self.augmenter)

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from codim.augment import Augmenter
 from codim.batches import endless_batches
 from codim.contrastive import nt_xent
+from codim.image_cache import Images
 from codim.networks import Network, NetworkConfig, seeded_network
 from codim.optim import cosine, sgd, step
 from codim.section import Section
@@ -49,7 +50,7 @@ class PretrainState:
 
     @classmethod
     def create(
-        cls, config: PretrainConfig, network: NetworkConfig, images: Tensor, num_classes: int
+        cls, config: PretrainConfig, network: NetworkConfig, images: Images, num_classes: int
     ) -> "PretrainState":
         net = seeded_network(network, images.shape[1], num_classes, config.seed).to(images.device)
         generator = Generator(images.device).manual_seed(config.seed)
@@ -71,7 +72,7 @@ def pretrain_samples(config: PretrainConfig, num_images: int) -> int:
 
 
 def pretrain_epochs(
-    config: PretrainConfig, images: Tensor, augmenter: Augmenter, state: PretrainState
+    config: PretrainConfig, images: Images, augmenter: Augmenter, state: PretrainState
 ) -> Iterator[tuple[float, float]]:
     """Yield (mean loss, learning rate) after each epoch until the stage is done; `state` is advanced in place."""
     steps = steps_per_epoch(config, len(images))

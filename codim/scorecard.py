@@ -27,6 +27,7 @@ from codim.augment import Augmenter
 from codim.datasets import TrainingData, Truth
 from codim.divide import Division
 from codim.evaluate import predict
+from codim.image_cache import Images
 from codim.scores import Scores, classification_scores, division_scores, fit_scores
 
 _MODELS = {"ensemble": slice(0, 2), "network_a": slice(0, 1), "network_b": slice(1, 2), "average": slice(2, 4)}
@@ -81,7 +82,7 @@ def scorecard(
 
 
 def _test_part(
-    networks: Sequence[nn.Module], images: Tensor | None, labels: Tensor | None, augmenter: Augmenter
+    networks: Sequence[nn.Module], images: Images | None, labels: Tensor | None, augmenter: Augmenter
 ) -> tuple[Tensor, Tensor] | None:
     if images is None or labels is None or not len(labels):
         return None

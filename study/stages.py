@@ -18,7 +18,7 @@ from codim.pretrain import PretrainState, pretrain_epochs
 from study.plan import Plan
 
 DEPENDS_ON = ("network", "augment", "pretrain")
-"""Sections that decide the result, beside the name of the data set."""
+"""Sections that decide the result, beside the images."""
 
 
 def stage_key(config: TrainConfig) -> str:
@@ -28,7 +28,7 @@ def stage_key(config: TrainConfig) -> str:
     settings = {name: getattr(config, name).model_dump(mode="json") for name in DEPENDS_ON}
     if config.noise.kind == "openset":  # the one noise that changes the images
         settings["noise"] = config.noise.model_dump(mode="json")
-    text = json.dumps({"stage": "pretrain", "data": config.data.name, **settings}, sort_keys=True)
+    text = json.dumps({"stage": "pretrain", "data": config.data.images(), **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

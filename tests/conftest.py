@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from codim import datasets
 from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.datasets import ImageSource, TrainingData, load_data
+from codim.datasets import DataConfig, ImageSource, TrainingData, load_data
 
 torch.set_num_threads(1)
 _quiet = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -37,7 +37,7 @@ FEW = 240
 @pytest.fixture(scope="session")
 def digits() -> ImageSource:
     """A part of the digits that still holds every class."""
-    source = datasets.DATASETS["digits"]()
+    source = datasets.DATASETS["digits"](DataConfig())
     return replace(
         source,
         images=source.images[:FEW],
@@ -50,7 +50,7 @@ def digits() -> ImageSource:
 @pytest.fixture
 def few_digits(digits: ImageSource, monkeypatch: pytest.MonkeyPatch) -> ImageSource:
     """The data set "digits" is small in this test."""
-    monkeypatch.setitem(datasets.DATASETS, "digits", lambda: digits)
+    monkeypatch.setitem(datasets.DATASETS, "digits", lambda config: digits)
     return digits
 
 

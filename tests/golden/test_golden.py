@@ -28,10 +28,21 @@ from codim.train import TrainState, run_epochs
 
 FILE = Path(__file__).with_name("golden.json")
 SETTINGS: dict[str, Any] = {
-    "data": {"name": "digits", "val_fraction": 0.8, "split_seed": 1},
+    "data": {
+        "name": "digits",
+        "root": None,
+        "download": False,
+        "subset": 0,
+        "validation": "split",
+        "val_fraction": 0.8,
+        "split_seed": 1,
+        "cache": None,
+        "cache_size": 256,
+    },
     "noise": {"kind": "symmetric", "rate": 0.4, "include_true": True, "seed": 2},
     "network": {"name": "small_cnn", "width": 4, "stem": "imagenet", "weights": None, "projection_dim": 16},
     "augment": {
+        "size": 0,
         "crop_padding": 1,
         "flip": False,
         "strong_scale_min": 0.5,

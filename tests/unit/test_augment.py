@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Generator, Tensor
 
+from codim import augment
 from codim.augment import (
     AugmentConfig,
     Augmenter,
@@ -63,6 +64,63 @@ def test_fit_gives_each_channel_mean_0_and_deviation_1() -> None:
     plain = Augmenter.fit(AugmentConfig(), images).plain(images)
     torch.testing.assert_close(plain.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(plain.std((0, 2, 3)), torch.ones(3), atol=1e-4, rtol=0)
+
+
+def test_fit_of_small_sets_is_that_of_all_pixels_at_once() -> None:
+    images = pictures(300)
+    pixels = images.double() / 255
+    fitted = Augmenter.fit(AugmentConfig(), images)
+    assert torch.equal(fitted.mean.view(-1), pixels.mean((0, 2, 3)).float())
+    assert torch.equal(fitted.std.view(-1), pixels.std((0, 2, 3)).float())
+
+
+def test_fit_looks_at_every_nth_of_many_images_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment, "FIT_IMAGES", 40)
+    monkeypatch.setattr(augment, "FIT_PIXELS", 7 * 3 * 64)
+    images = pictures(101)
+    pixels = images[::3].double() / 255
+    fitted = Augmenter.fit(AugmentConfig(), images)
+    assert torch.equal(fitted.mean.view(-1), pixels.mean((0, 2, 3)).float())
+    assert torch.equal(fitted.std.view(-1), pixels.std((0, 2, 3)).float())
+
+
+def test_views_of_another_size() -> None:
+    images = pictures(20, size=16)
+    made = augmenter(size=7, crop_padding=2)
+    for view in (made.plain(images), made.weak(images, seeded()), made.strong(images, seeded())):
+        assert view.shape == (20, 3, 7, 7)
+    torch.testing.assert_close(augmenter(size=8).plain(images), images[:, :, 4:12, 4:12].float() / 255)
+    torch.testing.assert_close(augmenter(size=16).plain(images), images.float() / 255)
+
+
+def test_views_cannot_be_larger_than_the_images() -> None:
+    with pytest.raises(ValueError, match=r"augment/size: 17, but the images have 16x16 pixels"):
+        Augmenter.fit(AugmentConfig(size=17), pictures(4, size=16))
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_a_smaller_crop_of_each_image_from_any_place(padding: int) -> None:
+    """All places occur, about equally often; without padding each crop lies within the image."""
+    side, size, n = 6, 4, 2000
+    image = torch.arange(1, side * side + 1).view(1, 1, side, side).to(torch.uint8)
+    crops = random_crop(image.expand(n, -1, -1, -1), padding, seeded(), size)
+    padded = torch.nn.functional.pad(image, (padding,) * 4)[0]
+    places = side + 2 * padding - size + 1
+    counts = [
+        int((crops == padded[:, r : r + size, c : c + size]).all((1, 2, 3)).sum())
+        for r in range(places)
+        for c in range(places)
+    ]
+    assert sum(counts) == n
+    assert all(within(count, n, 1 / places**2) for count in counts), counts
+
+
+def test_a_resized_crop_of_another_size_shows_the_same_part() -> None:
+    ramp = (torch.arange(24) / 23).expand(50, 1, 24, 24)
+    whole, small = (random_resized_crop(ramp, 0.3, 0.0, seeded(), size) for size in (0, 12))
+    assert small.shape == (50, 1, 12, 12)
+    inner = torch.nn.functional.avg_pool2d(whole, 2)[..., 2:-2]
+    torch.testing.assert_close(small[..., 2:-2], inner, atol=0.01, rtol=0)
 
 
 def test_fit_of_a_constant_channel_is_finite() -> None:

@@ -143,7 +143,7 @@ def test_true_labels_and_test_images_cannot_reach_the_training(
         test_images=255 - few_digits.test_images,
         test_labels=rng.permutation(few_digits.test_labels),
     )
-    monkeypatch.setitem(datasets.DATASETS, "digits", lambda: garbage)
+    monkeypatch.setitem(datasets.DATASETS, "digits", lambda config: garbage)
     config, data = tiny(over)
     _, truth = load_data(config.data, config.noise)
     assert not np.array_equal(truth.labels.numpy(), few_digits.labels)
