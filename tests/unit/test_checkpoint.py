@@ -10,9 +10,11 @@ import pytest
 import torch
 from runs import same_weights, timeless, train
 
-from codim.checkpoint import load_checkpoint, read_tensors, save_checkpoint, write_tensors
+from codim.augment import Augmenter
+from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
+from codim.tensor_file import read_tensors, write_tensors
 from codim.train import TrainState, run_epochs
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
