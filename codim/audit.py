@@ -161,11 +161,16 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         suspects=len(found),
         shown=[(suspect, thumbnail(image)) for suspect, image in zip(shown, images, strict=True)],
         filters=[
-            ("given", "Given label", sorted(Counter(suspect.given_label for suspect in shown).items())),
-            ("suggested", "Suggested label", sorted(Counter(suspect.suggested_label for suspect in shown).items())),
+            ("given", "Given label", _counts(data.classes, [suspect.given_label for suspect in shown])),
+            ("suggested", "Suggested label", _counts(data.classes, [suspect.suggested_label for suspect in shown])),
         ],
         pixelated=max(data.images.shape[2:]) < 96,
     )
+
+
+def _counts(classes: Sequence[str], labels: list[str]) -> list[tuple[str, int]]:
+    counts = Counter(labels)
+    return [(name, counts[name]) for name in classes if counts[name]]
 
 
 def thumbnail(image: Tensor) -> str:
