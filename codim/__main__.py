@@ -29,13 +29,14 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from codim import audit_page, evaluate, export, predict
+from codim import audit_page, export
 from codim.audit import label_audit
 from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
-from codim.evaluate import Observer
+from codim.evaluate import Observer, predict
+from codim.predict import main as predict_files
 from codim.train import TrainState, milestones, run_epochs
 
 
@@ -56,7 +57,7 @@ class Arguments:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "predict": predict.main,
+    "predict": predict_files,
     "audit": audit_page.main,
     "export": export.main,
 }
@@ -177,7 +178,7 @@ def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, 
             save_checkpoint(output / "checkpoint.pt", config, state, spec)
             text = f"{metrics.phase} epoch {metrics.epoch}: loss {metrics.loss:.3f}, val {metrics.val_acc:.3f}"
             progress.update(task, completed=metrics.samples, description=text)
-    logits = state.logits if state.logits is not None else evaluate.predict(state.networks, data.images, augmenter)
+    logits = state.logits if state.logits is not None else predict(state.networks, data.images, augmenter)
     pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
     accuracy = observer.measure(state.networks, logits, state.divisions).oracle_test_acc
     print(f"test accuracy {accuracy:.3f} ({truth.noise_rate:.1%} wrong labels in training); results in {output}")
