@@ -4,14 +4,22 @@
     python -m codim --config train.json
 
 The output folder gets config.json, noise.json (settings, realised rate and transition matrix), metrics.jsonl (one
-line an epoch; null: no value), checkpoint.pt, label_audit.parquet and evaluation.json (see codim/scorecard.py). The
-same command goes on where an interrupted training stopped.
+line an epoch; null: no value), checkpoint.pt (the one before: checkpoint.previous.pt), label_audit.parquet and
+evaluation.json (see codim/scorecard.py). The same command goes on where an interrupted training stopped.
+
+Of a training, then:
+
+    python -m codim predict --help     classes of other images, as a table
+    python -m codim audit --help       which training labels look wrong, as a page
+    python -m codim export --help      both networks as one file, for torch.export or ONNX
 """
 
 import json
 import math
+import os
 import sys
 import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +29,14 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from codim import audit_page, export
 from codim.audit import label_audit
 from codim.augment import Augmenter
-from codim.checkpoint import load_checkpoint, save_checkpoint
+from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
 from codim.evaluate import Observer, predict
+from codim.predict import main as predict_files
 from codim.scorecard import scorecard, scorecard_table, write_scorecard
 from codim.train import TrainState, milestones, run_epochs
 
@@ -47,7 +57,16 @@ class Arguments:
     """Folder for the results."""
 
 
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "predict": predict_files,
+    "audit": audit_page.main,
+    "export": export.main,
+}
+
+
 def main() -> int:
+    if sys.argv[1:] and sys.argv[1] in COMMANDS:
+        return _command(sys.argv[1], sys.argv[2:])
     args = tyro.cli(Arguments, prog="python -m codim", description=__doc__)
     try:
         config = train_config(_settings(args))
@@ -68,6 +87,16 @@ def main() -> int:
         print(f"python -m codim: {error}; a smaller optim/lr may help", file=sys.stderr)
         return 1
     return 0
+
+
+def _command(name: str, argv: Sequence[str]) -> int:
+    try:
+        return COMMANDS[name](argv)
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"python -m codim {name}: {error}", file=sys.stderr)
+        return 2
 
 
 def _settings(args: Arguments) -> dict[str, Any]:
@@ -110,7 +139,7 @@ def _noise(text: str) -> dict[str, Any]:
 
 def _start(output: Path, config: TrainConfig, data: TrainingData) -> TrainState:
     checkpoint = output / "checkpoint.pt"
-    if checkpoint.exists():
+    if has_checkpoint(checkpoint):
         return load_checkpoint(checkpoint, config, data)
     state = TrainState.create(config, data)
     (output / "metrics.jsonl").write_text("")
@@ -127,6 +156,7 @@ def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, 
     console = Console(stderr=True)
     augmenter = Augmenter.fit(config.augment, data.images)
     observer = Observer(data, truth, augmenter)
+    spec = InputSpec.of(data, augmenter)
     rows = output / "metrics.jsonl"
     kept = rows.read_text().splitlines()[: state.epoch] if rows.exists() else []
     rows.write_text("".join(f"{line}\n" for line in kept))
@@ -145,7 +175,8 @@ def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, 
                 row |= asdict(observer.measure(state.networks, state.logits, state.divisions))
             file.write(json.dumps({k: None if _is_nan(v) else v for k, v in row.items()}) + "\n")
             file.flush()
-            save_checkpoint(output / "checkpoint.pt", config, state)
+            os.fsync(file.fileno())  # a power cut must not leave a checkpoint without its row
+            save_checkpoint(output / "checkpoint.pt", config, state, spec)
             text = f"{metrics.phase} epoch {metrics.epoch}: loss {metrics.loss:.3f}, val {metrics.val_acc:.3f}"
             progress.update(task, completed=metrics.samples, description=text)
     logits = state.logits if state.logits is not None else predict(state.networks, data.images, augmenter)

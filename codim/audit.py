@@ -1,4 +1,6 @@
-"""Which given labels look wrong: one row an image, for a person to check."""
+"""Which given labels look wrong: one row an image, and of those the ones that a person should check."""
+
+from dataclasses import dataclass
 
 import pyarrow as pa
 import torch
@@ -7,6 +9,22 @@ from torch import Tensor
 
 from codim.datasets import TrainingData
 from codim.divide import DivideConfig, divide, scale_losses
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image whose given label the networks contradict; its fields are the columns of the table."""
+
+    rank: int
+    index: int
+    """In the order of the training images."""
+    part: str
+    """train or validation."""
+    given_label: str
+    suggested_label: str
+    clean_probability: float
+    confidence_a: float
+    confidence_b: float
 
 
 def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.Table:
@@ -30,3 +48,26 @@ def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.
         "confidence_b": confidence[1],
     }
     return pa.table({name: column.cpu().numpy() for name, column in columns.items()})
+
+
+def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
+    """Of `label_audit`, the images whose suggested label is not the given one, by (1 - clean probability) * (mean
+    confidence), the largest first: the label is hard to learn, and both networks know a better one."""
+    rows = [row for row in table.to_pylist() if row["suggested_label"] != row["given_label"]]
+    rows.sort(
+        key=lambda row: ((row["clean_probability"] - 1) * (row["confidence_a"] + row["confidence_b"]), row["index"])
+    )
+    held_out = set(data.val_index.tolist())
+    return [
+        Suspect(
+            rank=rank,
+            index=row["index"],
+            part="validation" if row["index"] in held_out else "train",
+            given_label=data.classes[row["given_label"]],
+            suggested_label=data.classes[row["suggested_label"]],
+            clean_probability=row["clean_probability"],
+            confidence_a=row["confidence_a"],
+            confidence_b=row["confidence_b"],
+        )
+        for rank, row in enumerate(rows, start=1)
+    ]

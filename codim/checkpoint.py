@@ -1,28 +1,68 @@
-"""Save and load a TrainState with its random states: atomic to write, and nothing in the file is executed on
-reading."""
+"""Save and load a TrainState with its random states; load what is needed to predict. codim/tensor_file.py keeps the
+files whole; where the newest is damaged, the previous one is used."""
 
-import os
-from dataclasses import asdict
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
+from codim.augment import AugmentConfig, Augmenter
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import Division
+from codim.networks import Network, NetworkConfig, seeded_network
+from codim.tensor_file import DamagedFile, previous, read_tensors, write_tensors
 from codim.train import TrainState
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
-def save_checkpoint(path: Path, config: TrainConfig, state: TrainState) -> None:
-    """Write beside `path`, then rename: a reader finds the old file or the new one, whole."""
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the networks expect and answer. With it, a checkpoint predicts without its training images."""
+
+    classes: tuple[str, ...]
+    """In the order of the logits."""
+    shape: tuple[int, int, int]
+    """(C, H, W) of the uint8 images."""
+    mean: Tensor
+    """(C,) per channel, of pixels in [0, 1]."""
+    std: Tensor
+    """(C,)."""
+
+    @classmethod
+    def of(cls, data: TrainingData, augmenter: Augmenter) -> "InputSpec":
+        channels, height, width = data.images.shape[1:]
+        mean, std = augmenter.mean.flatten().cpu(), augmenter.std.flatten().cpu()
+        return cls(data.classes, (channels, height, width), mean, std)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The networks of a checkpoint, in evaluation mode, and what they were trained on."""
+
+    config: dict[str, Any]
+    """Of the training, as TrainConfig.model_validate reads it; without a file of initial weights, which may be gone."""
+    input: InputSpec
+    networks: list[Network]
+    augmenter: Augmenter
+
+
+def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: InputSpec) -> None:
+    """Make `path` the newest checkpoint; the one before is kept beside it, any older one is gone."""
     stage = state.pretraining
     write_tensors(
         path,
         {
             "config": config.model_dump(mode="json"),
+            "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
             "networks": [net.state_dict() for net in state.networks],
             "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
             "generator": state.generator.get_state(),
@@ -41,22 +81,66 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState) -> None:
     )
 
 
+def has_checkpoint(path: Path) -> bool:
+    """Whether `path` or the previous one is there: a crash in the middle of a write can leave the latter alone."""
+    return path.exists() or previous(path).exists()
+
+
 def load_checkpoint(path: Path, config: TrainConfig, data: TrainingData) -> TrainState:
-    """The state saved under the same config.
+    """The state saved under the same config, of the previous checkpoint where the newest is damaged (a warning is
+    logged).
 
     Raises:
-        ValueError: the file is not a whole checkpoint, or it is of another config (names the first setting that
-        differs).
+        ValueError: neither is a whole checkpoint, or it is of another config (names the first setting that differs).
     """
+
+    def restore(saved: dict[str, Any], path: Path) -> TrainState:
+        _require_same(saved["config"], config.model_dump(mode="json"), path)
+        return _restore_state(saved, config, data)
+
+    return _newest_whole(path, restore)
+
+
+def load_trained(path: Path, device: torch.device) -> Trained:
+    """The networks of a checkpoint (or of the folder that holds `checkpoint.pt`), without its data; of the previous
+    one where the newest is damaged.
+
+    Raises:
+        ValueError: neither is a whole checkpoint, or the networks have not been trained on labels yet.
+    """
+    path = path / "checkpoint.pt" if path.is_dir() else path
+
+    def restore(saved: dict[str, Any], path: Path) -> Trained:
+        return _restore_trained(saved, path, device)
+
+    return _newest_whole(path, restore)
+
+
+def _newest_whole(path: Path, restore: Callable[[dict[str, Any], Path], T]) -> T:
+    if not has_checkpoint(path):
+        raise ValueError(f"there is no checkpoint {path}")
+    faults = []
+    for candidate in (path, previous(path)):
+        try:
+            found = _read(candidate, restore)
+        except DamagedFile as fault:
+            faults.append(str(fault))
+            continue
+        if faults:
+            log.warning("checkpoint %s; the previous one is used instead: %s", faults[0], candidate)
+        return found
+    raise ValueError(f"no whole checkpoint: {'; '.join(faults)}")
+
+
+def _read(path: Path, restore: Callable[[dict[str, Any], Path], T]) -> T:
     saved = read_tensors(path)
     try:
-        return _restore(saved, config, data, path)
-    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(f"checkpoint {path} does not hold a training state: {error}") from error
+        return restore(saved, path)
+    except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValidationError) as error:
+        raise DamagedFile(f"{path} does not hold a training state: {type(error).__name__}: {error}") from error
 
 
-def _restore(saved: dict[str, Any], config: TrainConfig, data: TrainingData, path: Path) -> TrainState:
-    _require_same(saved["config"], config.model_dump(mode="json"), path)
+def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingData) -> TrainState:
     state = TrainState.create(config, data)
     for net, weights in zip(state.networks, saved["networks"], strict=True):
         net.load_state_dict(weights)
@@ -79,23 +163,20 @@ def _restore(saved: dict[str, Any], config: TrainConfig, data: TrainingData, pat
     return state
 
 
-def write_tensors(path: Path, content: dict[str, Any]) -> None:
-    """torch.save of tensors and plain values, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(content, scratch)
-    scratch.replace(path)
-
-
-def read_tensors(path: Path) -> dict[str, Any]:
-    """The inverse of `write_tensors`, on the CPU. Raises ValueError for a missing, truncated or foreign file."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen types for a damaged file
-        raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} cannot be read as a checkpoint: it holds a {type(content).__name__}")
-    return content
+def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) -> Trained:
+    network = {name: value for name, value in saved["config"]["network"].items() if name != "weights"}
+    config, values = {**saved["config"], "network": network}, saved["input"]
+    channels, height, width = values["shape"]
+    spec = InputSpec(tuple(values["classes"]), (channels, height, width), values["mean"], values["std"])
+    if saved["epoch"] <= config["pretrain"]["epochs"]:
+        raise ValueError(f"checkpoint {path} is of the pre-training, its networks have seen no label yet")
+    settings = NetworkConfig.model_validate(network)
+    networks = [seeded_network(settings, channels, len(spec.classes), 0) for _ in saved["networks"]]
+    for net, weights in zip(networks, saved["networks"], strict=True):
+        net.load_state_dict(weights)
+        net.to(device).eval()
+    augmenter = Augmenter(AugmentConfig.model_validate(config["augment"]), spec.mean.to(device), spec.std.to(device))
+    return Trained(config, spec, networks, augmenter)
 
 
 def _on(device: torch.device, values: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from pathlib import Path
 from torch import Tensor
 
 from codim.augment import Augmenter
-from codim.checkpoint import read_tensors, write_tensors
 from codim.config import TrainConfig
 from codim.datasets import load_data
 from codim.pretrain import PretrainState, pretrain_epochs
+from codim.tensor_file import DamagedFile, read_tensors, write_tensors
 from study.plan import Plan
 
 DEPENDS_ON = ("network", "augment", "pretrain")
@@ -59,25 +59,19 @@ def compute_stage(config: TrainConfig, folder: Path) -> bool:
     for loss, _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
         if not math.isfinite(loss):
             raise ValueError(f"pre-training: the loss became {loss}; a smaller pretrain/lr may help")
-    encoder = folder / stage_key(config) / "encoder.pt"
-    write_tensors(encoder, {name: tensor.cpu() for name, tensor in state.result().items()})
-    _checksum(encoder).write_text(_digest(encoder))
+    write_tensors(_file(config, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
     return True
 
 
 def read_stage(config: TrainConfig, folder: Path) -> dict[str, Tensor] | None:
     """The weights that the stage of `config` left in `folder`; None where it is not. Raises ValueError: damaged."""
-    encoder = folder / stage_key(config) / "encoder.pt"
-    if not stage_key(config) or not _checksum(encoder).exists():
+    if not stage_key(config) or not _file(config, folder).exists():
         return None
-    if not encoder.exists() or _checksum(encoder).read_text() != _digest(encoder):
-        raise ValueError(f"stage {encoder} is damaged; start the study again, which computes it anew")
-    return read_tensors(encoder)
+    try:
+        return read_tensors(_file(config, folder))
+    except DamagedFile as fault:
+        raise ValueError(f"stage {fault}; start the study again, which computes it anew") from fault
 
 
-def _checksum(encoder: Path) -> Path:
-    return encoder.with_name("encoder.sha256")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _file(config: TrainConfig, folder: Path) -> Path:
+    return folder / stage_key(config) / "encoder.pt"

@@ -13,7 +13,7 @@ import torch
 from ray import tune
 
 from codim.augment import Augmenter
-from codim.checkpoint import load_checkpoint, save_checkpoint
+from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
 from codim.evaluate import NAN, Observer
@@ -72,7 +72,8 @@ def train(job: Job) -> Iterator[Row]:
     torch.set_num_threads(job.threads)
     config = TrainConfig.model_validate(job.config)
     data, truth = load_data(config.data, config.noise, config.train.torch_device())
-    observer = Observer(data, truth, Augmenter.fit(config.augment, data.images))
+    augmenter = Augmenter.fit(config.augment, data.images)
+    observer, spec = Observer(data, truth, augmenter), InputSpec.of(data, augmenter)
     folder = Path(job.folder)
     state, rows = _restored(folder, config, data) or (_started(config, data, Path(job.stages)), [])
     if rows and state.samples >= config.train.samples:
@@ -83,7 +84,7 @@ def train(job: Job) -> Iterator[Row]:
         rows.append(asdict(metrics) | asdict(oracle))
         if time.monotonic() - saved >= job.checkpoint_seconds:
             _write_rows(folder, rows)
-            save_checkpoint(folder / "checkpoint.pt", config, state)
+            save_checkpoint(folder / "checkpoint.pt", config, state, spec)
             saved = time.monotonic()
         yield _with_history(rows) if first else rows[-1]
         first = False
@@ -97,8 +98,8 @@ def _started(config: TrainConfig, data: TrainingData, stages: Path) -> TrainStat
 
 
 def _restored(folder: Path, config: TrainConfig, data: TrainingData) -> tuple[TrainState, list[Row]] | None:
-    """State and rows at the last checkpoint; None where there is none."""
-    if not (folder / "checkpoint.pt").exists():
+    """State and rows at the last whole checkpoint; None where there is none."""
+    if not has_checkpoint(folder / "checkpoint.pt"):
         return None
     state = load_checkpoint(folder / "checkpoint.pt", config, data)
     rows: list[Row] = json.loads((folder / "epochs.json").read_text())
@@ -112,5 +113,8 @@ def _with_history(rows: list[Row]) -> Row:
 def _write_rows(folder: Path, rows: list[Row]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / f".epochs.json.{os.getpid()}"
-    scratch.write_text(json.dumps(rows))
+    with scratch.open("w") as file:
+        json.dump(rows, file)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not leave a checkpoint without its rows
     scratch.replace(folder / "epochs.json")

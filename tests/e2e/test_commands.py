@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from ruamel.yaml import YAML
 
 from analysis.load import load_trials
@@ -201,3 +202,51 @@ def test_single_training_refuses_a_folder_of_other_settings(settings: Path, tmp_
     assert done.returncode == 2
     assert "noise/rate" in done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_is_done_with_a_training(settings: Path, tmp_path: Path) -> None:
+    """Audit, export, predict; also with the previous checkpoint, where the newest is damaged; an error without it."""
+    once = tmp_path / "once"
+    assert run("-m", "codim", "--config", settings, "--noise", "symmetric:0.5", "--output", once).returncode == 0
+    (tmp_path / "images").mkdir()
+    for k in range(3):
+        Image.new("L", (20, 30), 80 * k).save(tmp_path / "images" / f"{k}.png")
+    for command, output in (
+        (["audit", "--output", tmp_path / "audit"], tmp_path / "audit" / "label_audit.html"),
+        (["export", "--output", tmp_path / "m.pt2"], tmp_path / "m.pt2"),
+        (["predict", "--images", tmp_path / "images", "--output", tmp_path / "p.csv"], tmp_path / "p.csv"),
+    ):
+        done = run("-m", "codim", *command, "--checkpoint", once)
+        assert done.returncode == 0, done.stderr
+        assert output.exists()
+        assert "is used instead" not in done.stderr
+    (once / "checkpoint.pt").write_bytes((once / "checkpoint.pt").read_bytes()[:-1])
+    done = run("-m", "codim", *command, "--checkpoint", once)
+    assert done.returncode == 0, done.stderr
+    assert "the previous one is used instead" in done.stderr
+    (once / "checkpoint.previous.pt").unlink()
+    done = run("-m", "codim", "predict", "--images", tmp_path / "images", "--checkpoint", once)
+    assert done.returncode == 2
+    assert "checkpoint.pt is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_single_training_goes_on_from_the_previous_checkpoint(settings: Path, tmp_path: Path) -> None:
+    """Where the newest is damaged, the last epoch is trained again; its row is the same."""
+    command = ["-m", "codim", "--config", settings, "--noise", "symmetric:0.5", "--output", tmp_path]
+    assert run(*command).returncode == 0
+    rows = [json.loads(line) | {"seconds": 0} for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path}/checkpoint.pt is damaged" in done.stderr
+    again = [json.loads(line) | {"seconds": 0} for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert again == rows
+
+
+@pytest.mark.parametrize("command", ["predict", "audit", "export"])
+def test_the_commands_explain_themselves(command: str) -> None:
+    done = run("-m", "codim", command, "--help")
+    assert done.returncode == 0
+    assert f"python -m codim {command}" in done.stdout
+    assert f"python -m codim {command}" in run("-m", "codim", "--help").stdout

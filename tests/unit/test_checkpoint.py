@@ -10,12 +10,25 @@ import pytest
 import torch
 from runs import same_weights, timeless, train
 
-from codim.checkpoint import load_checkpoint, read_tensors, save_checkpoint, write_tensors
+from codim.augment import Augmenter
+from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, load_trained, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
+from codim.evaluate import predict
+from codim.tensor_file import previous, read_tensors, write_tensors
 from codim.train import TrainState, run_epochs
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
+
+
+def input_spec(config: TrainConfig, data: TrainingData) -> InputSpec:
+    return InputSpec.of(data, Augmenter.fit(config.augment, data.images))
+
+
+def forge(path: Path, content: Any) -> None:
+    """A file with a right checksum, and no previous one to fall back on."""
+    write_tensors(path, content)
+    previous(path).unlink()
 
 
 @pytest.mark.parametrize(
@@ -30,12 +43,12 @@ Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 )
 def test_resume_at_every_epoch(tiny: Tiny, tmp_path: Path, over: dict[str, Any]) -> None:
     config, data = tiny(over)
-    state = TrainState.create(config, data)
-    save_checkpoint(tmp_path / "0.pt", config, state)
+    state, spec = TrainState.create(config, data), input_spec(config, data)
+    save_checkpoint(tmp_path / "0.pt", config, state, spec)
     rows = []
     for row in run_epochs(config, data, state):
         rows.append(row)
-        save_checkpoint(tmp_path / f"{len(rows)}.pt", config, state)
+        save_checkpoint(tmp_path / f"{len(rows)}.pt", config, state, spec)
     undisturbed, state_undisturbed = train(config, data)
     assert timeless(rows) == timeless(undisturbed), "saving changed the training"
     assert same_weights(state, state_undisturbed)
@@ -58,7 +71,7 @@ def saved(tiny: Tiny, tmp_path: Path) -> tuple[Path, TrainConfig, TrainingData]:
     path = tmp_path / "last.pt"
     if not written:
         _, state = train(config, data)
-        save_checkpoint(path, config, state)
+        save_checkpoint(path, config, state, input_spec(config, data))
         written.append(path.read_bytes())
     path.write_bytes(written[0])
     return path, config, data
@@ -88,29 +101,40 @@ def test_a_truncated_file_is_refused(saved: Saved, share: float) -> None:
     path, config, data = saved
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ValueError, match=r"last\.pt cannot be read as a checkpoint"):
+    with pytest.raises(ValueError, match=r"last\.pt is damaged"):
         load_checkpoint(path, config, data)
 
 
 def test_a_missing_file_is_refused(saved: Saved) -> None:
     path, config, data = saved
-    with pytest.raises(ValueError, match=r"absent\.pt cannot be read"):
+    with pytest.raises(ValueError, match=r"there is no checkpoint .*absent\.pt"):
         load_checkpoint(path.with_name("absent.pt"), config, data)
 
 
 @pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {}, {"epoch": 3}, {"config": 3}, {"config": {}}])
 def test_a_foreign_file_is_refused(saved: Saved, content: Any) -> None:
     path, config, data = saved
-    torch.save(content, path)
+    forge(path, content)
     with pytest.raises(ValueError, match=r"last\.pt"):
         load_checkpoint(path, config, data)
 
 
-KEYS = ["config", "networks", "optimizers", "generator", "epoch", "samples", "loss_history", "divisions", "pretraining"]
+KEYS = [
+    "config",
+    "input",
+    "networks",
+    "optimizers",
+    "generator",
+    "epoch",
+    "samples",
+    "loss_history",
+    "divisions",
+    "pretraining",
+]
 
 
 def test_the_keys_of_a_checkpoint(saved: Saved) -> None:
-    assert set(read_tensors(saved[0])) >= set(KEYS)
+    assert set(read_tensors(saved[0])) == set(KEYS)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -122,16 +146,20 @@ def test_a_tampered_entry_is_refused(saved: Saved, key: str, value: Any) -> None
         del content[key]
     else:
         content[key] = copy.deepcopy(value)
-    write_tensors(path, content)
-    with pytest.raises(ValueError, match=r"last\.pt"):
-        load_checkpoint(path, config, data)
+    forge(path, content)
+    if key != "input":
+        with pytest.raises(ValueError, match=r"last\.pt"):
+            load_checkpoint(path, config, data)
+    if key in ("config", "input", "networks", "epoch"):
+        with pytest.raises(ValueError, match=r"last\.pt"):
+            load_trained(path, torch.device("cpu"))
 
 
 def test_weights_of_another_shape_are_refused(saved: Saved) -> None:
     path, config, data = saved
     content = read_tensors(path)
     content["networks"][1]["classifier.weight"] = torch.zeros(3, 3)
-    write_tensors(path, content)
+    forge(path, content)
     with pytest.raises(ValueError, match=r"classifier\.weight"):
         load_checkpoint(path, config, data)
 
@@ -146,18 +174,95 @@ class Evil:
 
 def test_nothing_in_a_file_is_executed(saved: Saved, tmp_path: Path) -> None:
     path, config, data = saved
-    torch.save({**read_tensors(path), "epoch": Evil(tmp_path / "executed")}, path)
-    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+    forge(path, {**read_tensors(path), "epoch": Evil(tmp_path / "executed")})
+    with pytest.raises(ValueError, match=r"last\.pt cannot be read"):
         load_checkpoint(path, config, data)
     assert not (tmp_path / "executed").exists()
 
 
-def test_writing_is_atomic(tmp_path: Path) -> None:
-    """A failure on the way leaves the old file, and no reader finds half of a new one."""
-    path = tmp_path / "more" / "state.pt"
-    write_tensors(path, {"a": torch.arange(3)})
-    with pytest.raises((AttributeError, TypeError, RuntimeError)):
-        write_tensors(path, {"a": lambda: None})
-    assert read_tensors(path)["a"].tolist() == [0, 1, 2]
-    write_tensors(path, {"a": torch.zeros(2)})
-    assert read_tensors(path)["a"].tolist() == [0, 0]
+@pytest.fixture
+def two(tiny: Tiny, tmp_path: Path) -> tuple[Path, TrainConfig, TrainingData]:
+    """A checkpoint after the fifth epoch (of co-training), the fourth's beside it."""
+    config, data = tiny()
+    state, path = TrainState.create(config, data), tmp_path / "two.pt"
+    for row in run_epochs(config, data, state):
+        save_checkpoint(path, config, state, input_spec(config, data))
+        if row.epoch == 4:
+            return path, config, data
+    raise AssertionError
+
+
+def test_two_files_are_kept(two: Saved) -> None:
+    assert sorted(file.name for file in two[0].parent.iterdir()) == ["two.previous.pt", "two.pt"]
+    assert [read_tensors(file)["epoch"] for file in (two[0], previous(two[0]))] == [5, 4]
+
+
+@pytest.mark.parametrize("how", ["changed", "cut", "gone", "forged"])
+def test_the_previous_one_is_used_where_the_newest_is_damaged(
+    two: Saved, how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, config, data = two
+    whole, kept = path.read_bytes(), previous(path).read_bytes()
+    if how == "changed":
+        path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    elif how == "cut":
+        path.write_bytes(whole[:-1])
+    elif how == "gone":
+        path.unlink()
+    else:
+        write_tensors(path, {**read_tensors(path), "networks": Evil(tmp_path / "executed")})
+        previous(path).write_bytes(kept)
+    assert has_checkpoint(path)
+    state = load_checkpoint(path, config, data)
+    assert state.epoch == 4
+    assert f"{path} " in caplog.text
+    assert str(previous(path)) in caplog.text
+    assert load_trained(path, torch.device("cpu")).input.classes == data.classes
+    save_checkpoint(path, config, state, input_spec(config, data))
+    assert read_tensors(path)["epoch"] == 4
+    if how != "forged":
+        assert previous(path).read_bytes() == kept, "a damaged file took the place of a whole one"
+    assert not (tmp_path / "executed").exists()
+
+
+def test_two_damaged_files_are_both_named(two: Saved) -> None:
+    path, config, data = two
+    path.write_bytes(b"")
+    previous(path).unlink()
+    with pytest.raises(ValueError, match=r"two\.pt is damaged: .*; .*two\.previous\.pt does not exist"):
+        load_checkpoint(path, config, data)
+
+
+def test_another_config_is_no_damage(two: Saved, tiny: Tiny) -> None:
+    with pytest.raises(ValueError, match="optim/lr"):
+        load_checkpoint(two[0], *tiny({"optim": {"lr": 0.5}}))
+
+
+def test_a_checkpoint_predicts_without_its_data(two: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, or by its folder; also where the file of the first weights is gone."""
+    path, config, data = two
+    expected = load_checkpoint(path, config, data)
+    augmenter = Augmenter.fit(config.augment, data.images)
+    content = read_tensors(path)
+    content["config"]["network"]["weights"] = "/gone.pt"
+    write_tensors(path.with_name("checkpoint.pt"), content)
+    monkeypatch.setattr("codim.datasets.DATASETS", {})
+    logits = predict(expected.networks, data.images[:20], augmenter)
+    for place in (path, path.parent):
+        trained = load_trained(place, torch.device("cpu"))
+        assert trained.input.classes == data.classes
+        assert trained.input.shape == (1, 8, 8)
+        assert torch.equal(predict(trained.networks, data.images[:20], trained.augmenter), logits)
+
+
+def test_networks_that_have_seen_no_label_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    """The last epoch of pre-training leaves a random classifier."""
+    config, data = tiny()
+    state = TrainState.create(config, data)
+    for row in run_epochs(config, data, state):
+        save_checkpoint(tmp_path / "early.pt", config, state, input_spec(config, data))
+        if row.phase == "warmup":
+            break
+        with pytest.raises(ValueError, match="pre-training"):
+            load_trained(tmp_path / "early.pt", torch.device("cpu"))
+    load_trained(tmp_path / "early.pt", torch.device("cpu"))
