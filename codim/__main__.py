@@ -27,7 +27,8 @@ from codim.checkpoint import load_checkpoint, save_checkpoint
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
 from codim.evaluate import Observer, predict
-from codim.train import TrainState, milestones, run_epochs
+from codim.state import TrainState, milestones
+from codim.train import run_epochs
 
 
 @dataclass

@@ -13,7 +13,7 @@ from torch import Tensor
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import Division
-from codim.train import TrainState
+from codim.state import TrainState
 
 
 def save_checkpoint(path: Path, config: TrainConfig, state: TrainState) -> None:

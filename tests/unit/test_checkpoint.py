@@ -13,7 +13,8 @@ from runs import same_weights, timeless, train
 from codim.checkpoint import load_checkpoint, read_tensors, save_checkpoint, write_tensors
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
-from codim.train import TrainState, run_epochs
+from codim.state import TrainState
+from codim.train import run_epochs
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 

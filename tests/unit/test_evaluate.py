@@ -32,7 +32,7 @@ def networks() -> list[Network]:
 
 def division(w: list[float], threshold: float) -> Division:
     probability = torch.tensor(w)
-    return Division(probability, probability > threshold, threshold, 3.0, "ok")
+    return Division(torch.arange(len(probability)), probability, probability > threshold, threshold, 3.0, "ok")
 
 
 def test_accuracy_by_hand() -> None:
