@@ -34,7 +34,8 @@ from codim.augment import Augmenter
 from codim.config import TrainConfig, merge
 from codim.datasets import load_data
 from codim.evaluate import Observer
-from codim.train import TrainState, run_epochs
+from codim.state import TrainState
+from codim.train import run_epochs
 from study.records import ResultsFolder, TrialRecord
 
 TUNING_SEED = 900

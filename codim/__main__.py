@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor, nn
 
 from codim import audit_page, export
 from codim.audit import label_audit
@@ -36,9 +37,13 @@ from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_ch
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
 from codim.evaluate import Observer, predict
+from codim.metrics import EpochMetrics
+from codim.parallel import process_group, rank
 from codim.predict import main as predict_files
+from codim.probe import probe
 from codim.scorecard import scorecard, scorecard_table, write_scorecard
-from codim.train import TrainState, milestones, run_epochs
+from codim.state import TrainState, milestones
+from codim.train import run_epochs
 
 
 @dataclass
@@ -48,13 +53,17 @@ class Arguments:
     config: Path | None = None
     """Settings as {section: {setting: value}} and `method`, in JSON or TOML."""
     method: str | None = None
-    """ce, dividemix, c2d, codim-self or codim-sup."""
+    """ce, dividemix, c2d, codim-self, codim-sup, or cssl: from few labels, all of them trusted."""
+    labels_per_class: int | None = None
+    """cssl: how many labels of each class are used."""
     data: str | None = None
     """Name of the data set."""
     noise: str | None = None
     """KIND[:RATE[:MAP]], for example symmetric:0.5 or asymmetric:0.4:digits; other settings: by the file."""
     output: Path = Path("results/single")
     """Folder for the results."""
+    probe: bool = False
+    """After the pre-training, write probe.json: what nearest neighbours and a linear classifier make of its encoder."""
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -68,18 +77,27 @@ def main() -> int:
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         return _command(sys.argv[1], sys.argv[2:])
     args = tyro.cli(Arguments, prog="python -m codim", description=__doc__)
+    with process_group():
+        return _main(args)
+
+
+def _main(args: Arguments) -> int:
     try:
         config = train_config(_settings(args))
         data, truth = load_data(config.data, config.noise, config.train.torch_device())
         milestones(config, data)
         args.output.mkdir(parents=True, exist_ok=True)
         state = _start(args.output, config, data)
-        _write_noise(args.output / "noise.json", config, truth)
+        if not rank():
+            _write_noise(args.output / "noise.json", config, truth)
     except (ValueError, OSError) as error:
         print(f"python -m codim: {error}", file=sys.stderr)
         return 2
     try:
-        _train(args.output, config, data, truth, state)
+        if rank():
+            _follow(config, data, truth, state, args.probe)
+        else:
+            _train(args.output, config, data, truth, state, args.probe)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last epoch", file=sys.stderr)
         return 130
@@ -109,6 +127,8 @@ def _settings(args: Arguments) -> dict[str, Any]:
         settings = merge(settings, {"data": {"name": args.data}})
     if args.noise is not None:
         settings["noise"] = _noise(args.noise)
+    if args.labels_per_class is not None:
+        settings = merge(settings, {"divide": {"labels_per_class": args.labels_per_class}})
     if args.method is not None:
         if args.method not in METHODS:
             raise ValueError(f"--method: {args.method!r} is unknown, allowed: {', '.join(METHODS)}")
@@ -142,17 +162,22 @@ def _start(output: Path, config: TrainConfig, data: TrainingData) -> TrainState:
     if has_checkpoint(checkpoint):
         return load_checkpoint(checkpoint, config, data)
     state = TrainState.create(config, data)
+    if rank():
+        return state
     (output / "metrics.jsonl").write_text("")
     (output / "config.json").write_text(config.model_dump_json(indent=2))
     return state
 
 
 def _write_noise(path: Path, config: TrainConfig, truth: Truth) -> None:
-    realised = {"realised_rate": truth.noise_rate, "transition": truth.transition.tolist()}
+    rate = None if _is_nan(truth.noise_rate) else truth.noise_rate
+    realised = {"realised_rate": rate, "transition": truth.transition.tolist()}
     path.write_text(json.dumps(config.noise.model_dump(mode="json") | realised))
 
 
-def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState) -> None:
+def _train(
+    output: Path, config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState, with_probe: bool
+) -> None:
     console = Console(stderr=True)
     augmenter = Augmenter.fit(config.augment, data.images)
     observer = Observer(data, truth, augmenter)
@@ -171,6 +196,9 @@ def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, 
         task = progress.add_task("start", total=config.train.samples, completed=state.samples)
         for metrics in run_epochs(config, data, state):
             row = asdict(metrics)
+            if with_probe and _pretrained(metrics, state):
+                found = probe(state.networks[0], data, augmenter)._asdict()
+                (output / "probe.json").write_text(json.dumps({k: None if _is_nan(v) else v for k, v in found.items()}))
             if state.logits is not None:
                 row |= asdict(observer.measure(state.networks, state.logits, state.divisions))
             file.write(json.dumps({k: None if _is_nan(v) else v for k, v in row.items()}) + "\n")
@@ -179,12 +207,42 @@ def _train(output: Path, config: TrainConfig, data: TrainingData, truth: Truth, 
             save_checkpoint(output / "checkpoint.pt", config, state, spec)
             text = f"{metrics.phase} epoch {metrics.epoch}: loss {metrics.loss:.3f}, val {metrics.val_acc:.3f}"
             progress.update(task, completed=metrics.samples, description=text)
-    logits = state.logits if state.logits is not None else predict(state.networks, data.images, augmenter)
+    logits = _last_logits(data, state, augmenter)
     pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
-    card = scorecard(data, truth, state.networks, logits, state.divisions, augmenter)
+    averaged = _averaged(data, state, augmenter)
+    card = scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
     write_scorecard(output / "evaluation.json", card)
     Console().print(scorecard_table(card))
     print(f"results in {output}")
+
+
+def _follow(config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState, with_probe: bool) -> None:
+    """What the other workers do: all that the first one does but write, since they share its passes."""
+    augmenter = Augmenter.fit(config.augment, data.images)
+    observer = Observer(data, truth, augmenter)
+    for metrics in run_epochs(config, data, state):
+        if with_probe and _pretrained(metrics, state):
+            probe(state.networks[0], data, augmenter)
+        if state.logits is not None:
+            observer.measure(state.networks, state.logits, state.divisions)
+    logits, averaged = _last_logits(data, state, augmenter), _averaged(data, state, augmenter)
+    scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
+
+
+def _pretrained(metrics: EpochMetrics, state: TrainState) -> bool:
+    return metrics.phase == "pretrain" and state.pretraining is None
+
+
+def _last_logits(data: TrainingData, state: TrainState, augmenter: Augmenter) -> Tensor:
+    if state.logits is not None and state.logits.isfinite().all():
+        return state.logits
+    return predict(state.networks, data.images, augmenter)
+
+
+def _averaged(data: TrainingData, state: TrainState, augmenter: Augmenter) -> list[nn.Module] | None:
+    if state.average is None or not state.average.started:
+        return None
+    return state.average.networks(data.images, data.train_index, augmenter)
 
 
 def _is_nan(value: Any) -> bool:

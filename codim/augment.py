@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from torchvision.transforms.v2.functional import center_crop
 
 from codim.image_cache import Images
+from codim.parallel import drawn
 from codim.section import Section
 
 FIT_IMAGES = 10_000
@@ -97,7 +98,9 @@ class Augmenter:
             x = random_flip(x, generator)
         x = colour_jitter(x, config.strong_jitter, config.strong_grey, generator)
         if config.strong_noise:
-            x = x + config.strong_noise * torch.randn(x.shape, generator=generator, device=x.device)
+            x = x + config.strong_noise * drawn(
+                lambda n: torch.randn(n, *x.shape[1:], generator=generator, device=x.device), len(x)
+            )
         return self._normalise(x)
 
     def _normalise(self, x: Tensor) -> Tensor:
@@ -106,7 +109,7 @@ class Augmenter:
 
 
 def _uniform(n: int, low: float, high: float, generator: Generator, x: Tensor) -> Tensor:
-    return torch.rand(n, generator=generator, device=x.device) * (high - low) + low
+    return drawn(lambda rows: torch.rand(rows, generator=generator, device=x.device), n) * (high - low) + low
 
 
 def random_crop(x: Tensor, padding: int, generator: Generator, size: int = 0) -> Tensor:
@@ -117,17 +120,17 @@ def random_crop(x: Tensor, padding: int, generator: Generator, size: int = 0) ->
     room = 2 * padding + (height - size if size else 0)
     height, width = (size, size) if size else (height, width)
     padded = F.pad(x, (padding,) * 4)
-    shift = torch.randint(0, room + 1, (2, n, 1), generator=generator, device=x.device)
-    rows = shift[0] + torch.arange(height, device=x.device)
-    columns = shift[1] + torch.arange(width, device=x.device)
+    shift = drawn(lambda rows: torch.randint(0, room + 1, (2, rows), generator=generator, device=x.device).T, n)
+    rows = shift[:, :1] + torch.arange(height, device=x.device)
+    columns = shift[:, 1:] + torch.arange(width, device=x.device)
     image = torch.arange(n, device=x.device)
     return padded.permute(0, 2, 3, 1)[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def random_flip(x: Tensor, generator: Generator) -> Tensor:
     """Mirror each image of (N, C, H, W) left-right with probability 1/2."""
-    flipped = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < 0.5
-    return torch.where(flipped, x.flip(3), x)
+    flipped = _uniform(len(x), 0, 1, generator, x) < 0.5
+    return torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)
 
 
 def random_resized_crop(x: Tensor, scale_min: float, rotation: float, generator: Generator, size: int = 0) -> Tensor:
@@ -170,10 +173,10 @@ def colour_jitter(x: Tensor, strength: float, grey: float, generator: Generator)
     if x.shape[1] == 3:
         angle = _uniform(n, -1, 1, generator, x) * (2 * math.pi * strength / 4)
         y = _saturate(y, factor().view(-1), angle)
-    jittered = torch.rand(n, 1, 1, 1, generator=generator, device=x.device) < 0.8
-    x = torch.where(jittered, y.clamp(0, 1), x)
+    jittered = _uniform(n, 0, 1, generator, x) < 0.8
+    x = torch.where(jittered.view(-1, 1, 1, 1), y.clamp(0, 1), x)
     if x.shape[1] == 3:
-        greyed = torch.rand(n, generator=generator, device=x.device) < grey
+        greyed = _uniform(n, 0, 1, generator, x) < grey
         still = torch.zeros(n, device=x.device)
         x = torch.where(greyed.view(-1, 1, 1, 1), _saturate(x, still, still), x)
     return x

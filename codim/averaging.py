@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
 from codim.augment import Augmenter
+from codim.image_cache import Images
 from codim.networks import Network
 from codim.section import Section
 
@@ -65,7 +66,7 @@ class WeightAverage:
         """Whether anything has been averaged yet."""
         return all(int(model.n_averaged) > 0 for model in self.models)
 
-    def networks(self, images: Tensor, index: Tensor, augmenter: Augmenter, batch_size: int = 256) -> list[nn.Module]:
+    def networks(self, images: Images, index: Tensor, augmenter: Augmenter, batch_size: int = 256) -> list[nn.Module]:
         """The averaged networks, in evaluation mode, with batch norm statistics of their own.
 
         Statistics do not average like weights: they are taken anew, in one pass over `images[index]` without

@@ -17,8 +17,8 @@ from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import Division
 from codim.networks import Network, NetworkConfig, seeded_network
+from codim.state import TrainState
 from codim.tensor_file import DamagedFile, previous, read_tensors, write_tensors
-from codim.train import TrainState
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
             "generator": state.generator.get_state(),
             "epoch": state.epoch,
             "samples": state.samples,
+            "active": state.active,
+            "average": state.average and state.average.state_dict(),
             "loss_history": state.loss_history,
             "divisions": [asdict(division) for division in state.divisions],
             "pretraining": stage
@@ -149,6 +151,9 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
     state.generator.set_state(saved["generator"])
     state.epoch, state.samples = index(saved["epoch"]), index(saved["samples"])
     device = data.images.device
+    state.active = saved["active"].to(device)
+    if state.average:
+        state.average.load_state_dict(saved["average"])
     state.loss_history = [losses.to(device) for losses in saved["loss_history"]]
     state.divisions = [Division(**_on(device, values)) for values in saved["divisions"]]
     if saved["pretraining"] is None:

@@ -2,12 +2,13 @@
 too."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from codim.augment import AugmentConfig
+from codim.averaging import AverageConfig
 from codim.contrastive import ContrastiveConfig
 from codim.datasets import DataConfig
 from codim.divide import DivideConfig
@@ -26,12 +27,18 @@ class LoopConfig(Section):
     samples: int = Field(default=15_000_000, ge=1)
     """Budget: images that one network draws for its gradient steps, over all stages, pre-training included."""
     batch_size: int = Field(default=64, ge=2)
-    """Images per step of the warm-up; in stage 3 images per step of each set."""
+    """Images per step of the warm-up; in stage 3 images per step of each set. Of all workers together."""
     co_training: bool = True
     """False: stage 1 takes the whole budget (plain cross-entropy)."""
     epoch: Literal["labelled", "dataset"] = "labelled"
     """Length of an epoch of stage 3. labelled: one pass over the labelled set (as DivideMix; a lower threshold then
     means longer epochs). dataset: as many images as the training part has, from both sets together."""
+    epoch_images: int = Field(default=0, ge=0)
+    """Images of the training part that take part in an epoch, drawn anew for each, as many of each given class as far
+    as it has them. 0: all. (32,000 of Clothing1M's million: DivideMix)"""
+    sync_batch_norm: bool = True
+    """With several workers: batch norm over the batches of all. False: each over its own share, which is faster, but
+    then the result depends on the number of workers. Pre-training always takes all (as SimCLR)."""
     seed: int = Field(default=0, ge=0)
     """Of weights, order, views and MixUp in stages 1 to 3."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -59,6 +66,18 @@ class TrainConfig(Section):
     contrastive: ContrastiveConfig = ContrastiveConfig()
     optim: OptimConfig = OptimConfig()
     train: LoopConfig = LoopConfig()
+    average: AverageConfig = AverageConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.train.epoch_images and (self.divide.split == "given" or self.divide.loss_history > 1):
+            raise ValueError(
+                f"train/epoch_images: {self.train.epoch_images} goes neither with divide/split: given nor with "
+                "divide/loss_history above 1: each epoch has other images; allowed: 0"
+            )
+        if self.divide.split == "given" and not self.train.co_training:
+            raise ValueError("divide/split: given has no warm-up, so train/co_training cannot be false")
+        return self
 
 
 METHODS: dict[str, dict[str, dict[str, Any]]] = {
@@ -67,6 +86,7 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "c2d": {"contrastive": {"weight": 0}},
     "codim-self": {"contrastive": {"kind": "self"}},
     "codim-sup": {"contrastive": {"kind": "sup"}},
+    "cssl": {"divide": {"split": "given"}, "train": {"epoch": "dataset"}},
 }
 """What makes a method, as settings. Naming a method and contradicting it is an error."""
 
@@ -140,6 +160,7 @@ def explain(error: ValidationError) -> str:
         loc = [str(part) for part in fault["loc"]]
         if loc[:1] == ["noise"]:
             del loc[1:2]  # the kind, which pydantic puts between section and setting
-        path = "/".join(loc)
-        lines.append(f"{path}: {fault['msg']} (found {fault['input']!r})")
+        where = ["/".join(loc)] if loc else []
+        found = "" if isinstance(fault["input"], (Mapping, Section)) else f" (found {fault['input']!r})"
+        lines.append(": ".join([*where, fault["msg"].removeprefix("Value error, ") + found]))
     return "\n".join(lines)

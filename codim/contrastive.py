@@ -13,16 +13,31 @@ from codim.section import Section
 class ContrastiveConfig(Section):
     """The contrastive term L_C of stage 3 (a reconstruction: the paper's form is not public)."""
 
-    kind: Literal["self", "sup"] = "sup"
-    """self: NT-Xent. sup: SupCon, where trusted samples of one class are positives too."""
+    kind: Literal["self", "sup", "both"] = "sup"
+    """self: NT-Xent. sup: SupCon, where trusted samples of one class are positives too. both: their weighted sum."""
     weight: float = Field(default=0.1, ge=0)
     """lambda_c. 0 switches the term off (DivideMix, C2D)."""
+    sup_weight: float = Field(default=1.0, ge=0)
+    """both: weight of SupCon where NT-Xent has 1; lambda_c multiplies their sum."""
     temperature: float = Field(default=0.3, gt=0)
     """Contrastive temperature t."""
     sets: Literal["labelled", "unlabelled", "both"] = "both"
     """Which sets enter the term."""
     confidence: float = Field(default=0.8, ge=0, le=1)
     """sup: an unlabelled sample is trusted when the largest entry of its guessed target reaches this."""
+
+
+def contrastive_loss(z1: Tensor, z2: Tensor, targets: Tensor, trusted: Tensor, config: ContrastiveConfig) -> Tensor:
+    """L_C before its weight, in the reading that `config` asks for.
+
+    Args:
+        z1, z2: (N, D) embeddings of unit length; row i of both comes from image i.
+        targets: (N, K) refined or guessed class distributions. trusted: (N,) bool. NT-Xent reads neither.
+    """
+    if config.kind == "self":
+        return nt_xent(z1, z2, config.temperature)
+    sup = sup_con(z1, z2, trusted_pairs(targets, trusted), config.temperature)
+    return sup if config.kind == "sup" else nt_xent(z1, z2, config.temperature) + config.sup_weight * sup
 
 
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from codim.augment import Augmenter
-from codim.contrastive import ContrastiveConfig, nt_xent, sup_con, trusted_pairs
+from codim.contrastive import ContrastiveConfig, contrastive_loss
 from codim.mixmatch import (
     MixMatchConfig,
     brier_loss,
@@ -21,10 +21,11 @@ from codim.mixmatch import (
     soft_cross_entropy,
 )
 from codim.networks import Network
+from codim.parallel import gather, share
 
 
 class Batch(NamedTuple):
-    """One step's images of the labelled (N) and unlabelled (M) set, uint8."""
+    """One step's images of the labelled (N) and unlabelled (M) set, uint8; of several workers this one's share."""
 
     x: Tensor
     labels: Tensor
@@ -54,7 +55,10 @@ def cssl_losses(
     augmenter: Augmenter,
     generator: Generator,
 ) -> Losses:
-    """loss = L_X + lambda_u L_U + lambda_c L_C + L_reg. `net` is left in training mode, `peer` in evaluation mode."""
+    """loss = L_X + lambda_u L_U + lambda_c L_C + L_reg. `net` is left in training mode, `peer` in evaluation mode.
+
+    MixUp's partners, the mean prediction of L_reg and the contrastive pairs come from the batches of all workers.
+    """
     n = len(batch.x)
     images = torch.cat([batch.x, batch.u])
     views = [augmenter.weak(images, generator) for _ in range(2)]
@@ -63,8 +67,9 @@ def cssl_losses(
     net.train()
     inputs = torch.cat([v[:n] for v in views] + [v[n:] for v in views])
     targets = torch.cat([target_x, target_x, target_u, target_u])
+    inputs, targets = gather(inputs), gather(targets)
     partner = torch.randperm(len(inputs), generator=generator, device=inputs.device)
-    inputs, targets = mixup(inputs, targets, draw_lambda(mix.alpha, generator), partner)
+    inputs, targets = map(share, mixup(inputs, targets, draw_lambda(mix.alpha, generator), partner))
     logits = net(inputs)
     loss_x = soft_cross_entropy(logits[: 2 * n], targets[: 2 * n])
     loss_u = brier_loss(logits[2 * n :], targets[2 * n :])
@@ -102,13 +107,11 @@ def _contrast(
     generator: Generator,
 ) -> Tensor:
     n = len(target_x)
-    chosen = {"labelled": slice(0, n), "unlabelled": slice(n, None), "both": slice(None)}[config.sets]
-    images = images[chosen]
+    images = {"labelled": images[:n], "unlabelled": images[n:], "both": images}[config.sets]
     views = [augmenter.strong(images, generator) for _ in range(2)]
-    z1, z2 = net.project(torch.cat(views)).chunk(2)
-    if config.kind == "self":
-        return nt_xent(z1, z2, config.temperature)
-    targets = torch.cat([target_x, target_u])
-    trusted = targets.amax(1) >= config.confidence
-    trusted[:n] = True
-    return sup_con(z1, z2, trusted_pairs(targets[chosen], trusted[chosen]), config.temperature)
+    z1, z2 = map(gather, net.project(torch.cat(views)).chunk(2))
+    x, u = gather(target_x), gather(target_u)
+    trusted_x, trusted_u = x.new_ones(len(x), dtype=torch.bool), u.amax(1) >= config.confidence
+    chosen = {"labelled": slice(0, len(x)), "unlabelled": slice(len(x), None), "both": slice(None)}[config.sets]
+    targets, trusted = torch.cat([x, u])[chosen], torch.cat([trusted_x, trusted_u])[chosen]
+    return contrastive_loss(z1, z2, targets, trusted, config)

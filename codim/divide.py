@@ -1,10 +1,12 @@
 """Per-sample losses -> two-component Gaussian mixture -> probability that a given label is clean -> division of the
 data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from codim.metrics import SplitState
@@ -14,6 +16,9 @@ from codim.section import Section
 class DivideConfig(Section):
     """Co-divide: which samples count as labelled."""
 
+    split: Literal["mixture", "given"] = "mixture"
+    """mixture: those whose losses say that their label is right. given: a fixed set, all its labels trusted and no
+    other label read; there is no warm-up then (CSSL)."""
     p_threshold: float = Field(default=0.5, ge=0, le=1)
     """Samples with a clean probability above this are the labelled set. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100
     sym .8)"""
@@ -22,6 +27,25 @@ class DivideConfig(Section):
     rate is .9, and begins after the warm-up.)"""
     reg_covar: float = Field(default=5e-4, gt=0)
     """Added to the variances of the mixture."""
+    labels_per_class: int = Field(default=0, ge=0)
+    """given: so many samples of each class are labelled; 0: `labelled_file` says which."""
+    labels_seed: int = Field(default=0, ge=0)
+    """given: of the draw of `labels_per_class`."""
+    labelled_file: Path | None = None
+    """given: .npy, or text with a number a line: places of the labelled images in the order of the training set, from
+    0."""
+
+    @model_validator(mode="after")
+    def _given(self) -> Self:
+        ways = bool(self.labels_per_class) + (self.labelled_file is not None)
+        if ways != (self.split == "given"):
+            allowed = "with split: given either labels_per_class or labelled_file; with split: mixture neither"
+            raise ValueError(
+                f"split: {self.split} with {ways} of labels_per_class and labelled_file; allowed: {allowed}"
+            )
+        if self.labelled_file is not None and not self.labelled_file.is_file():
+            raise ValueError(f"labelled_file: {self.labelled_file} does not exist")
+        return self
 
 
 @dataclass(frozen=True)
@@ -87,8 +111,10 @@ def _log_joint(x: Tensor, weights: Tensor, means: Tensor, variances: Tensor) -> 
 
 @dataclass(frozen=True)
 class Division:
-    """What one network makes of the training part; its peer is trained with it."""
+    """What one network makes of the images of an epoch; its peer is trained with it."""
 
+    index: Tensor
+    """(N,) int64: which of TrainingData.images."""
     clean_probability: Tensor
     """(N,) float32 in [0, 1]."""
     labelled: Tensor
@@ -99,8 +125,12 @@ class Division:
     """Of the mixture; NaN where none was fitted."""
     state: SplitState
 
+    def to(self, device: torch.device | str) -> "Division":
+        index, labelled = self.index.to(device), self.labelled.to(device)
+        return replace(self, index=index, labelled=labelled, clean_probability=self.clean_probability.to(device))
 
-SEVERITY: tuple[SplitState, ...] = ("none", "ok", "clipped", "unimodal", "degenerate")
+
+SEVERITY: tuple[SplitState, ...] = ("none", "given", "ok", "clipped", "unimodal", "degenerate")
 
 
 def scale_losses(losses: Tensor) -> Tensor:
@@ -115,8 +145,9 @@ def scale_losses(losses: Tensor) -> Tensor:
     return torch.where(finite, (losses - low) / (high - low), 1.0)
 
 
-def divide(scaled: Tensor, config: DivideConfig) -> Division:
-    """Divide by (N,) scaled losses (already averaged over the history). Never empty on either side, never NaN.
+def divide(scaled: Tensor, index: Tensor, config: DivideConfig) -> Division:
+    """Divide the images `index` (N,) by their scaled losses (N,), already averaged over the history. Never empty on
+    either side, never NaN.
 
     States: ok; clipped: the threshold left one side empty and was moved to [min w + 1e-5, max w - 1e-5] (as C2D's
     code); unimodal: the mixture's means are closer than one pooled standard deviation, or one component is empty;
@@ -128,9 +159,10 @@ def divide(scaled: Tensor, config: DivideConfig) -> Division:
     low, high = w.min().item() + 1e-5, w.max().item() - 1e-5
     if mixture is None or low >= high:
         every_second = torch.arange(n, device=w.device) % 2 == 0
-        return Division(torch.full_like(w, 0.5).float(), every_second, config.p_threshold, float("nan"), "degenerate")
+        half = torch.full_like(w, 0.5).float()
+        return Division(index, half, every_second, config.p_threshold, float("nan"), "degenerate")
     threshold = min(max(config.p_threshold, low), high)
     state: SplitState = "ok" if threshold == config.p_threshold else "clipped"
     if mixture.separation < 1 or mixture.weights.min() < 1 / n:
         state = "unimodal"
-    return Division(w.float(), w > threshold, threshold, mixture.separation, state)
+    return Division(index, w.float(), w > threshold, threshold, mixture.separation, state)

@@ -14,21 +14,37 @@ from codim.divide import Division
 from codim.image_cache import Images
 from codim.metrics import OracleMetrics
 from codim.networks import Network
+from codim.parallel import gather, workers
+from codim.parallel import share as own_share
 
 NAN = float("nan")
 
 
 @torch.no_grad()
-def predict(networks: Sequence[nn.Module], images: Images, augmenter: Augmenter, batch_size: int = 1024) -> Tensor:
+def predict(
+    networks: Sequence[nn.Module],
+    images: Images,
+    augmenter: Augmenter,
+    index: Tensor | None = None,
+    batch_size: int = 1024,
+) -> Tensor:
     """Outputs (networks, N, K) for uint8 images without augmentation, in evaluation mode; logits, where the networks
-    are whole, features, where they are encoders."""
+    are whole, features, where they are encoders. Several workers share the passes; all must call it.
+
+    Args:
+        index: (N,) which of the images; all by default.
+    """
     for net in networks:
         net.eval()
+    if index is None:
+        index = torch.arange(len(images), device=images.device)
+    # The first images once more, where the workers' shares would differ in length.
+    padded = torch.cat([index, index[: -len(index) % workers()]])
     parts = []
-    for chunk in images.split(batch_size):
-        x = augmenter.plain(chunk)
-        parts.append(torch.stack([net(x) for net in networks]))
-    return torch.cat(parts, dim=1)
+    for chunk in own_share(padded).split(batch_size):
+        x = augmenter.plain(images[chunk])
+        parts.append(torch.stack([net(x) for net in networks], dim=1))
+    return gather(torch.cat(parts))[: len(index)].transpose(0, 1).contiguous()
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -92,9 +108,7 @@ class Observer:
 
     def __init__(self, data: TrainingData, truth: Truth, augmenter: Augmenter) -> None:
         self.truth, self.augmenter = truth, augmenter
-        self.train_index = data.train_index
-        self.given = data.labels[data.train_index]
-        self.clean = None if truth.clean is None else truth.clean[data.train_index]
+        self.train_index, self.given, self.clean = data.train_index, data.labels, truth.clean
 
     def measure(self, networks: list[Network], logits: Tensor, divisions: list[Division]) -> OracleMetrics:
         """After an epoch. `logits` (2, N, K) over all of TrainingData.images; `divisions`: empty before co-training."""
@@ -102,11 +116,13 @@ class Observer:
         second = self._test(networks, self.truth.second_test_images, self.truth.second_test_labels)
         split, recall_min, memorised = SplitQuality(NAN, NAN, NAN), NAN, NAN
         if self.clean is not None:
-            memorised = share(logits.sum(0)[self.train_index].argmax(1)[~self.clean] == self.given[~self.clean])
+            seen = self.train_index[logits[0, self.train_index, 0].isfinite()]
+            wrong = seen[~self.clean[seen]]
+            memorised = share(logits[:, wrong].sum(0).argmax(1) == self.given[wrong])
             if divisions:
-                both = [split_quality(d.clean_probability, d.labelled, self.clean) for d in divisions]
+                both = [split_quality(d.clean_probability, d.labelled, self.clean[d.index]) for d in divisions]
                 split = SplitQuality(*torch.tensor(both, dtype=torch.float64).mean(0).tolist())
-                recall_min = min(lowest_recall(d.labelled, self.clean, self.given) for d in divisions)
+                recall_min = min(lowest_recall(d.labelled, self.clean[d.index], self.given[d.index]) for d in divisions)
         return OracleMetrics(
             oracle_test_acc=test.acc,
             oracle_test_acc_a=test.acc_a,

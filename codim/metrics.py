@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Phase = Literal["pretrain", "warmup", "cotrain"]
-SplitState = Literal["none", "ok", "clipped", "unimodal", "degenerate"]
+SplitState = Literal["none", "given", "ok", "clipped", "unimodal", "degenerate"]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor
 
+from codim.parallel import mean
 from codim.section import Section
 
 
@@ -72,10 +73,11 @@ def brier_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def class_balance_penalty(logits: Tensor) -> Tensor:
-    """L_reg: sum_c pi_c log(pi_c / mean_i p_ic) with pi uniform, for (N, K) logits (DivideMix, eq. 11)."""
+    """L_reg: sum_c pi_c log(pi_c / mean_i p_ic) with pi uniform, for (N, K) logits (DivideMix, eq. 11); i runs over the
+    rows of all workers."""
     k = logits.shape[1]
-    mean = logits.softmax(1).mean(0).clamp(min=torch.finfo(logits.dtype).tiny)
-    return -(mean * k).log().mean()
+    p = mean(logits.softmax(1).mean(0)).clamp(min=torch.finfo(logits.dtype).tiny)
+    return -(p * k).log().mean()
 
 
 def ramp_up(epochs: float, length: float) -> float:

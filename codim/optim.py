@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from codim.parallel import average_gradients
 from codim.section import Section
 
 
@@ -44,9 +45,10 @@ def sgd(parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_d
 
 
 def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor, lr: float) -> None:
-    """One gradient step at the given learning rate."""
+    """One gradient step at the given learning rate; the gradient is that of the mean of the workers' losses."""
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.zero_grad()
     loss.backward()
+    average_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
     optimizer.step()

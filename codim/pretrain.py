@@ -19,6 +19,7 @@ from codim.contrastive import nt_xent
 from codim.image_cache import Images
 from codim.networks import Network, NetworkConfig, seeded_network
 from codim.optim import cosine, sgd, step
+from codim.parallel import gather, require_even, share, synchronise_batch_norm
 from codim.section import Section
 
 
@@ -52,7 +53,9 @@ class PretrainState:
     def create(
         cls, config: PretrainConfig, network: NetworkConfig, images: Images, num_classes: int
     ) -> "PretrainState":
-        net = seeded_network(network, images.shape[1], num_classes, config.seed).to(images.device)
+        net = synchronise_batch_norm(
+            seeded_network(network, images.shape[1], num_classes, config.seed).to(images.device)
+        )
         generator = Generator(images.device).manual_seed(config.seed)
         return cls(net, sgd(net.parameters(), config.lr, 0.9, config.weight_decay), generator)
 
@@ -75,6 +78,7 @@ def pretrain_epochs(
     config: PretrainConfig, images: Images, augmenter: Augmenter, state: PretrainState
 ) -> Iterator[tuple[float, float]]:
     """Yield (mean loss, learning rate) after each epoch until the stage is done; `state` is advanced in place."""
+    require_even("pretrain/batch_size", config.batch_size)
     steps = steps_per_epoch(config, len(images))
     index = torch.arange(len(images), device=images.device)
     while state.epoch < config.epochs:
@@ -83,10 +87,10 @@ def pretrain_epochs(
         batches = endless_batches(index, config.batch_size, state.generator)
         lr = config.lr
         for i in range(steps):
-            batch = images[next(batches)]
+            batch = images[share(next(batches))]
             views = [augmenter.strong(batch, state.generator) for _ in range(2)]
             z1, z2 = state.network.project(torch.cat(views)).chunk(2)
-            loss = nt_xent(z1, z2, config.temperature)
+            loss = nt_xent(gather(z1), gather(z2), config.temperature)
             lr = cosine(config.lr, (state.epoch + i / steps) / config.epochs)
             step(state.optimizer, loss, lr)
             total += loss.detach()

@@ -57,6 +57,11 @@ def scorecard(
     train, val = data.train_index, data.val_index
     given, true = data.labels[train], truth.labels[train]
     clean = None if truth.clean is None else truth.clean[train]
+
+    def division(own: Division) -> Scores:
+        right = None if truth.clean is None else truth.clean[own.index]
+        return division_scores(own, data.labels[own.index], right, len(data.classes))
+
     parts = {
         "test": _test_part(evaluated, truth.test_images, truth.test_labels, augmenter),
         "second_test": _test_part(evaluated, truth.second_test_images, truth.second_test_labels, augmenter),
@@ -77,7 +82,7 @@ def scorecard(
         "noise_rate": truth.noise_rate,
         "images": {"train": len(train)} | {name: 0 if part is None else len(part[1]) for name, part in parts.items()},
         "models": models,
-        "division": {name: division_scores(own, given, clean, len(data.classes)) for name, own in made} or None,
+        "division": {name: division(own) for name, own in made} or None,
     }
 
 

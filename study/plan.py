@@ -11,7 +11,7 @@ from typing import Any
 
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import TrainingData, load_data
-from codim.train import Milestones, milestones
+from codim.state import Milestones, milestones
 from study.conditions import Condition, ConditionData, read_conditions
 from study.records import Value
 from study.source import Location, Source, SpecError

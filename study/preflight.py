@@ -16,7 +16,8 @@ import torch
 
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
-from codim.train import TrainState, milestones, run_epochs
+from codim.state import TrainState, milestones
+from codim.train import run_epochs
 from study.plan import Plan
 from study.records import ResultsFolder
 from study.source import SpecError

@@ -18,7 +18,8 @@ from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
 from codim.evaluate import NAN, Observer
 from codim.metrics import OracleMetrics
-from codim.train import TrainState, run_epochs
+from codim.state import TrainState
+from codim.train import run_epochs
 from study.stages import read_stage
 
 Row = dict[str, Any]

@@ -24,7 +24,8 @@ import torch
 
 from codim.config import TrainConfig
 from codim.datasets import load_data
-from codim.train import TrainState, run_epochs
+from codim.state import TrainState
+from codim.train import run_epochs
 
 FILE = Path(__file__).with_name("golden.json")
 SETTINGS: dict[str, Any] = {
@@ -53,7 +54,15 @@ SETTINGS: dict[str, Any] = {
     },
     "pretrain": {"epochs": 1, "batch_size": 256, "lr": 0.05, "weight_decay": 1e-4, "temperature": 0.5, "seed": 3},
     "warmup": {"epochs": 2, "confidence_penalty": 0.1},
-    "divide": {"p_threshold": 0.66, "loss_history": 2, "reg_covar": 5e-4},
+    "divide": {
+        "split": "mixture",
+        "p_threshold": 0.66,
+        "loss_history": 2,
+        "reg_covar": 5e-4,
+        "labels_per_class": 0,
+        "labels_seed": 0,
+        "labelled_file": None,
+    },
     "mixmatch": {
         "lambda_u": 5.0,
         "rampup_epochs": 1.0,
@@ -61,7 +70,14 @@ SETTINGS: dict[str, Any] = {
         "temperature": 0.5,
         "guess_in_train_mode": True,
     },
-    "contrastive": {"kind": "sup", "weight": 0.1, "temperature": 0.3, "sets": "both", "confidence": 0.4},
+    "contrastive": {
+        "kind": "sup",
+        "weight": 0.1,
+        "sup_weight": 1.0,
+        "temperature": 0.3,
+        "sets": "both",
+        "confidence": 0.4,
+    },
     "optim": {
         "lr": 0.02,
         "momentum": 0.9,
@@ -70,11 +86,14 @@ SETTINGS: dict[str, Any] = {
         "step_at": 0.7,
         "step_factor": 0.1,
     },
+    "average": {"kind": "none", "decay": 0.999, "start": 0.75},
     "train": {
         "samples": 2_752,
         "batch_size": 64,
         "co_training": True,
         "epoch": "dataset",
+        "epoch_images": 0,
+        "sync_batch_norm": True,
         "seed": 5,
         "device": "cpu",
     },

@@ -102,7 +102,7 @@ def split(n: int, k: int, seed: int) -> tuple[Division, Tensor, Tensor, Tensor]:
     wrong = torch.rand(n, generator=generator) < torch.rand(1, generator=generator)
     labels = torch.where(wrong | (true < 0), torch.randint(k, (n,), generator=generator), true)
     w = (torch.rand(n, generator=generator) * 8).round() / 8  # with ties
-    return Division(w, w > 0.4, 0.4, 1.0, "ok"), labels, true, labels == true
+    return Division(torch.arange(n), w, w > 0.4, 0.4, 1.0, "ok"), labels, true, labels == true
 
 
 def same(found: float, expected: float) -> bool:

@@ -9,7 +9,8 @@ from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.evaluate import Observer
 from codim.metrics import EpochMetrics
-from codim.train import TrainState, run_epochs
+from codim.state import TrainState
+from codim.train import run_epochs
 
 
 def train(

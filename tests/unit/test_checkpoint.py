@@ -15,8 +15,9 @@ from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, load_tr
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.evaluate import predict
+from codim.state import TrainState
 from codim.tensor_file import previous, read_tensors, write_tensors
-from codim.train import TrainState, run_epochs
+from codim.train import run_epochs
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 
@@ -127,6 +128,7 @@ KEYS = [
     "generator",
     "epoch",
     "samples",
+    "active",
     "loss_history",
     "divisions",
     "pretraining",
@@ -134,7 +136,7 @@ KEYS = [
 
 
 def test_the_keys_of_a_checkpoint(saved: Saved) -> None:
-    assert set(read_tensors(saved[0])) == set(KEYS)
+    assert set(read_tensors(saved[0])) == {*KEYS, "average"}
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -19,8 +19,14 @@ SECTIONS: list[type[Section]] = [
 ]
 
 
+def named(method: str) -> dict[str, Any]:
+    """The least that a method needs."""
+    return {"method": method} | ({"divide": {"labels_per_class": 5}} if method == "cssl" else {})
+
+
 def test_methods_are_settings() -> None:
-    made = {name: train_config({"method": name}) for name in METHODS}
+    made = {name: train_config(named(name)) for name in METHODS}
+    assert [name for name, c in made.items() if c.divide.split == "given"] == ["cssl"]
     assert [name for name, c in made.items() if c.pretrain.epochs == 0] == ["ce", "dividemix"]
     assert [name for name, c in made.items() if not c.train.co_training] == ["ce"]
     assert [name for name, c in made.items() if c.train.co_training and c.contrastive.weight == 0] == [
@@ -40,7 +46,7 @@ def test_settings_beside_what_makes_a_method_are_free() -> None:
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_a_config_is_its_own_dump(name: str) -> None:
-    config = train_config({"method": name, "noise": {"kind": "symmetric", "rate": 0.3}})
+    config = train_config(named(name) | {"noise": {"kind": "symmetric", "rate": 0.3}})
     assert TrainConfig.model_validate(config.model_dump(mode="json")) == config
 
 
@@ -61,9 +67,17 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"mixmatch": {"temperature": float("inf")}}, "mixmatch/temperature: .*finite"),
     ({"divide": {"p_threshold": 1.5}}, "divide/p_threshold: .*less than or equal to 1.*1.5"),
     ({"divide": {"loss_history": 0}}, "divide/loss_history: "),
+    ({"method": "cssl"}, "divide: split: given with 0 of labels_per_class and labelled_file; allowed: "),
+    ({"divide": {"labels_per_class": 4}}, "divide: split: mixture with 1 of labels_per_class"),
+    ({"method": "cssl", "divide": {"labelled_file": "/absent.txt"}}, "divide: labelled_file: /absent.txt does not"),
+    ({"train": {"epoch_images": 100}, "divide": {"loss_history": 2}}, "train/epoch_images: 100 goes neither"),
+    (
+        {"train": {"co_training": False}, "divide": {"split": "given", "labels_per_class": 4}},
+        "divide/split: given has no warm-up, so train/co_training cannot be false",
+    ),
     ({"warmup": {"epochs": "three"}}, "warmup/epochs: .*integer.*'three'"),
     ({"warmup": {"epochs": 2.5}}, "warmup/epochs: .*integer.*2.5"),
-    ({"contrastive": {"kind": "supervised"}}, "contrastive/kind: .*'self' or 'sup'.*'supervised'"),
+    ({"contrastive": {"kind": "supervised"}}, "contrastive/kind: .*'self', 'sup' or 'both'.*'supervised'"),
     ({"data": {"name": "mnist"}}, "data/name: .*'digits'.*'mnist'"),
     ({"data": {"val_fraction": 1}}, "data/val_fraction: .*less than 1"),
     ({"noise": {"kind": "loud"}}, "noise: .*'loud'.*'symmetric'"),

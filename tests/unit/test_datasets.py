@@ -14,7 +14,7 @@ from codim import datasets
 from codim.config import train_config
 from codim.datasets import DataConfig, ImageSource, load_data, stratified_split, subset_rows
 from codim.image_cache import CachedImages
-from codim.noise import NOISE_ADAPTER, FileNoise, Labels, NoiseSpec, NoNoise, SymmetricNoise
+from codim.noise import NOISE_ADAPTER, FileNoise, NoNoise, OpenSetNoise, SymmetricNoise
 from codim.nominal import NOMINAL, nominal_data
 
 
@@ -85,57 +85,23 @@ def test_without_an_official_validation_part_none_is_invented(few_digits: ImageS
         load_data(DataConfig(validation="official"), NoNoise())
 
 
-class ForeignImages:
-    """Stands for open-set noise: every third image is replaced; a label of the kind, so that it passes as one."""
-
-    kind = "openset"
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def apply(self, labels: Labels, num_classes: int, images: Any = None) -> Labels:
-        return labels.copy()
-
-    def replaced(self, labels: Labels) -> Labels:
-        return np.arange(len(labels))[::-3]
-
-
-def openset(source: str) -> NoiseSpec:
-    noise: Any = ForeignImages(source)
-    return noise  # type: ignore[no-any-return]
-
-
 @pytest.mark.parametrize("subset", [0, 100])
-def test_open_set_noise_exchanges_images_in_order(
+def test_a_subset_of_open_set_noise_is_the_whole_cut(
     few_digits: ImageSource, monkeypatch: pytest.MonkeyPatch, subset: int
 ) -> None:
     foreign = replace(few_digits, images=255 - few_digits.images)
     monkeypatch.setitem(datasets.DATASETS, "cifar10", lambda config: foreign)
-    data, truth = load_data(DataConfig(subset=subset), openset("cifar10"))
+    noise = OpenSetNoise(rate=0.5, open_share=1, source="cifar10")
+    data, truth = load_data(DataConfig(subset=subset), noise)
     expected, out = few_digits.images.copy(), np.zeros(len(few_digits.labels), dtype=bool)
-    for place, i in enumerate(range(len(out) - 1, -1, -3)):
-        expected[i], out[i] = foreign.images[place], True
+    index = noise.replaced(few_digits.labels)
+    expected[index], out[index] = foreign.images[noise.replacements(few_digits.labels, len(out))], True
     rows = subset_rows(few_digits.labels, subset)
     assert torch.equal(data.images[:], torch.from_numpy(expected[rows]))
     assert truth.labels.tolist() == np.where(out, -1, few_digits.labels)[rows].tolist()
     assert data.labels.tolist() == few_digits.labels[rows].tolist()
     assert truth.noise_rate == pytest.approx(out[rows].mean())
     np.testing.assert_array_equal(truth.transition, np.eye(10))
-
-
-def test_open_set_images_must_fit(few_digits: ImageSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    large = replace(few_digits, images=np.zeros((240, 3, 32, 32), dtype=np.uint8))
-    few = replace(few_digits, images=few_digits.images[:10])
-    for source, message in (
-        (large, r"the images of 'cifar10' are \(3, 32, 32\), those of digits \(1, 8, 8\)"),
-        (few, "noise/rate: 80 images to replace, 'cifar10' has 10"),
-    ):
-        monkeypatch.setitem(datasets.DATASETS, "cifar10", lambda config, source=source: source)
-        with pytest.raises(ValueError, match=message):
-            load_data(DataConfig(), openset("cifar10"))
-    for name in ("digits", "mnist"):
-        with pytest.raises(ValueError, match=f"noise/source: '{name}'; allowed with data/name digits: cifar10"):
-            load_data(DataConfig(), openset(name))
 
 
 def test_places_are_absolute_and_have_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

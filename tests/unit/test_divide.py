@@ -21,6 +21,10 @@ configs = st.builds(
 )
 
 
+def divided(scaled: Tensor, config: DivideConfig) -> Division:
+    return divide(scaled, torch.arange(len(scaled)), config)
+
+
 def check(division: Division, n: int) -> None:
     w = division.clean_probability
     assert w.shape == division.labelled.shape == (n,)
@@ -37,12 +41,12 @@ def check(division: Division, n: int) -> None:
 
 @given(losses=st.lists(values, min_size=1, max_size=30), config=configs)
 def test_any_losses(losses: list[float], config: DivideConfig) -> None:
-    check(divide(scale_losses(torch.tensor(losses)), config), len(losses))
+    check(divided(scale_losses(torch.tensor(losses)), config), len(losses))
 
 
 @given(history=st.lists(st.lists(values, min_size=7, max_size=7), min_size=1, max_size=4), config=configs)
 def test_any_history(history: list[list[float]], config: DivideConfig) -> None:
-    check(divide(torch.stack([scale_losses(torch.tensor(row)) for row in history]).mean(0), config), 7)
+    check(divided(torch.stack([scale_losses(torch.tensor(row)) for row in history]).mean(0), config), 7)
 
 
 @given(losses=st.lists(values, min_size=1, max_size=30))
@@ -72,7 +76,7 @@ def bimodal() -> Tensor:
 
 
 def test_two_modes_are_told_apart() -> None:
-    division = divide(bimodal(), DivideConfig())
+    division = divided(bimodal(), DivideConfig())
     assert division.state == "ok"
     assert division.threshold == 0.5
     assert division.separation > 5
@@ -81,7 +85,7 @@ def test_two_modes_are_told_apart() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_thresholds_that_leave_a_side_empty_are_clipped(threshold: float) -> None:
-    division = divide(bimodal(), DivideConfig(p_threshold=threshold))
+    division = divided(bimodal(), DivideConfig(p_threshold=threshold))
     w = division.clean_probability
     assert division.state == "clipped"
     assert division.threshold == pytest.approx(w.max().item() - 1e-5 if threshold else w.min().item() + 1e-5)
@@ -90,7 +94,7 @@ def test_thresholds_that_leave_a_side_empty_are_clipped(threshold: float) -> Non
 
 @pytest.mark.parametrize("losses", [[1.0], [1.0, 1.0], [3.0] * 9, [float("nan")] * 4, [1.0, float("inf")][:1]])
 def test_losses_without_order_are_degenerate(losses: list[float]) -> None:
-    division = divide(scale_losses(torch.tensor(losses)), DivideConfig(p_threshold=0.7))
+    division = divided(scale_losses(torch.tensor(losses)), DivideConfig(p_threshold=0.7))
     assert division.state == "degenerate"
     assert division.threshold == 0.7
     assert division.clean_probability.tolist() == [0.5] * len(losses)
@@ -100,7 +104,7 @@ def test_losses_without_order_are_degenerate(losses: list[float]) -> None:
 def test_one_broken_loss_counts_as_wrong() -> None:
     """The rest keeps its order."""
     losses = torch.cat([bimodal(), torch.tensor([float("nan")], dtype=torch.float64)])
-    division = divide(scale_losses(losses), DivideConfig())
+    division = divided(scale_losses(losses), DivideConfig())
     assert not division.labelled[-1]
     assert division.labelled.sum() == 40
 
@@ -108,14 +112,14 @@ def test_one_broken_loss_counts_as_wrong() -> None:
 def test_all_equal_but_one() -> None:
     losses = torch.ones(30)
     losses[7] = 5.0
-    division = divide(scale_losses(losses), DivideConfig())
+    division = divided(scale_losses(losses), DivideConfig())
     assert division.labelled.tolist() == [i != 7 for i in range(30)]
 
 
 def test_one_mode_is_reported() -> None:
     generator = torch.Generator().manual_seed(0)
     states = {
-        divide(scale_losses(torch.rand(200, generator=generator) ** p), DivideConfig(reg_covar=0.5)).state
+        divided(scale_losses(torch.rand(200, generator=generator) ** p), DivideConfig(reg_covar=0.5)).state
         for p in (0.5, 1.0)
     }
     assert states == {"unimodal"}
@@ -124,10 +128,10 @@ def test_one_mode_is_reported() -> None:
 def test_averages_that_differ_by_one_bit() -> None:
     x = torch.full((6,), 0.4, dtype=torch.float64)
     x[2] = torch.nextafter(x[2], torch.tensor(1.0, dtype=torch.float64))
-    check(divide(x, DivideConfig()), 6)
+    check(divided(x, DivideConfig()), 6)
 
 
 def test_a_lower_threshold_never_labels_less() -> None:
     x = torch.rand(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    counts = [int(divide(x, DivideConfig(p_threshold=p)).labelled.sum()) for p in (0.9, 0.7, 0.5, 0.2, 0.05)]
+    counts = [int(divided(x, DivideConfig(p_threshold=p)).labelled.sum()) for p in (0.9, 0.7, 0.5, 0.2, 0.05)]
     assert counts == sorted(counts)

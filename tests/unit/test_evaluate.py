@@ -31,9 +31,10 @@ def networks() -> list[Network]:
     return [seeded_network(NetworkConfig(width=4), 1, CLASSES, seed) for seed in (0, 1)]
 
 
-def division(w: list[float], threshold: float) -> Division:
+def division(w: list[float], threshold: float, first: int = 0) -> Division:
+    """Of the images from `first` on."""
     probability = torch.tensor(w)
-    return Division(probability, probability > threshold, threshold, 3.0, "ok")
+    return Division(torch.arange(first, first + len(w)), probability, probability > threshold, threshold, 3.0, "ok")
 
 
 def test_accuracy_by_hand() -> None:
@@ -78,8 +79,8 @@ def test_quality_of_the_split_and_memorised_labels(networks: list[Network], augm
     """Image 0 is held out. Of images 1 to 6, 1 to 4 are clean; 5 and 6 carry wrong labels."""
     data, truth = make([0, 0, 1, 2, 0, 1, 2], [1, 0, 1, 2, 0, 0, 1], [1, 2, 3, 4, 5, 6], torch.tensor([0, 1]))
     observer = Observer(data, truth, augmenter)
-    a = division([0.9, 0.8, 0.7, 0.3, 0.6, 0.1], 0.5)
-    b = division([0.9, 0.8, 0.7, 0.6, 0.2, 0.1], 0.5)
+    a = division([0.9, 0.8, 0.7, 0.3, 0.6, 0.1], 0.5, first=1)
+    b = division([0.9, 0.8, 0.7, 0.6, 0.2, 0.1], 0.5, first=1)
     predicted = [0, 0, 1, 2, 0, 1, 0]  # image 5: its wrong label; image 6: another one
     logits = torch.stack([one_hot(predicted), torch.zeros(7, CLASSES)])
     found = observer.measure(networks, logits, [a, b])

@@ -40,7 +40,7 @@ def other(few_digits: ImageSource, monkeypatch: pytest.MonkeyPatch) -> ImageSour
     shape = (few_digits.images.shape[0], *few_digits.images.shape[1:])
     bright = np.random.default_rng(0).integers(99, 256, shape).astype(np.uint8)
     source = replace(few_digits, images=bright)
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda: source)
+    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: source)
     return source
 
 
@@ -68,11 +68,11 @@ def test_open_set_sources_that_do_not_fit_are_refused(
     few_digits: ImageSource, other: ImageSource, tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for source in ("digits", "imagenet"):
-        with pytest.raises(ValueError, match=f"noise/source: '{source}', allowed: .*other"):
+        with pytest.raises(ValueError, match=f"noise/source: '{source}'; allowed with data/name digits: .*other"):
             tiny({"noise": open_set(source=source).model_dump()})
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda: replace(other, images=other.images[:, :, :4]))
-    with pytest.raises(ValueError, match=r"images of 'other' have shape \(1, 4, 8\), those of 'digits' \(1, 8, 8\)"):
+    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: replace(other, images=other.images[:, :, :4]))
+    with pytest.raises(ValueError, match=r"images of 'other' are \(1, 4, 8\), those of digits \(1, 8, 8\)"):
         tiny({"noise": open_set().model_dump()})
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda: replace(other, images=other.images[:10]))
+    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: replace(other, images=other.images[:10]))
     with pytest.raises(ValueError, match="'other' has 10 images, the noise exchanges 36"):
         tiny({"noise": open_set().model_dump()})

@@ -38,7 +38,7 @@ def test_once_the_labels_are_given_no_kind_of_noise_lets_the_truth_in(
 ) -> None:
     """The second time the first draw comes from a file, and the truth that the data set knows is garbage."""
     rng = np.random.default_rng(0)
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda: replace(few_digits, images=255 - few_digits.images))
+    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: replace(few_digits, images=255 - few_digits.images))
     path = tmp_path / "given.npz"
     if noise["kind"] == "file":
         np.savez(path, noisy_label=rng.permutation(few_digits.labels), clean_label=few_digits.labels)
@@ -53,7 +53,7 @@ def test_once_the_labels_are_given_no_kind_of_noise_lets_the_truth_in(
         test_images=255 - few_digits.test_images,
         test_labels=rng.permutation(few_digits.test_labels),
     )
-    monkeypatch.setitem(datasets.DATASETS, "digits", lambda: garbage)
+    monkeypatch.setitem(datasets.DATASETS, "digits", lambda _: garbage)
     np.savez(path, noisy_label=data.labels.numpy())
     same, again = tiny({"noise": {"kind": "file", "path": str(path)}})
     _, truth = load_data(same.data, same.noise)

@@ -15,7 +15,8 @@ from codim.datasets import DATASETS, DataConfig, ImageSource, load_data
 from codim.evaluate import Observer
 from codim.image_cache import CachedImages
 from codim.noise import NoNoise
-from codim.train import TrainState, run_epochs
+from codim.state import TrainState
+from codim.train import run_epochs
 
 
 def config(name: str, root: Path, **more: Any) -> DataConfig:

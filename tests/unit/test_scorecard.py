@@ -20,7 +20,7 @@ from codim.evaluate import Observer, predict
 from codim.networks import Network
 from codim.scorecard import scorecard, scorecard_table, write_scorecard
 from codim.scores import classification_scores, fit_scores
-from codim.train import TrainState
+from codim.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 Trained = tuple[TrainConfig, TrainingData, Truth, Augmenter, TrainState]

@@ -21,7 +21,8 @@ from codim.divide import divide, scale_losses
 from codim.evaluate import Observer
 from codim.networks import Network
 from codim.pretrain import PretrainState, pretrain_epochs
-from codim.train import TrainState, milestones, run_epochs
+from codim.state import TrainState, milestones
+from codim.train import run_epochs
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 METHODS_TO_TRAIN = list(METHODS)
@@ -134,7 +135,9 @@ def test_true_labels_and_test_images_cannot_reach_the_training(
     """Given labels from a file; true labels and test part are garbage the second time, and an observer looks on."""
     rng = np.random.default_rng(0)
     np.save(tmp_path / "given.npy", rng.permutation(few_digits.labels))
-    over = {"method": method, "noise": {"kind": "file", "path": str(tmp_path / "given.npy")}}
+    over: dict[str, Any] = {"method": method, "noise": {"kind": "file", "path": str(tmp_path / "given.npy")}}
+    if method == "cssl":
+        over["divide"] = {"labels_per_class": 5}
     rows, state = train(*tiny(over))
 
     garbage = replace(
@@ -239,12 +242,12 @@ def test_each_network_learns_from_its_peers_division(tiny: Tiny, monkeypatch: py
     n = len(data.train_index)
     first = torch.arange(n) < n // 2
 
-    def fixed(scaled: torch.Tensor, _: Any) -> Any:
+    def fixed(scaled: torch.Tensor, index: torch.Tensor, _: Any) -> Any:
         from codim.divide import Division
 
         labelled = first if not made else ~first
         made.append(1)
-        return Division(labelled.float(), labelled, 0.5, 1.0, "ok")
+        return Division(index, labelled.float(), labelled, 0.5, 1.0, "ok")
 
     made: list[int] = []
     seen: dict[int, set[int]] = {}
@@ -286,7 +289,9 @@ def test_losses_are_averaged_over_the_history(tiny: Tiny) -> None:
             after.append(torch.stack([scale_losses(own) for own in losses]))
     for k, made in enumerate(divisions[:2]):
         for own, averaged in zip(made, (after[k] + after[k + 1]) / 2, strict=True):
-            assert torch.equal(own.clean_probability, divide(averaged, config.divide).clean_probability)
+            assert torch.equal(
+                own.clean_probability, divide(averaged, data.train_index, config.divide).clean_probability
+            )
 
 
 def test_all_images_may_be_trained_on(tiny: Tiny) -> None:

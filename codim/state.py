@@ -1,0 +1,132 @@
+"""All that changes during a training, and where in the budget the stages end."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from codim.averaging import WeightAverage
+from codim.config import TrainConfig
+from codim.datasets import TrainingData
+from codim.divide import Division
+from codim.given import given_division
+from codim.networks import Network, seeded_network
+from codim.optim import sgd
+from codim.parallel import synchronise_batch_norm
+from codim.pretrain import PretrainState, pretrain_samples
+
+
+class Milestones(NamedTuple):
+    """Samples drawn by one network when each stage ends."""
+
+    pretrain: int
+    warmup: int
+    rampup: int
+
+
+def milestones(config: TrainConfig, data: TrainingData) -> Milestones:
+    """When the stages end. Raises ValueError where the budget ends before co-training has begun."""
+    n = epoch_images(config, data)
+    pretrain = pretrain_samples(config.pretrain, len(data.images))
+    warm_epochs = 0 if config.divide.split == "given" else config.warmup.epochs
+    warmup = pretrain + warm_epochs * steps(n, config) * config.train.batch_size
+    rampup = warmup + round(config.mixmatch.rampup_epochs * n)
+    needed = warmup if config.train.co_training else pretrain
+    if config.train.samples <= needed:
+        raise ValueError(
+            f"train/samples: {config.train.samples} is too small, pre-training and warm-up alone draw {needed}; "
+            f"with the ramp-up of lambda_u {rampup}"
+        )
+    return Milestones(pretrain, warmup, rampup)
+
+
+def epoch_images(config: TrainConfig, data: TrainingData) -> int:
+    """Images of the training part that take part in one epoch."""
+    return min(config.train.epoch_images or len(data.train_index), len(data.train_index))
+
+
+def steps(samples: int, config: TrainConfig) -> int:
+    """Batches that hold so many images."""
+    return -(-samples // config.train.batch_size)
+
+
+@dataclass
+class TrainState:
+    """With it and the config, training goes on bit for bit (on a CPU)."""
+
+    networks: list[Network]
+    optimizers: list[torch.optim.Optimizer]
+    generator: Generator
+    pretraining: PretrainState | None
+    """Stage 0, while it lasts."""
+    active: Tensor
+    """(N_epoch,) int64: the images of the training part that take part in the next epoch."""
+    average: WeightAverage | None = None
+    """Of both networks' weights, where `average/kind` asks for one."""
+    epoch: int = 0
+    """Epochs done, of all stages."""
+    samples: int = 0
+    """Images drawn by one network (mean of both), of all stages."""
+    loss_history: list[Tensor] = field(default_factory=list)
+    """Of the last epochs, of warm-up and co-training: scaled losses of `active`, each (2, N_epoch) float64."""
+    divisions: list[Division] = field(default_factory=list)
+    """Made by network A and by B at the start of the last epoch; empty before co-training, unless they are given."""
+    logits: Tensor | None = None
+    """(2, N, K) over all of TrainingData.images after the last epoch, NaN where an image was not evaluated; None where
+    this process has not evaluated yet."""
+
+    @classmethod
+    def create(
+        cls, config: TrainConfig, data: TrainingData, pretrained: dict[str, Tensor] | None = None
+    ) -> "TrainState":
+        """A training's start. With the result of stage 0 (PretrainState.result) that stage counts as done."""
+        channels, num_classes = data.images.shape[1], len(data.classes)
+        device = data.images.device
+        networks = [
+            seeded_network(config.network, channels, num_classes, 2 * config.train.seed + k).to(device)
+            for k in range(2)
+        ]
+        if config.train.sync_batch_norm:
+            networks = [synchronise_batch_norm(net) for net in networks]
+        optimizers: list[torch.optim.Optimizer] = [
+            sgd(net.parameters(), config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks
+        ]
+        generator = Generator(device).manual_seed(config.train.seed)
+        average = None if config.average.kind == "none" else WeightAverage(config.average, networks)
+        state = cls(networks, optimizers, generator, None, draw_active(config, data, generator), average)
+        if config.divide.split == "given":
+            state.divisions = [given_division(data, config.divide)] * 2
+        if pretrained is not None:
+            state.take_over(pretrained)
+            state.epoch, state.samples = config.pretrain.epochs, pretrain_samples(config.pretrain, len(data.images))
+        elif config.pretrain.epochs:
+            state.pretraining = PretrainState.create(config.pretrain, config.network, data.images, num_classes)
+        return state
+
+    def take_over(self, pretrained: dict[str, Tensor]) -> None:
+        """Load encoder and projection head into both networks. Raises ValueError: they are of another network."""
+        for net in self.networks:
+            try:
+                missing, unexpected = net.load_state_dict(pretrained, strict=False)
+            except RuntimeError as error:  # other shapes
+                raise ValueError(f"the pre-trained weights are of another network: {error}") from error
+            if unexpected or any(not key.startswith("classifier.") for key in missing):
+                raise ValueError(f"the pre-trained weights are of another network: {unexpected or missing}")
+
+
+def draw_active(config: TrainConfig, data: TrainingData, generator: Generator) -> Tensor:
+    """The images of the next epoch: all of the training part, or `train/epoch_images` of them, drawn without
+    replacement, as many of each given class as far as it has them."""
+    size = epoch_images(config, data)
+    if size == len(data.train_index):
+        return data.train_index
+    order = torch.randperm(len(data.train_index), generator=generator, device=generator.device)
+    index = data.train_index[order]
+    # Every class's first image, then every class's second, and so on, until there are enough.
+    labels = data.labels[index]
+    place = torch.empty_like(labels)
+    for k in labels.unique():
+        members = labels == k
+        place[members] = torch.arange(int(members.sum()), device=labels.device)
+    return index[place.argsort(stable=True)[:size]].sort().values
