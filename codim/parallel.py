@@ -162,13 +162,14 @@ class _GlobalBatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        assert self.momentum is not None
         centre = mean(input.mean((0, 2, 3)))
         variance = mean((input - centre.view(1, -1, 1, 1)).square().mean((0, 2, 3)))
         n = workers() * input.numel() // input.shape[1]
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(centre, self.momentum)
-            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+            # No momentum: the mean over all batches, as torch.optim.swa_utils.update_bn asks for.
+            momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(centre, momentum)
+            self.running_var.lerp_(variance * n / (n - 1), momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         return (input - centre.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)

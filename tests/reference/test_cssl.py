@@ -99,11 +99,11 @@ def test_guessing_in_train_mode_moves_the_statistics_of_the_trained_network_only
 
 
 @pytest.mark.parametrize("sets", ["labelled", "unlabelled", "both"])
-@pytest.mark.parametrize("kind", ["self", "sup"])
+@pytest.mark.parametrize("kind", ["self", "sup", "both"])
 def test_losses(networks: list[Network], batch: Batch, augmenter: Augmenter, kind: Any, sets: Any) -> None:
     """algorithm, stage 3; random numbers in the order: two weak views, partner, lambda, two strong views."""
     mix = MixMatchConfig(temperature=0.4, guess_in_train_mode=False)
-    contrast = ContrastiveConfig(kind=kind, sets=sets, weight=0.7, temperature=0.3, confidence=0.5)
+    contrast = ContrastiveConfig(kind=kind, sets=sets, weight=0.7, sup_weight=0.4, temperature=0.3, confidence=0.5)
     net, peer = networks
     twin = copy.deepcopy(net)
     losses = cssl_losses(net, peer, batch, mix, contrast, 3.0, augmenter, Generator().manual_seed(5))
@@ -133,7 +133,8 @@ def test_losses(networks: list[Network], batch: Batch, augmenter: Augmenter, kin
     trusted = torch.tensor([i < N or max(targets[i]) >= contrast.confidence for i in chosen])
     pairs = torch.tensor(trusted_pairs_oracle(torch.tensor([targets[i] for i in chosen]), trusted))
     t = contrast.temperature
-    c = nt_xent_oracle(z1, z2, t) if kind == "self" else sup_con_oracle(z1, z2, pairs, t)
+    weights = {"self": (1, 0), "sup": (0, 1), "both": (1, 0.4)}[kind]
+    c = weights[0] * nt_xent_oracle(z1, z2, t) + weights[1] * sup_con_oracle(z1, z2, pairs, t)
 
     expected = [x + 3.0 * u + 0.7 * c + reg, x, u, c, reg]
     assert [loss.item() for loss in losses] == pytest.approx(expected, rel=1e-4, abs=1e-5)
