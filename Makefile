@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed-$(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: study test check install format clean
+.PHONY: study test check space-check install format clean
 
 study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
@@ -18,6 +18,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The study files, without their data.
+space-check: install
+	$(BIN)/python -m study.check search_spaces/*.yaml
 
 format: install
 	$(BIN)/ruff format .

@@ -104,6 +104,34 @@ DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "optim": {"lr": 0.05},
         "train": {"samples": 60_000, "epoch": "dataset"},
     },
+    # From here on DivideMix's settings; the budget holds its epochs and the pre-training.
+    "cifar10": {"network": {"name": "preact_resnet18"}, "train": {"samples": 25_000_000}},
+    "cifar100": {
+        "network": {"name": "preact_resnet18"},
+        "warmup": {"epochs": 30},
+        "mixmatch": {"lambda_u": 150},
+        "train": {"samples": 25_000_000},
+    },
+    "webvision": {
+        "network": {"name": "inception_resnet_v2"},
+        "augment": {"size": 227, "crop_padding": 0},
+        "pretrain": {"epochs": 100, "batch_size": 128, "lr": 0.0625},
+        "warmup": {"epochs": 1},
+        "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
+        "optim": {"lr": 0.01},
+        "train": {"samples": 12_000_000, "batch_size": 32},
+    },
+    "clothing1m": {
+        "network": {"name": "resnet50"},
+        "augment": {"size": 224, "crop_padding": 0},
+        "pretrain": {"epochs": 1, "batch_size": 128, "lr": 0.0625},
+        "warmup": {"epochs": 1},
+        "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
+        "optim": {"lr": 0.002, "weight_decay": 1e-3},
+        "train": {"samples": 4_000_000, "batch_size": 32, "epoch_images": 32_000},
+    },
+    "folder": {"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
+    "table": {"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
 }
 """Defaults that belong to a data set: they stand over the code's and under what the user names."""
 

@@ -52,10 +52,10 @@ class ConditionData:
         return cls(*counts, truth.noise_rate, truth.transition.tolist())
 
 
-def read_conditions(spec: StudySpec, source: Source) -> list[Condition]:
-    """The conditions along the noise axis: kinds as they stand in the file, rising rates within each. Raises
-    SpecError."""
-    found = [_read(entry, position, source) for position, entry in enumerate(spec.conditions)]
+def read_conditions(spec: StudySpec, source: Source, nominal: bool = False) -> list[Condition]:
+    """The conditions along the noise axis: kinds as they stand in the file, rising rates within each. `nominal`: a
+    label file need not be here, true labels stand for it. Raises SpecError."""
+    found = [_read(entry, position, source, nominal) for position, entry in enumerate(spec.conditions)]
     kinds = list(dict.fromkeys(noise.kind for _, noise in found))
     for position, (name, _) in enumerate(found):
         if name in [other for other, _ in found[:position]]:
@@ -64,9 +64,11 @@ def read_conditions(spec: StudySpec, source: Source) -> list[Condition]:
     return [Condition(*found[position], position) for position in axis]
 
 
-def _read(entry: Mapping[str, Any], position: int, source: Source) -> tuple[str, NoiseSpec]:
+def _read(entry: Mapping[str, Any], position: int, source: Source, nominal: bool) -> tuple[str, NoiseSpec]:
     settings = dict(entry)
     name = settings.pop("id", None)
+    if nominal and settings.get("kind") == "file" and name:
+        settings = {"kind": "none"}
     if isinstance(settings.get("path"), str):
         settings["path"] = source.path.resolve().parent / settings["path"]
     try:

@@ -4,13 +4,14 @@ Everything that can be wrong with a study is found here, before any Ray process 
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.datasets import TrainingData, load_data
+from codim.datasets import TrainingData, Truth, load_data
+from codim.nominal import nominal_data
 from codim.state import Milestones, milestones
 from study.conditions import Condition, ConditionData, read_conditions
 from study.records import Value
@@ -51,15 +52,18 @@ class Plan:
         return {path: _setting(config, path) for path in self.spec.space}
 
 
-def load_plan(path: Path) -> Plan:
+def load_plan(path: Path, nominal: bool = False) -> Plan:
     """Read a study file and check every corner of its space x every condition, and every baseline.
+
+    Args:
+        nominal: check against the published shape of the data set, and without label files: neither need be here.
 
     Raises:
         SpecError: names file, line, path, value and what is allowed.
     """
     spec, source = load_study(path)
-    conditions = read_conditions(spec, source)
-    check = _Check(spec, source)
+    conditions = read_conditions(spec, source, nominal)
+    check = _Check(spec, source, nominal_data if nominal else load_data)
     check.paths()
     data = {condition.id: check.condition(condition) for condition in conditions}
     return Plan(spec, tuple(conditions), data)
@@ -68,8 +72,8 @@ def load_plan(path: Path) -> Plan:
 class _Check:
     """The checks that need the code's settings, and the data for the lengths of the stages."""
 
-    def __init__(self, spec: StudySpec, source: Source) -> None:
-        self.spec, self.source = spec, source
+    def __init__(self, spec: StudySpec, source: Source, load: Callable[..., tuple[TrainingData, Truth]]) -> None:
+        self.spec, self.source, self.load = spec, source, load
 
     def paths(self) -> None:
         for path in self.spec.space:
@@ -98,7 +102,7 @@ class _Check:
         """Check every corner in one condition; return what the driver needs to know of its data."""
         base = self._composed(("fixed",), self.spec.fixed, condition)
         try:
-            data, truth = load_data(base.data, base.noise)
+            data, truth = self.load(base.data, base.noise)
         except ValueError as error:
             raise self.source.error(("conditions", condition.position), f"condition {condition.id}: {error}") from None
         if not len(data.val_index):

@@ -1,0 +1,40 @@
+"""Check study files without their data: python -m study.check search_spaces/*.yaml
+
+Exit status: 0 all are sound; 2 one is not (a message names file, line, path, value and what is allowed).
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from tyro.conf import Positional
+
+from study.plan import load_plan
+from study.source import SpecError
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Check study files against the published shapes of their data sets; neither images nor label files are read."""
+
+    files: Positional[tuple[Path, ...]]
+    """Study files."""
+
+
+def main(arguments: Arguments) -> int:
+    """Print one line a file; returns the exit status."""
+    faults = 0
+    for path in arguments.files:
+        try:
+            plan = load_plan(path, nominal=True)
+        except SpecError as error:
+            faults += 1
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            print(f"{path}: {plan.trials} trials over {', '.join(c.id for c in plan.conditions)}")
+    return 2 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Arguments)))
