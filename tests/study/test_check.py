@@ -10,7 +10,15 @@ FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 
 
 def test_every_study_file_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
-    assert {path.stem for path in FILES} >= {"digits", "cifar10", "cifar100", "cifar10n", "webvision", "clothing1m"}
+    assert {path.stem for path in FILES} >= {
+        "digits",
+        "cifar10",
+        "cifar100",
+        "cifar10n",
+        "cifar100n",
+        "webvision",
+        "clothing1m",
+    }
     assert main(Arguments(tuple(FILES))) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(FILES)
 

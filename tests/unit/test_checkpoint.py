@@ -38,6 +38,8 @@ def forge(path: Path, content: Any) -> None:
         {"divide": {"loss_history": 2}, "optim": {"schedule": "cosine"}},
         {"method": "codim-self", "train": {"epoch": "labelled"}, "mixmatch": {"guess_in_train_mode": False}},
         {"method": "dividemix", "data": {"val_fraction": 0}},
+        {"method": "cssl", "divide": {"labels_per_class": 4}, "noise": {"kind": "none"}},
+        {"contrastive": {"kind": "both"}, "average": {"kind": "swa", "start": 0.5}},
         {"method": "ce", "warmup": {"epochs": 1, "confidence_penalty": 0.5}},
     ],
     ids=lambda over: over.get("method", "codim-sup"),
