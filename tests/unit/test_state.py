@@ -1,4 +1,5 @@
-"""The images of an epoch: all, or a part balanced over the given classes and drawn anew; and weight averages."""
+"""The images of an epoch: all, or a part balanced over the given classes and drawn anew; weight averages; the
+history of losses."""
 
 import math
 from collections.abc import Callable
@@ -7,11 +8,13 @@ from typing import Any
 
 import torch
 from runs import same_weights, timeless, train
+from torch.nn.functional import cross_entropy
 
 from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
+from codim.divide import divide, scale_losses
 from codim.state import TrainState, draw_active
 from codim.train import run_epochs
 
@@ -95,3 +98,23 @@ def test_an_average_leaves_the_training_as_it_is(tiny: Tiny) -> None:
         late = sum(row.samples >= (512 + config.train.samples) / 2 for row in rows if row.phase != "pretrain")
         steps = math.ceil(384 / 32) + sum(row.phase == "cotrain" for row in rows)
         assert counts == [late] * 2 if kind == "swa" else min(counts) >= steps
+
+
+def test_losses_are_averaged_over_the_history(tiny: Tiny) -> None:
+    """The first division reads the losses after both warm-up epochs, the second those after the last epoch of each."""
+    config, data = tiny({"divide": {"loss_history": 2}})
+    state = TrainState.create(config, data)
+    after: list[torch.Tensor] = []
+    divisions = []
+    for row in run_epochs(config, data, state):
+        if row.phase == "cotrain":
+            divisions.append(state.divisions)
+        if state.logits is not None:
+            given = data.labels[data.train_index].expand(2, -1)
+            losses = cross_entropy(state.logits[:, data.train_index].transpose(1, 2), given, reduction="none")
+            after.append(torch.stack([scale_losses(own) for own in losses]))
+    for k, made in enumerate(divisions[:2]):
+        for own, averaged in zip(made, (after[k] + after[k + 1]) / 2, strict=True):
+            assert torch.equal(
+                own.clean_probability, divide(averaged, data.train_index, config.divide).clean_probability
+            )

@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 import torch
 from runs import same_weights, timeless, train
-from torch.nn.functional import cross_entropy
 
 from codim import datasets
 from codim.augment import Augmenter
 from codim.config import METHODS, TrainConfig
 from codim.datasets import ImageSource, TrainingData, load_data
-from codim.divide import divide, scale_losses
 from codim.evaluate import Observer
 from codim.networks import Network
 from codim.pretrain import PretrainState, pretrain_epochs
@@ -272,26 +270,6 @@ def test_each_network_learns_from_its_peers_division(tiny: Tiny, monkeypatch: py
             break
     assert max(seen[0]) < 100 * 64, "A must be trained with what B calls clean: the dark second half"
     assert min(seen[1]) > 100 * 64
-
-
-def test_losses_are_averaged_over_the_history(tiny: Tiny) -> None:
-    """The first division reads the losses after both warm-up epochs, the second those after the last epoch of each."""
-    config, data = tiny({"divide": {"loss_history": 2}})
-    state = TrainState.create(config, data)
-    after: list[torch.Tensor] = []
-    divisions = []
-    for row in run_epochs(config, data, state):
-        if row.phase == "cotrain":
-            divisions.append(state.divisions)
-        if state.logits is not None:
-            given = data.labels[data.train_index].expand(2, -1)
-            losses = cross_entropy(state.logits[:, data.train_index].transpose(1, 2), given, reduction="none")
-            after.append(torch.stack([scale_losses(own) for own in losses]))
-    for k, made in enumerate(divisions[:2]):
-        for own, averaged in zip(made, (after[k] + after[k + 1]) / 2, strict=True):
-            assert torch.equal(
-                own.clean_probability, divide(averaged, data.train_index, config.divide).clean_probability
-            )
 
 
 def test_all_images_may_be_trained_on(tiny: Tiny) -> None:
