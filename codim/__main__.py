@@ -38,7 +38,7 @@ from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
 from codim.evaluate import Observer, predict
 from codim.metrics import EpochMetrics
-from codim.parallel import process_group, rank
+from codim.parallel import from_first, process_group, rank, require_even
 from codim.predict import main as predict_files
 from codim.probe import probe
 from codim.scorecard import scorecard, scorecard_table, write_scorecard
@@ -86,8 +86,16 @@ def _main(args: Arguments) -> int:
         config = train_config(_settings(args))
         data, truth = load_data(config.data, config.noise, config.train.torch_device())
         milestones(config, data)
+        require_even("train/batch_size", config.train.batch_size)
+        if config.pretrain.epochs:
+            require_even("pretrain/batch_size", config.pretrain.batch_size)
+        elif args.probe:
+            raise ValueError("--probe: pretrain/epochs is 0, there is no pre-training to look at")
+        augmenter = Augmenter.fit(config.augment, data.images)
         args.output.mkdir(parents=True, exist_ok=True)
         state = _start(args.output, config, data)
+        if from_first(state.samples) != state.samples:
+            raise ValueError(f"--output: {args.output} must lie on storage that all workers share")
         if not rank():
             _write_noise(args.output / "noise.json", config, truth)
     except (ValueError, OSError) as error:
@@ -95,14 +103,14 @@ def _main(args: Arguments) -> int:
         return 2
     try:
         if rank():
-            _follow(config, data, truth, state, args.probe)
+            _follow(config, data, truth, state, augmenter, args.probe)
         else:
-            _train(args.output, config, data, truth, state, args.probe)
+            _train(args.output, config, data, truth, state, augmenter, args.probe)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last epoch", file=sys.stderr)
         return 130
     except FloatingPointError as error:
-        print(f"python -m codim: {error}; a smaller optim/lr may help", file=sys.stderr)
+        print(f"python -m codim: {error}, with another --output", file=sys.stderr)
         return 1
     return 0
 
@@ -176,10 +184,15 @@ def _write_noise(path: Path, config: TrainConfig, truth: Truth) -> None:
 
 
 def _train(
-    output: Path, config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState, with_probe: bool
+    output: Path,
+    config: TrainConfig,
+    data: TrainingData,
+    truth: Truth,
+    state: TrainState,
+    augmenter: Augmenter,
+    with_probe: bool,
 ) -> None:
     console = Console(stderr=True)
-    augmenter = Augmenter.fit(config.augment, data.images)
     observer = Observer(data, truth, augmenter)
     spec = InputSpec.of(data, augmenter)
     rows = output / "metrics.jsonl"
@@ -216,9 +229,10 @@ def _train(
     print(f"results in {output}")
 
 
-def _follow(config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState, with_probe: bool) -> None:
+def _follow(
+    config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState, augmenter: Augmenter, with_probe: bool
+) -> None:
     """What the other workers do: all that the first one does but write, since they share its passes."""
-    augmenter = Augmenter.fit(config.augment, data.images)
     observer = Observer(data, truth, augmenter)
     for metrics in run_epochs(config, data, state):
         if with_probe and _pretrained(metrics, state):

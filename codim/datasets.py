@@ -189,7 +189,9 @@ def _with_foreign_images(
     if noise.source == config.name or noise.source not in DATASETS:
         others = ", ".join(name for name in DATASETS if name != config.name)
         raise ValueError(f"noise/source: {noise.source!r}; allowed with data/name {config.name}: {others}")
-    foreign = DATASETS[noise.source](config.model_copy(update={"name": noise.source, "subset": 0})).images
+    beside = {config.name, noise.source} == {"cifar10", "cifar100"}
+    foreign_config = DataConfig(name=noise.source, root=config.root if beside else None, download=config.download)
+    foreign = DATASETS[noise.source](foreign_config).images
     if isinstance(foreign, CachedImages) or foreign.shape[1:] != images.shape[1:]:
         shapes = f"{tuple(foreign.shape[1:])}, those of {config.name} {tuple(images.shape[1:])}"
         raise ValueError(f"noise/source: the images of {noise.source!r} are {shapes}; allowed: a set of the same shape")

@@ -2,7 +2,6 @@
 data."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, Self
 
 import torch
@@ -10,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from codim.metrics import SplitState
-from codim.section import Section
+from codim.section import AbsolutePath, Section
 
 
 class DivideConfig(Section):
@@ -31,7 +30,7 @@ class DivideConfig(Section):
     """given: so many samples of each class are labelled; 0: `labelled_file` says which."""
     labels_seed: int = Field(default=0, ge=0)
     """given: of the draw of `labels_per_class`."""
-    labelled_file: Path | None = None
+    labelled_file: AbsolutePath | None = None
     """given: .npy, or text with a number a line: places of the labelled images in the order of the training set, from
     0."""
 

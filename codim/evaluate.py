@@ -38,8 +38,9 @@ def predict(
         net.eval()
     if index is None:
         index = torch.arange(len(images), device=images.device)
-    # The first images once more, where the workers' shares would differ in length.
-    padded = torch.cat([index, index[: -len(index) % workers()]])
+    # Some images once more, where the workers' shares would differ in length.
+    rows = torch.arange(-(-len(index) // workers()) * workers(), device=index.device)
+    padded = index[rows % max(len(index), 1)]
     parts = []
     for chunk in own_share(padded).split(batch_size):
         x = augmenter.plain(images[chunk])

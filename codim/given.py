@@ -48,9 +48,10 @@ def _read(path: Path, data: TrainingData) -> Tensor:
         index = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, dtype=np.int64)
     except (OSError, ValueError) as error:
         raise ValueError(f"divide/labelled_file: {path} cannot be read as a list of numbers: {error}") from None
-    index = np.unique(np.atleast_1d(index))
+    index = np.atleast_1d(index)
     if index.ndim != 1 or index.dtype.kind not in "iu" or not len(index):
         raise ValueError(f"divide/labelled_file: {path} must hold whole numbers, one for each labelled image")
+    index = np.unique(index)
     outside = np.setdiff1d(index, data.train_index.cpu().numpy())
     if len(outside):
         raise ValueError(

@@ -1,7 +1,6 @@
 """Networks: an encoder f, a linear classifier h and a projection head g (d -> d -> projection_dim, unit length)."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from codim.inception import inception_resnet_v2
 from codim.preact import conv3x3, preact_resnet18
 from codim.resnets import RESNETS, Stem, resnet
-from codim.section import Section
+from codim.section import AbsolutePath, Section
 
 WIDTHS = {"small_cnn": 16, "preact_resnet18": 64}
 """Of the networks that come in any width: the one they have where none is named."""
@@ -29,7 +28,7 @@ class NetworkConfig(Section):
     stem: Stem = "imagenet"
     """Of resnet18 and resnet50. imagenet: 7x7 convolution of stride 2 and max pooling, for about 224x224 pixels.
     cifar: 3x3 convolution of stride 1, no pooling, for 32x32 (C2D, SupContrast's code)."""
-    weights: Path | None = None
+    weights: AbsolutePath | None = None
     """Of resnet18 and resnet50 with the imagenet stem: a state dict with torchvision's names, to start from; its
     classifier `fc` is left out."""
     projection_dim: int = Field(default=128, ge=2)

@@ -3,7 +3,6 @@
 Definitions differ between papers; those here follow the code that the published tables were made with and say which.
 """
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from codim.noise_files import READERS, read_label_file
 from codim.noise_instance import channel_scale, chunks, flip_probabilities, flip_rates
 from codim.noise_maps import CLASS_MAPS
-from codim.section import Section
+from codim.section import AbsolutePath, Section
 
 Labels = NDArray[np.int64]
 Images = NDArray[np.uint8]
@@ -198,7 +197,7 @@ class FileNoise(Section):
 
     kind: Literal["file"] = "file"
     """Names this kind of noise."""
-    path: Path
+    path: AbsolutePath
     """.npy (an array), .npz or .pt (named arrays), .json (a list, or named lists), .csv (columns)."""
     key: str | None = None
     """Name of the array or column; needed where the file holds several."""

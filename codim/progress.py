@@ -47,7 +47,9 @@ class Progress:
         assert self.sums is not None
         means: list[float] = mean(self.sums / self.steps).tolist()
         if not all(map(math.isfinite, means)):
-            raise FloatingPointError(f"the training loss became {means[0]} in epoch {epoch}")
+            raise FloatingPointError(
+                f"the training loss became {means[0]} in epoch {epoch}; a smaller optim/lr may help"
+            )
         return means + [NAN] * (5 - len(means))
 
 

@@ -1,6 +1,12 @@
 """The base of every group of settings."""
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""Made absolute when the settings are read, because workers have other working directories."""
 
 
 class Section(BaseModel):

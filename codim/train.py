@@ -65,7 +65,9 @@ def _pretrain(
     started = time.perf_counter()
     for loss, lr in pretrain_epochs(config.pretrain, data.images, augmenter, stage):
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the training loss became {loss} in epoch {state.epoch}")
+            raise FloatingPointError(
+                f"the training loss became {loss} in epoch {state.epoch}; a smaller pretrain/lr may help"
+            )
         state.epoch += 1
         state.samples += per_epoch
         if stage.epoch == config.pretrain.epochs:

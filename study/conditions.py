@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from codim.datasets import TrainingData, Truth
-from codim.noise import NOISE_ADAPTER, NOISE_KINDS, NoiseSpec
+from codim.noise import NOISE_ADAPTER, NOISE_KINDS, FileNoise, NoiseSpec
 from study.source import Source, SpecError
 from study.spec import StudySpec
 
@@ -67,7 +67,7 @@ def read_conditions(spec: StudySpec, source: Source, nominal: bool = False) -> l
 def _read(entry: Mapping[str, Any], position: int, source: Source, nominal: bool) -> tuple[str, NoiseSpec]:
     settings = dict(entry)
     name = settings.pop("id", None)
-    if nominal and settings.get("kind") == "file" and name:
+    if nominal and settings.get("kind") == "file" and name and not settings.keys() - FileNoise.model_fields.keys():
         settings = {"kind": "none"}
     if isinstance(settings.get("path"), str):
         settings["path"] = source.path.resolve().parent / settings["path"]

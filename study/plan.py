@@ -11,6 +11,7 @@ from typing import Any
 
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import TrainingData, Truth, load_data
+from codim.given import given_division
 from codim.nominal import nominal_data
 from codim.state import Milestones, milestones
 from study.conditions import Condition, ConditionData, read_conditions
@@ -18,8 +19,9 @@ from study.records import Value
 from study.source import Location, Source, SpecError
 from study.spec import StudySpec, close_first, load_study
 
-NOT_SEARCHED = ("noise", "data", "train/seed", "train/samples", "train/device")
-"""The conditions, what the objective is measured on, the trial's place, its budget, and the machine: never searched."""
+NOT_SEARCHED = ("noise", "data", "average", "train/seed", "train/samples", "train/device", "train/sync_batch_norm")
+"""The conditions, what the objective is measured on and what it does not see, the trial's place, its budget, and the
+machine: never searched."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +115,13 @@ class _Check:
         for params in self._corners(condition, data):
             config = self._composed(("fixed",), merge(self.spec.fixed, _nested(params)), condition)
             self._budget(("fixed", "train", "samples"), config, data, params)
+            self._given(("fixed", "divide"), config, data)
             self._min_budget(config, data, params)
         for name in self.spec.baselines:
             location = ("baselines", name)
-            self._budget(
-                location,
-                self._composed(location, _baseline_settings(self.spec, name), condition),
-                data,
-                {},
-            )
+            config = self._composed(location, _baseline_settings(self.spec, name), condition)
+            self._budget(location, config, data, {})
+            self._given(location, config, data)
         return ConditionData.of(data, truth)
 
     def _corners(self, condition: Condition, data: TrainingData) -> list[dict[str, Value]]:
@@ -165,6 +165,13 @@ class _Check:
             raise self.source.error(
                 location, f"train/samples: {config.train.samples} is too small{_told(marks, params)}"
             )
+
+    def _given(self, location: Location, config: TrainConfig, data: TrainingData) -> None:
+        if config.divide.split == "given":
+            try:
+                given_division(data, config.divide)
+            except ValueError as error:
+                raise self.source.error(location, str(error)) from None
 
     def _min_budget(self, config: TrainConfig, data: TrainingData, params: Mapping[str, Value]) -> None:
         pruner, marks = self.spec.pruner, _stages(config, data)

@@ -31,8 +31,8 @@ def test_open_set_noise_changes_the_images_and_so_the_stage(
     write_study: WriteStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digits = DATASETS["digits"]
-    monkeypatch.setitem(DATASETS, "other", digits)
-    open_set = {"kind": "openset", "open_share": 0.5, "source": "other"}
+    monkeypatch.setitem(DATASETS, "cifar10", digits)
+    open_set = {"kind": "openset", "open_share": 0.5, "source": "cifar10"}
     conditions = [{"kind": "none"}, {**open_set, "rate": 0.2}, {**open_set, "rate": 0.4}]
     plan = load_plan(write_study(conditions=conditions))
     keys = [stage_key(plan.searched_config(c, {"mixmatch/lambda_u": 2.0}, 0)) for c in plan.conditions]

@@ -15,7 +15,7 @@ from codim.noise import OpenSetNoise, transition_matrix
 
 
 def open_set(**settings: Any) -> OpenSetNoise:
-    return OpenSetNoise(**{"rate": 0.6, "open_share": 0.25, "source": "other"} | settings)
+    return OpenSetNoise(**{"rate": 0.6, "open_share": 0.25, "source": "cifar100"} | settings)
 
 
 @given(rate=rates, share=rates, seed=seeds)
@@ -36,11 +36,11 @@ def test_open_set_noise_shares_the_noisy_samples_out(rate: float, share: float, 
 
 @pytest.fixture
 def other(few_digits: ImageSource, monkeypatch: pytest.MonkeyPatch) -> ImageSource:
-    """A data set "other" whose every pixel is 99 or more, each image another."""
+    """A data set "cifar100" whose every pixel is 99 or more, each image another."""
     shape = (few_digits.images.shape[0], *few_digits.images.shape[1:])
     bright = np.random.default_rng(0).integers(99, 256, shape).astype(np.uint8)
     source = replace(few_digits, images=bright)
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: source)
+    monkeypatch.setitem(datasets.DATASETS, "cifar100", lambda _: source)
     return source
 
 
@@ -68,11 +68,11 @@ def test_open_set_sources_that_do_not_fit_are_refused(
     few_digits: ImageSource, other: ImageSource, tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for source in ("digits", "imagenet"):
-        with pytest.raises(ValueError, match=f"noise/source: '{source}'; allowed with data/name digits: .*other"):
+        with pytest.raises(ValueError, match=f"noise/source: '{source}'; allowed with data/name digits: .*cifar100"):
             tiny({"noise": open_set(source=source).model_dump()})
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: replace(other, images=other.images[:, :, :4]))
-    with pytest.raises(ValueError, match=r"images of 'other' are \(1, 4, 8\), those of digits \(1, 8, 8\)"):
+    monkeypatch.setitem(datasets.DATASETS, "cifar100", lambda _: replace(other, images=other.images[:, :, :4]))
+    with pytest.raises(ValueError, match=r"images of 'cifar100' are \(1, 4, 8\), those of digits \(1, 8, 8\)"):
         tiny({"noise": open_set().model_dump()})
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: replace(other, images=other.images[:10]))
-    with pytest.raises(ValueError, match="'other' has 10 images, the noise exchanges 36"):
+    monkeypatch.setitem(datasets.DATASETS, "cifar100", lambda _: replace(other, images=other.images[:10]))
+    with pytest.raises(ValueError, match="'cifar100' has 10 images, the noise exchanges 36"):
         tiny({"noise": open_set().model_dump()})

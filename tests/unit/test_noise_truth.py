@@ -24,7 +24,7 @@ from codim.evaluate import Observer
         {"kind": "asymmetric", "rate": 0.4, "map": "digits"},
         {"kind": "pairflip", "rate": 0.4},
         {"kind": "instance", "rate": 0.4},
-        {"kind": "openset", "rate": 0.5, "open_share": 0.5, "source": "other"},
+        {"kind": "openset", "rate": 0.5, "open_share": 0.5, "source": "cifar100"},
         {"kind": "file"},
     ],
     ids=lambda noise: noise["kind"],
@@ -38,7 +38,7 @@ def test_once_the_labels_are_given_no_kind_of_noise_lets_the_truth_in(
 ) -> None:
     """The second time the first draw comes from a file, and the truth that the data set knows is garbage."""
     rng = np.random.default_rng(0)
-    monkeypatch.setitem(datasets.DATASETS, "other", lambda _: replace(few_digits, images=255 - few_digits.images))
+    monkeypatch.setitem(datasets.DATASETS, "cifar100", lambda _: replace(few_digits, images=255 - few_digits.images))
     path = tmp_path / "given.npz"
     if noise["kind"] == "file":
         np.savez(path, noisy_label=rng.permutation(few_digits.labels), clean_label=few_digits.labels)
