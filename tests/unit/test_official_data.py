@@ -9,31 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.io
+from loading import config, levels, load
 from pictures import save_plain, write_lines
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import calculate_md5
 
 from codim import clothing1m, webvision
-from codim.datasets import DATASETS, DataConfig, ImageSource, load_data
-from codim.image_cache import CachedImages
+from codim.datasets import load_data
 from codim.noise import NoNoise
 
 UNPACK = Path(__file__).parents[3] / "shared" / "data" / "cifar10" / "unpack.py"
-
-
-def config(name: str, root: Path, **more: Any) -> DataConfig:
-    return DataConfig.model_validate({"name": name, "root": root, "cache_size": 8, **more})
-
-
-def load(name: str, root: Path, **more: Any) -> ImageSource:
-    return DATASETS[name](config(name, root, **more))
-
-
-def levels(images: Any) -> list[int]:
-    """By which `save_plain` marked each image."""
-    assert isinstance(images, CachedImages)
-    found: list[int] = images[:][:, 0, 0, 0].tolist()
-    return found
 
 
 def write_cifar(root: Path, kind: type[CIFAR10], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

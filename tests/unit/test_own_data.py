@@ -7,30 +7,17 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import torch
+from loading import levels, load
 from pictures import save_plain, write_lines
 
 from codim.augment import Augmenter
 from codim.config import TrainConfig, merge, train_config
-from codim.datasets import DATASETS, DataConfig, ImageSource, load_data
+from codim.datasets import load_data
 from codim.evaluate import Observer
 from codim.image_cache import CachedImages
 from codim.noise import NoNoise
 from codim.state import TrainState
 from codim.train import run_epochs
-
-
-def config(name: str, root: Path, **more: Any) -> DataConfig:
-    return DataConfig.model_validate({"name": name, "root": root, "cache_size": 8, **more})
-
-
-def load(name: str, root: Path, **more: Any) -> ImageSource:
-    return DATASETS[name](config(name, root, **more))
-
-
-def levels(images: Any) -> list[int]:
-    assert isinstance(images, CachedImages)
-    found: list[int] = images[:][:, 0, 0, 0].tolist()
-    return found
 
 
 def write_tree(root: Path, *names: str) -> None:
