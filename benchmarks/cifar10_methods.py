@@ -7,18 +7,15 @@ tuned on the test images. Test accuracy on the 10,000 official test images, mean
 and writes it to benchmarks/results/.
 """
 
-import json
-import platform
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 import tyro
+from kept import keep
 from rich.progress import track
 from scipy import stats
 
@@ -104,15 +101,11 @@ def main() -> None:
     with ProcessPoolExecutor(args.workers) as pool:
         futures = [pool.submit(train, method, seed, args.samples) for method, seed in jobs]
         runs = pd.DataFrame([f.result() for f in track(futures, description="trainings")])
-    machine = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
     text = (
         f"{summarise(runs).to_markdown(index=False, disable_numparse=True)}\n\n2,000 images of CIFAR-10, symmetric .5, "
-        f"small CNN, {args.samples} samples, mean of the last {LAST} epochs, 95 % t-intervals. {machine}\n"
+        f"small CNN, {args.samples} samples, mean of the last {LAST} epochs, 95 % t-intervals."
     )
-    print(text)
-    target = Path(__file__).parent / "results" / f"{datetime.now(UTC):%Y-%m-%d}-cifar10_methods"
-    target.with_suffix(".md").write_text(text)
-    target.with_suffix(".json").write_text(json.dumps({"machine": machine, "runs": runs.to_dict("records")}, indent=1))
+    keep("cifar10_methods", text, {"runs": runs.to_dict("records")})
 
 
 if __name__ == "__main__":

@@ -14,11 +14,8 @@ Test images are read in step 2 only. The figure is test accuracy, mean of the la
 their noisy labels, so differences are paired. Prints the table and writes it to benchmarks/results/.
 """
 
-import json
-import platform
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 import tyro
+from kept import keep
 from numpy.typing import NDArray
 from rich.progress import track
 from scipy import stats
@@ -167,8 +165,6 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
-    target = Path(__file__).parent / "results" / f"{datetime.now(UTC):%Y-%m-%d}-digits_methods"
-    target.parent.mkdir(exist_ok=True)
     records = ResultsFolder(args.study).read_trials()
     with ProcessPoolExecutor(args.workers) as pool:
         chosen = choose(pool, records, args)
@@ -179,16 +175,12 @@ def main() -> None:
             contenders.append((condition, STUDIED, best.config))
         runs = confirm(pool, contenders, args.seeds)
     table = summarise(runs)
-    machine = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
     text = (
         f"{table.to_markdown(index=False)}\n\nTest accuracy: mean of the last {LAST} epochs, 95 % t-intervals. "
-        f"Chosen: {', '.join(r.trial for r in chosen.values())}. {machine}\n"
+        f"Chosen: {', '.join(r.trial for r in chosen.values())}."
     )
-    print(text)
-    target.with_suffix(".md").write_text(text)
     settings = {r.trial: r.config for r in chosen.values()}
-    content = {"machine": machine, "chosen": settings, "runs": runs.to_dict("records")}
-    target.with_suffix(".json").write_text(json.dumps(content, indent=1))
+    keep("digits_methods", text, {"chosen": settings, "runs": runs.to_dict("records")})
 
 
 if __name__ == "__main__":
