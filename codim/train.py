@@ -104,7 +104,7 @@ def _cotrain_epoch(
 ) -> None:
     if config.divide.split == "mixture":
         averaged = torch.stack(state.loss_history).mean(0)
-        made = [divide(own, state.active, config.divide).to("cpu") for own in averaged]
+        made = [division.to("cpu") for division in divide(averaged, state.active, config.divide)]
         state.divisions = [division.to(data.images.device) for division in from_first(made)]
     size = config.train.batch_size
     drawn = 0

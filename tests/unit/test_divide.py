@@ -22,7 +22,7 @@ configs = st.builds(
 
 
 def divided(scaled: Tensor, config: DivideConfig) -> Division:
-    return divide(scaled, torch.arange(len(scaled)), config)
+    return divide(scaled[None], torch.arange(len(scaled)), config)[0]
 
 
 def check(division: Division, n: int) -> None:
@@ -135,3 +135,13 @@ def test_a_lower_threshold_never_labels_less() -> None:
     x = torch.rand(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     counts = [int(divided(x, DivideConfig(p_threshold=p)).labelled.sum()) for p in (0.9, 0.7, 0.5, 0.2, 0.05)]
     assert counts == sorted(counts)
+
+
+def test_a_network_without_order_leaves_the_other_alone() -> None:
+    rows = torch.stack([torch.full((60,), 0.5, dtype=torch.float64), bimodal()])
+    first, second = divide(rows, torch.arange(60), DivideConfig())
+    alone = divided(bimodal(), DivideConfig())
+    assert first.state == "degenerate"
+    assert (second.state, second.threshold, second.separation) == ("ok", alone.threshold, alone.separation)
+    assert torch.equal(second.clean_probability, alone.clean_probability)
+    assert torch.equal(second.labelled, alone.labelled)

@@ -114,7 +114,6 @@ def test_losses_are_averaged_over_the_history(tiny: Tiny) -> None:
             losses = cross_entropy(state.logits[:, data.train_index].transpose(1, 2), given, reduction="none")
             after.append(torch.stack([scale_losses(own) for own in losses]))
     for k, made in enumerate(divisions[:2]):
-        for own, averaged in zip(made, (after[k] + after[k + 1]) / 2, strict=True):
-            assert torch.equal(
-                own.clean_probability, divide(averaged, data.train_index, config.divide).clean_probability
-            )
+        expected = divide((after[k] + after[k + 1]) / 2, data.train_index, config.divide)
+        for own, other in zip(made, expected, strict=True):
+            assert torch.equal(own.clean_probability, other.clean_probability)

@@ -243,11 +243,8 @@ def test_each_network_learns_from_its_peers_division(tiny: Tiny, monkeypatch: py
     def fixed(scaled: torch.Tensor, index: torch.Tensor, _: Any) -> Any:
         from codim.divide import Division
 
-        labelled = first if not made else ~first
-        made.append(1)
-        return Division(index, labelled.float(), labelled, 0.5, 1.0, "ok")
+        return [Division(index, labelled.float(), labelled, 0.5, 1.0, "ok") for labelled in (first, ~first)]
 
-    made: list[int] = []
     seen: dict[int, set[int]] = {}
 
     def record(net: Network, peer: Network, batch: Any, *rest: Any) -> Any:
