@@ -98,15 +98,26 @@ def _expectation_maximisation(x: Tensor, reg_covar: float, max_iterations: int, 
     done = torch.zeros_like(previous, dtype=torch.bool)
     for i in range(max_iterations):
         joint = Mixture(*fit).log_joint()
-        log_odds = (joint - joint.flip(1)) @ powers
-        # log(exp a + exp b) = b + softplus(a - b), exact in float64 with this threshold.
-        likelihood = (joint[:, 1:] @ average)[:, 0] + F.softplus(log_odds[:, 0], threshold=40).mean(1, keepdim=True)
-        fit = torch.where(done, fit, _maximisation(powers, log_odds.sigmoid(), reg_covar))
+        log_odds = (joint[:, :1] - joint[:, 1:]) @ powers
+        lower = log_odds.sigmoid()
+        responsibility = torch.cat([lower, 1 - lower], dim=1)
+        # log(exp a + exp b) = b + log(1 + exp(a - b))
+        likelihood = (joint[:, 1:] @ average)[..., 0] + _mean_softplus(log_odds, responsibility)
+        fit = torch.where(done, fit, _maximisation(powers, responsibility, reg_covar))
         done = done | ((likelihood - previous).abs() < tolerance)
         previous = likelihood
         if _all(done, i):
             break
     return fit
+
+
+def _mean_softplus(log_odds: Tensor, responsibility: Tensor) -> Tensor:
+    """(B, 1): means of log(1 + exp(log_odds)) = max(log_odds, 0) - log(larger responsibility), from (B, 1, N) and
+    (B, 2, N). No factor is below 1/2, so that 512 of them can be multiplied before the logarithm, which costs most."""
+    rows, _, n = log_odds.shape
+    factors = F.pad(responsibility.amax(1), (0, -n % 512), value=1.0)
+    logs = factors.view(rows, -1, 512).prod(2).log()
+    return (log_odds.relu().sum(2) - logs.sum(1, keepdim=True)) / n
 
 
 def _maximisation(powers: Tensor, responsibility: Tensor, reg_covar: float) -> Tensor:
