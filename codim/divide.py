@@ -81,7 +81,8 @@ def fit_mixture(x: Tensor, reg_covar: float, max_iterations: int = 100, toleranc
     """Expectation maximisation on each row of (B, N) values in [0, 1] from a 2-means start, in float64; no randomness.
 
     Same model and stopping rule (gain of the mean log-likelihood) as scikit-learn's GaussianMixture(2): from the same
-    start, equal to 1e-6. Written out because it then is ten times as fast, runs on the device, and draws nothing.
+    start (max_iterations=0), equal to 1e-6. Written out because it then is ten times as fast, runs on the device, and
+    draws nothing.
     """
     fits = [_expectation_maximisation(part, reg_covar, max_iterations, tolerance) for part in _parts(x.double())]
     weights, means, variances = torch.cat(fits, dim=1)
@@ -157,8 +158,8 @@ def _parts(x: Tensor) -> Sequence[Tensor]:
 
 
 def _all(done: Tensor, i: int) -> bool:
-    """Whether all rows are done after step `i`. On a GPU the answer makes the host wait, which costs more than a step:
-    there it is asked for at every eighth step only."""
+    """Whether all rows are done after step `i`. On a GPU the host has to wait for the answer, and asks at every eighth
+    step only."""
     return (done.device.type == "cpu" or i % 8 == 7) and bool(done.all())
 
 
