@@ -61,8 +61,8 @@ def train(method: str, seed: int, samples: int) -> dict[str, Any]:
     state = TrainState.create(config, data)
     started, test, memorised = time.perf_counter(), [], 0.0
     for _ in run_epochs(config, data, state):
-        if state.logits is not None and state.samples >= samples * 0.7:
-            seen = observer.measure(state.networks, state.logits, state.divisions)
+        if state.evaluation is not None and state.samples >= samples * 0.7:
+            seen = observer.measure(state.networks, state.evaluation, state.divisions)
             test.append(100 * seen.oracle_test_acc)
             memorised = 100 * seen.oracle_memorised
     return {

@@ -79,8 +79,8 @@ def again(settings: dict[str, Any], changes: dict[str, dict[str, Any]]) -> dict[
     observer = Observer(data, truth, Augmenter.fit(config.augment, data.images))
     val, test, auc = [], [], []
     for metrics in run_epochs(config, data, state):
-        if state.logits is not None:
-            seen = observer.measure(state.networks, state.logits, state.divisions)
+        if state.evaluation is not None:
+            seen = observer.measure(state.networks, state.evaluation, state.divisions)
             val.append(metrics.val_acc)
             test.append(seen.oracle_test_acc)
             auc.append(seen.oracle_split_auc)

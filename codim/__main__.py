@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import nn
 
 from codim import audit_page, export
 from codim.audit import label_audit
@@ -212,15 +212,15 @@ def _train(
             if with_probe and _pretrained(metrics, state):
                 found = probe(state.networks[0], data, augmenter)._asdict()
                 (output / "probe.json").write_text(json.dumps({k: None if _is_nan(v) else v for k, v in found.items()}))
-            if state.logits is not None:
-                row |= asdict(observer.measure(state.networks, state.logits, state.divisions))
+            if state.evaluation is not None:
+                row |= asdict(observer.measure(state.networks, state.evaluation, state.divisions))
             file.write(json.dumps({k: None if _is_nan(v) else v for k, v in row.items()}) + "\n")
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave a checkpoint without its row
             save_checkpoint(output / "checkpoint.pt", config, state, spec)
             text = f"{metrics.phase} epoch {metrics.epoch}: loss {metrics.loss:.3f}, val {metrics.val_acc:.3f}"
             progress.update(task, completed=metrics.samples, description=text)
-    logits = _last_logits(data, state, augmenter)
+    logits = predict(state.networks, data.images, augmenter)
     pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
     averaged = _averaged(data, state, augmenter)
     card = scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
@@ -237,20 +237,15 @@ def _follow(
     for metrics in run_epochs(config, data, state):
         if with_probe and _pretrained(metrics, state):
             probe(state.networks[0], data, augmenter)
-        if state.logits is not None:
-            observer.measure(state.networks, state.logits, state.divisions)
-    logits, averaged = _last_logits(data, state, augmenter), _averaged(data, state, augmenter)
+        if state.evaluation is not None:
+            observer.measure(state.networks, state.evaluation, state.divisions)
+    logits = predict(state.networks, data.images, augmenter)
+    averaged = _averaged(data, state, augmenter)
     scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
 
 
 def _pretrained(metrics: EpochMetrics, state: TrainState) -> bool:
     return metrics.phase == "pretrain" and state.pretraining is None
-
-
-def _last_logits(data: TrainingData, state: TrainState, augmenter: Augmenter) -> Tensor:
-    if state.logits is not None and state.logits.isfinite().all():
-        return state.logits
-    return predict(state.networks, data.images, augmenter)
 
 
 def _averaged(data: TrainingData, state: TrainState, augmenter: Augmenter) -> list[nn.Module] | None:

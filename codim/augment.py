@@ -5,6 +5,7 @@ from the generator passed in.
 """
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -182,14 +183,18 @@ def colour_jitter(x: Tensor, strength: float, grey: float, generator: Generator)
     return x
 
 
-_YIQ = [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
+@cache
+def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
+    """RGB to YIQ and back, (3, 3) each; kept, since copying them to a GPU would halt it."""
+    to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+    return to_yiq.to(device), torch.linalg.inv(to_yiq).to(device)
 
 
 def _saturate(x: Tensor, saturation: Tensor, angle: Tensor) -> Tensor:
     """Scale the chroma of (N, 3, H, W) by `saturation` (N,) and turn it by `angle` (N,), in radians."""
-    to_yiq = torch.tensor(_YIQ, device=x.device)
+    to_yiq, to_rgb = _yiq(x.device)
     cos, sin = saturation * angle.cos(), saturation * angle.sin()
     one, zero = torch.ones_like(cos), torch.zeros_like(cos)
     turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
-    matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    matrix = to_rgb @ turn @ to_yiq
     return torch.einsum("nij,njhw->nihw", matrix, x)

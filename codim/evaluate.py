@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
@@ -46,6 +47,42 @@ def predict(
         x = augmenter.plain(images[chunk])
         parts.append(torch.stack([net(x) for net in networks], dim=1))
     return gather(torch.cat(parts))[: len(index)].transpose(0, 1).contiguous()
+
+
+EVALUATED = 2**14
+"""Images whose outputs are held at a time."""
+
+
+class Evaluation(NamedTuple):
+    """What one pass over the training and the validation part leaves of both networks; 9 bytes an image."""
+
+    images: Tensor
+    """(N,) int64: which of the training part were seen; those of the next epoch."""
+    losses: Tensor
+    """(2, N) float32: cross-entropy with the given label."""
+    agrees: Tensor
+    """(N,) bool: the ensemble's class is the given label."""
+    val_acc: float
+    """Of the ensemble, against given labels; this and the others NaN without a validation part."""
+    val_acc_a: float
+    val_acc_b: float
+    val_loss: float
+    """Of the mean of both networks' logits."""
+
+
+def evaluate(networks: Sequence[nn.Module], data: TrainingData, augmenter: Augmenter, index: Tensor) -> Evaluation:
+    """One pass over the images `index` (N,) of the training part, and the validation part."""
+    losses, agrees = [], []
+    for rows in index.split(EVALUATED):
+        logits, labels = predict(networks, data.images, augmenter, rows), data.labels[rows]
+        losses.append(torch.stack([F.cross_entropy(own, labels, reduction="none") for own in logits]))
+        agrees.append(logits.sum(0).argmax(1) == labels)
+    scores = [NAN] * 4
+    if len(data.val_index):
+        logits, labels = predict(networks, data.images, augmenter, data.val_index), data.labels[data.val_index]
+        scores = [accuracy(x, labels) for x in (logits.sum(0), *logits)]
+        scores.append(F.cross_entropy(logits.mean(0), labels).item())
+    return Evaluation(index, torch.cat(losses, dim=1), torch.cat(agrees), *scores)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -109,17 +146,15 @@ class Observer:
 
     def __init__(self, data: TrainingData, truth: Truth, augmenter: Augmenter) -> None:
         self.truth, self.augmenter = truth, augmenter
-        self.train_index, self.given, self.clean = data.train_index, data.labels, truth.clean
+        self.given, self.clean = data.labels, truth.clean
 
-    def measure(self, networks: list[Network], logits: Tensor, divisions: list[Division]) -> OracleMetrics:
-        """After an epoch. `logits` (2, N, K) over all of TrainingData.images; `divisions`: empty before co-training."""
+    def measure(self, networks: list[Network], seen: Evaluation, divisions: list[Division]) -> OracleMetrics:
+        """After an epoch. `divisions`: empty before co-training."""
         test = self._test(networks, self.truth.test_images, self.truth.test_labels)
         second = self._test(networks, self.truth.second_test_images, self.truth.second_test_labels)
         split, recall_min, memorised = SplitQuality(NAN, NAN, NAN), NAN, NAN
         if self.clean is not None:
-            seen = self.train_index[logits[0, self.train_index, 0].isfinite()]
-            wrong = seen[~self.clean[seen]]
-            memorised = share(logits[:, wrong].sum(0).argmax(1) == self.given[wrong])
+            memorised = share(seen.agrees[~self.clean[seen.images]])
             if divisions:
                 both = [split_quality(d.clean_probability, d.labelled, self.clean[d.index]) for d in divisions]
                 split = SplitQuality(*torch.tensor(both, dtype=torch.float64).mean(0).tolist())

@@ -48,18 +48,19 @@ def co_guess(predictions: Tensor, temperature: float) -> Tensor:
     return sharpen(predictions.mean(0), temperature)
 
 
-def mixup(x: Tensor, targets: Tensor, lam: float, partner: Tensor) -> tuple[Tensor, Tensor]:
-    """lam * (x, targets) + (1 - lam) * (x, targets)[partner]; lam >= 1/2 keeps each row mainly itself (DivideMix, eq.
-    6 to 8)."""
-    return torch.lerp(x[partner], x, lam), torch.lerp(targets[partner], targets, lam)
+def mixup(x: Tensor, targets: Tensor, lam: Tensor, partner: Tensor) -> tuple[Tensor, Tensor]:
+    """lam * (x, targets) + (1 - lam) * (x, targets)[partner]; a scalar lam >= 1/2 keeps each row mainly itself
+    (DivideMix, eq. 6 to 8)."""
+    return torch.lerp(x[partner], x, lam.to(x.dtype)), torch.lerp(targets[partner], targets, lam.to(targets.dtype))
 
 
-def draw_lambda(alpha: float, generator: Generator) -> float:
-    """max(lam, 1 - lam) with lam ~ Beta(alpha, alpha), from two Gamma draws of the given generator."""
+def draw_lambda(alpha: float, generator: Generator) -> Tensor:
+    """max(lam, 1 - lam), a float64 scalar, with lam ~ Beta(alpha, alpha), from two Gamma draws of the given
+    generator."""
     concentration = torch.full((2,), alpha, dtype=torch.float64, device=generator.device)
-    a, b = torch._standard_gamma(concentration, generator=generator).tolist()
-    lam = a / (a + b) if a + b > 0 else 1.0
-    return max(lam, 1 - lam)
+    gamma = torch._standard_gamma(concentration, generator=generator)
+    # Both draws are 0 where alpha is tiny; lam is 0 or 1 then.
+    return (gamma.max() / gamma.sum()).nan_to_num(1.0)
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

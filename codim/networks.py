@@ -33,6 +33,12 @@ class NetworkConfig(Section):
     classifier `fc` is left out."""
     projection_dim: int = Field(default=128, ge=2)
     """Length of the contrastive embedding."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Of the network's products. tf32: float32 with mantissas of 10 bits, on GPUs. bf16: autocast to bfloat16, on GPUs
+    and on CPUs; weights, outputs, losses and targets stay in float32."""
+    compile: Literal["off", "default", "graphs"] = "off"
+    """torch.compile of the encoder, and with it CUDA graphs. Where the machine cannot, training goes on without and a
+    warning says why. Bits differ from those without."""
 
     @model_validator(mode="after")
     def _fits_the_encoder(self) -> "NetworkConfig":
@@ -53,16 +59,23 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig, channels: int, num_classes: int) -> None:
         super().__init__()
+        self.precision = config.precision
         self.encoder, dim = ENCODERS[config.name](config, channels)
         self.classifier = nn.Linear(dim, num_classes)
         self.projector = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.projection_dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.encoder(x))
-        return logits
+        with self._autocast(x):
+            logits: Tensor = self.classifier(self.encoder(x))
+        return logits.float()
 
     def project(self, x: Tensor) -> Tensor:
-        return F.normalize(self.projector(self.encoder(x)), dim=1)
+        with self._autocast(x):
+            embeddings: Tensor = self.projector(self.encoder(x))
+        return F.normalize(embeddings.float(), dim=1)
+
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:

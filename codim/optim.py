@@ -1,13 +1,12 @@
 """Stochastic gradient descent and its schedule over the share of the budget that is spent."""
 
 import math
-from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import nn
 
+from codim.networks import Network
 from codim.parallel import average_gradients
 from codim.section import Section
 
@@ -40,8 +39,13 @@ def cosine(lr: float, progress: float) -> float:
     return lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
-def sgd(parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+def sgd(net: Network, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
+    """Of all weights. The projection head is a group of its own: the fused form wants a group's weights to get their
+    first gradients together."""
+    head = net.projector.parameters()
+    rest = [*net.encoder.parameters(), *net.classifier.parameters()]
+    groups = [{"params": rest}, {"params": head}]
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
 
 
 def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor, lr: float) -> None:

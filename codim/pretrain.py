@@ -57,7 +57,7 @@ class PretrainState:
             seeded_network(network, images.shape[1], num_classes, config.seed).to(images.device)
         )
         generator = Generator(images.device).manual_seed(config.seed)
-        return cls(net, sgd(net.parameters(), config.lr, 0.9, config.weight_decay), generator)
+        return cls(net, sgd(net, config.lr, 0.9, config.weight_decay), generator)
 
     def result(self) -> dict[str, Tensor]:
         """Weights of encoder and projection head: all that later stages take over."""

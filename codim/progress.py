@@ -3,13 +3,12 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import SEVERITY
-from codim.evaluate import NAN, accuracy
+from codim.evaluate import NAN
 from codim.metrics import EpochMetrics, Phase
 from codim.mixmatch import ramp_up
 from codim.parallel import mean
@@ -57,8 +56,7 @@ def epoch_metrics(
     phase: Phase, data: TrainingData, state: TrainState, progress: Progress, losses: list[float], seconds: float
 ) -> EpochMetrics:
     """The row of the epoch that has just ended. `losses`: as `Progress.means` gives them."""
-    val_labels = data.labels[data.val_index]
-    logits = None if state.logits is None or not len(val_labels) else state.logits[:, data.val_index]
+    seen = state.evaluation
     divisions = state.divisions if phase == "cotrain" else []
     missing = 0
     for division in divisions:
@@ -76,10 +74,10 @@ def epoch_metrics(
         loss_c=losses[3],
         loss_reg=losses[4],
         lambda_u=progress.lambda_u,
-        val_acc=NAN if logits is None else accuracy(logits.sum(0), val_labels),
-        val_acc_a=NAN if logits is None else accuracy(logits[0], val_labels),
-        val_acc_b=NAN if logits is None else accuracy(logits[1], val_labels),
-        val_loss=NAN if logits is None else F.cross_entropy(logits.mean(0), val_labels).item(),
+        val_acc=NAN if seen is None else seen.val_acc,
+        val_acc_a=NAN if seen is None else seen.val_acc_a,
+        val_acc_b=NAN if seen is None else seen.val_acc_b,
+        val_loss=NAN if seen is None else seen.val_loss,
         labelled_fraction=_mean([d.labelled.double().mean().item() for d in divisions]),
         threshold=_mean([d.threshold for d in divisions]),
         separation=_mean([d.separation for d in divisions]),

@@ -10,6 +10,7 @@ from codim.averaging import WeightAverage
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import Division
+from codim.evaluate import Evaluation
 from codim.given import given_division
 from codim.networks import Network, seeded_network
 from codim.optim import sgd
@@ -69,12 +70,11 @@ class TrainState:
     samples: int = 0
     """Images drawn by one network (mean of both), of all stages."""
     loss_history: list[Tensor] = field(default_factory=list)
-    """Of the last epochs, of warm-up and co-training: scaled losses of `active`, each (2, N_epoch) float64."""
+    """Of the last epochs, of warm-up and co-training: losses of `active`, each (2, N_epoch) float32."""
     divisions: list[Division] = field(default_factory=list)
     """Made by network A and by B at the start of the last epoch; empty before co-training, unless they are given."""
-    logits: Tensor | None = None
-    """(2, N, K) over all of TrainingData.images after the last epoch, NaN where an image was not evaluated; None where
-    this process has not evaluated yet."""
+    evaluation: Evaluation | None = None
+    """After the last epoch; None where this process has not evaluated yet."""
 
     @classmethod
     def create(
@@ -90,7 +90,7 @@ class TrainState:
         if config.train.sync_batch_norm:
             networks = [synchronise_batch_norm(net) for net in networks]
         optimizers: list[torch.optim.Optimizer] = [
-            sgd(net.parameters(), config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks
+            sgd(net, config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks
         ]
         generator = Generator(device).manual_seed(config.train.seed)
         average = None if config.average.kind == "none" else WeightAverage(config.average, networks)

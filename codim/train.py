@@ -5,8 +5,6 @@ import time
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from codim.augment import Augmenter
 from codim.batches import endless_batches
@@ -14,7 +12,7 @@ from codim.config import TrainConfig
 from codim.cssl import Batch, cssl_losses
 from codim.datasets import TrainingData
 from codim.divide import divide, scale_losses
-from codim.evaluate import NAN, predict
+from codim.evaluate import NAN, evaluate
 from codim.metrics import EpochMetrics
 from codim.optim import step
 from codim.parallel import average_buffers, from_first, require_even, share
@@ -103,7 +101,8 @@ def _cotrain_epoch(
     config: TrainConfig, data: TrainingData, state: TrainState, augmenter: Augmenter, progress: Progress
 ) -> None:
     if config.divide.split == "mixture":
-        averaged = torch.stack(state.loss_history).mean(0)
+        scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in state.loss_history]
+        averaged = torch.stack(scaled).mean(0)
         made = [division.to("cpu") for division in divide(averaged, state.active, config.divide)]
         state.divisions = [division.to(data.images.device) for division in from_first(made)]
     size = config.train.batch_size
@@ -140,11 +139,5 @@ def _evaluate(config: TrainConfig, data: TrainingData, state: TrainState, augmen
         for net in state.networks:
             average_buffers(net)
     state.active = draw_active(config, data, state.generator)
-    seen = torch.cat([state.active, data.val_index])
-    logits = predict(state.networks, data.images, augmenter, seen)
-    state.logits = torch.full((2, len(data.images), len(data.classes)), NAN, device=logits.device)
-    state.logits[:, seen] = logits
-    labels = data.labels[state.active]
-    losses = [F.cross_entropy(own[state.active], labels, reduction="none") for own in state.logits]
-    scaled: Tensor = torch.stack([scale_losses(own) for own in losses])
-    state.loss_history = [*state.loss_history, scaled][-config.divide.loss_history :]
+    state.evaluation = evaluate(state.networks, data, augmenter, state.active)
+    state.loss_history = [*state.loss_history, state.evaluation.losses][-config.divide.loss_history :]

@@ -81,7 +81,8 @@ def train(job: Job) -> Iterator[Row]:
         yield _with_history(rows)
     saved, first = time.monotonic(), True
     for metrics in run_epochs(config, data, state):
-        oracle = _UNKNOWN if state.logits is None else observer.measure(state.networks, state.logits, state.divisions)
+        seen = state.evaluation
+        oracle = _UNKNOWN if seen is None else observer.measure(state.networks, seen, state.divisions)
         rows.append(asdict(metrics) | asdict(oracle))
         if time.monotonic() - saved >= job.checkpoint_seconds:
             _write_rows(folder, rows)

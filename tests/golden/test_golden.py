@@ -41,7 +41,15 @@ SETTINGS: dict[str, Any] = {
         "cache_size": 256,
     },
     "noise": {"kind": "symmetric", "rate": 0.4, "include_true": True, "seed": 2},
-    "network": {"name": "small_cnn", "width": 4, "stem": "imagenet", "weights": None, "projection_dim": 16},
+    "network": {
+        "name": "small_cnn",
+        "width": 4,
+        "stem": "imagenet",
+        "weights": None,
+        "projection_dim": 16,
+        "precision": "fp32",
+        "compile": "off",
+    },
     "augment": {
         "size": 0,
         "crop_padding": 1,

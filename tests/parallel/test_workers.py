@@ -75,7 +75,9 @@ def trained(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
     state = TrainState.create(config, data)
     rows = [asdict(replace(row, seconds=0.0)) for row in run_epochs(config, data, state)]
     weights = [value for net in state.networks for value in net.state_dict().values()]
-    return {"rows": rows, "weights": weights, "divisions": [asdict(d) for d in state.divisions], "logits": state.logits}
+    assert state.evaluation is not None
+    losses = state.evaluation.losses
+    return {"rows": rows, "weights": weights, "divisions": [asdict(d) for d in state.divisions], "losses": losses}
 
 
 def whole_training(folder: Path) -> None:

@@ -117,7 +117,7 @@ def test_losses(networks: list[Network], batch: Batch, augmenter: Augmenter, kin
     inputs = torch.cat([views[0][:N], views[1][:N], views[0][N:], views[1][N:]])
     rows = [*targets[:N], *targets[:N], *targets[N:], *targets[N:]]
     partner = torch.randperm(len(inputs), generator=generator).tolist()
-    lam = draw_lambda(mix.alpha, generator)
+    lam = draw_lambda(mix.alpha, generator).item()
     mixed = torch.stack([lam * inputs[i] + (1 - lam) * inputs[j] for i, j in enumerate(partner)])
     rows = [[lam * a + (1 - lam) * b for a, b in zip(rows[i], rows[j], strict=True)] for i, j in enumerate(partner)]
     twin.train()

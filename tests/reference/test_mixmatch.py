@@ -126,7 +126,7 @@ def test_losses(n: int, k: int, seed: int, penalty: float) -> None:
 def test_mixup(n: int, k: int, seed: int, lam: float) -> None:
     x, targets, _ = draw(n, k, seed)
     partner = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    mixed_x, mixed_targets = mixup(x, targets, lam, partner)
+    mixed_x, mixed_targets = mixup(x, targets, torch.tensor(lam, dtype=torch.float64), partner)
     for found, source in ((mixed_x, x.tolist()), (mixed_targets, targets.tolist())):
         other = [source[j] for j in partner.tolist()]
         rows = zip(source, other, strict=True)
@@ -179,7 +179,7 @@ def test_ramp_up_of_no_length() -> None:
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0, 4.0])
 def test_lambda_follows_the_folded_beta_distribution(alpha: float) -> None:
     generator = torch.Generator().manual_seed(0)
-    drawn = [draw_lambda(alpha, generator) for _ in range(2000)]
+    drawn = [draw_lambda(alpha, generator).item() for _ in range(2000)]
     assert min(drawn) >= 0.5
     beta = stats.beta(alpha, alpha)
     assert stats.kstest(drawn, lambda x: beta.cdf(x) - beta.cdf(1 - x)).pvalue > 1e-3
@@ -187,5 +187,5 @@ def test_lambda_follows_the_folded_beta_distribution(alpha: float) -> None:
 
 def test_lambda_at_extreme_alphas() -> None:
     generator = torch.Generator().manual_seed(0)
-    assert [draw_lambda(1e6, generator) for _ in range(50)] == pytest.approx([0.5] * 50, abs=5e-3)
-    assert all(0.5 <= draw_lambda(1e-9, generator) <= 1 for _ in range(50))
+    assert [draw_lambda(1e6, generator).item() for _ in range(50)] == pytest.approx([0.5] * 50, abs=5e-3)
+    assert all(0.5 <= draw_lambda(1e-9, generator).item() <= 1 for _ in range(50))

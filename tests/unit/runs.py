@@ -21,8 +21,8 @@ def train(
     rows = []
     for metrics in run_epochs(config, data, state):
         rows.append(metrics)
-        if observer and state.logits is not None:
-            observer.measure(state.networks, state.logits, state.divisions)
+        if observer and state.evaluation is not None:
+            observer.measure(state.networks, state.evaluation, state.divisions)
     return rows, state
 
 

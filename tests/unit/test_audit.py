@@ -23,6 +23,7 @@ from codim.checkpoint import InputSpec, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import DivideConfig
+from codim.evaluate import predict
 
 
 def test_a_label_that_both_networks_contradict_is_found() -> None:
@@ -155,11 +156,10 @@ def test_the_command(
 ) -> None:
     config, data = tiny({"method": "ce", "train": {"samples": 2000}})
     _, state = train(config, data)
-    spec = InputSpec.of(data, Augmenter.fit(config.augment, data.images))
-    save_checkpoint(tmp_path / "checkpoint.pt", config, state, spec)
-    assert state.logits is not None
+    augmenter = Augmenter.fit(config.augment, data.images)
+    save_checkpoint(tmp_path / "checkpoint.pt", config, state, InputSpec.of(data, augmenter))
     assert audit_page.main(["--checkpoint", str(tmp_path), "--limit", "5"]) == 0
-    expected = suspects(label_audit(data, state.logits, config.divide), data)
+    expected = suspects(label_audit(data, predict(state.networks, data.images, augmenter), config.divide), data)
     with (tmp_path / "label_audit.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["index"]) for row in rows] == [suspect.index for suspect in expected]

@@ -11,7 +11,7 @@ from torch import Tensor
 from codim.augment import AugmentConfig, Augmenter
 from codim.datasets import TrainingData, Truth
 from codim.divide import Division
-from codim.evaluate import Observer, accuracy, predict
+from codim.evaluate import Evaluation, Observer, accuracy, evaluate, predict
 from codim.networks import Network, NetworkConfig, seeded_network
 
 CLASSES = 3
@@ -71,8 +71,40 @@ def make(given: list[int], true: list[int], train_index: list[int], test_labels:
     return data, truth
 
 
-def one_hot(labels: list[int]) -> Tensor:
-    return torch.nn.functional.one_hot(torch.tensor(labels), CLASSES).float()
+def after(data: TrainingData, predicted: list[int] | None = None) -> Evaluation:
+    """An epoch in whose end the ensemble takes the images for these classes; the first class where none are given."""
+    found = torch.tensor(predicted or [0] * len(data.labels))[data.train_index]
+    agrees = found == data.labels[data.train_index]
+    return Evaluation(data.train_index, torch.zeros(2, len(found)), agrees, *[math.nan] * 4)
+
+
+def test_one_pass_after_an_epoch(
+    networks: list[Network], augmenter: Augmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces or at once, of some images of the training part only, against the outputs of single passes."""
+    labels = (torch.arange(40) % CLASSES).tolist()
+    data, _ = make(labels, labels, [*range(5, 40)], torch.tensor([0]))
+    index = torch.tensor([9, 7, 30, 31, 39, 5, 6])
+    whole = evaluate(networks, data, augmenter, index)
+    monkeypatch.setattr("codim.evaluate.EVALUATED", 3)
+    pieces = evaluate(networks, data, augmenter, index)
+    logits = predict(networks, data.images, augmenter)
+    given = data.labels
+    for found in (whole, pieces):
+        assert torch.equal(found.images, index)
+        expected = -logits.log_softmax(2)[:, index, given[index]]
+        torch.testing.assert_close(found.losses, expected)
+        assert torch.equal(found.agrees, logits.sum(0)[index].argmax(1) == given[index])
+        val = logits[:, :5]
+        assert found.val_acc == (val.sum(0).argmax(1) == given[:5]).double().mean()
+        assert [found.val_acc_a, found.val_acc_b] == (val.argmax(2) == given[:5]).double().mean(1).tolist()
+        assert found.val_loss == pytest.approx(-val.mean(0).log_softmax(1)[range(5), given[:5]].mean().item(), rel=1e-5)
+
+
+def test_one_pass_without_a_validation_part(networks: list[Network], augmenter: Augmenter) -> None:
+    data, _ = make([0, 1], [0, 1], [0, 1], torch.tensor([0]))
+    found = evaluate(networks, data, augmenter, data.train_index)
+    assert all(map(math.isnan, found[3:]))
 
 
 def test_quality_of_the_split_and_memorised_labels(networks: list[Network], augmenter: Augmenter) -> None:
@@ -82,8 +114,7 @@ def test_quality_of_the_split_and_memorised_labels(networks: list[Network], augm
     a = division([0.9, 0.8, 0.7, 0.3, 0.6, 0.1], 0.5, first=1)
     b = division([0.9, 0.8, 0.7, 0.6, 0.2, 0.1], 0.5, first=1)
     predicted = [0, 0, 1, 2, 0, 1, 0]  # image 5: its wrong label; image 6: another one
-    logits = torch.stack([one_hot(predicted), torch.zeros(7, CLASSES)])
-    found = observer.measure(networks, logits, [a, b])
+    found = observer.measure(networks, after(data, predicted), [a, b])
     assert found.oracle_split_auc == pytest.approx((7 / 8 + 1) / 2)
     assert found.oracle_split_precision == pytest.approx((3 / 4 + 1) / 2)
     assert found.oracle_split_recall == pytest.approx((3 / 4 + 1) / 2)
@@ -94,14 +125,14 @@ def test_quality_of_the_split_and_memorised_labels(networks: list[Network], augm
 def test_what_has_no_value_is_nan(networks: list[Network], augmenter: Augmenter) -> None:
     data, truth = make([0, 1, 2], [0, 1, 2], [0, 1, 2], torch.tensor([0, 1]))
     observer = Observer(data, truth, augmenter)
-    before_co_training = observer.measure(networks, torch.zeros(2, 3, CLASSES), [])
+    before_co_training = observer.measure(networks, after(data), [])
     assert math.isnan(before_co_training.oracle_split_auc)
     assert math.isnan(before_co_training.oracle_split_precision)
     assert math.isnan(before_co_training.oracle_split_recall_min)
     assert math.isnan(before_co_training.oracle_test_top5), "three classes"
     assert math.isnan(before_co_training.oracle_test2_acc)
     assert math.isnan(before_co_training.oracle_memorised), "no label is wrong"
-    all_clean = observer.measure(networks, torch.zeros(2, 3, CLASSES), [division([0.9, 0.8, 0.1], 0.5)] * 2)
+    all_clean = observer.measure(networks, after(data), [division([0.9, 0.8, 0.1], 0.5)] * 2)
     assert math.isnan(all_clean.oracle_split_auc)
     assert all_clean.oracle_split_precision == 1
     assert all_clean.oracle_split_recall == pytest.approx(2 / 3)
@@ -110,7 +141,7 @@ def test_what_has_no_value_is_nan(networks: list[Network], augmenter: Augmenter)
 def test_test_accuracy_of_each_network_and_of_the_sum_of_logits(networks: list[Network], augmenter: Augmenter) -> None:
     labels = torch.arange(40) % CLASSES
     data, truth = make([0, 1], [0, 1], [0, 1], labels)
-    found = Observer(data, truth, augmenter).measure(networks, torch.zeros(2, 2, CLASSES), [])
+    found = Observer(data, truth, augmenter).measure(networks, after(data), [])
     logits = [[net(augmenter.plain(x[None]))[0].tolist() for x in images(40)] for net in networks]
     both = [[p + q for p, q in zip(a, b, strict=True)] for a, b in zip(*logits, strict=True)]
     expected = [
@@ -124,8 +155,9 @@ def test_an_image_of_none_of_the_classes_carries_a_wrong_label(networks: list[Ne
     """Image 2; it counts where wrong labels do, and for no true class."""
     data, truth = make([0, 1, 1], [0, 1, -1], [0, 1, 2], torch.tensor([0, 1]))
     observer = Observer(data, truth, augmenter)
-    logits = torch.stack([one_hot([0, 1, 1])] * 2)
-    found = observer.measure(networks, logits, [division([0.9, 0.8, 0.7], 0.5), division([0.9, 0.1, 0.7], 0.5)])
+    found = observer.measure(
+        networks, after(data, [0, 1, 1]), [division([0.9, 0.8, 0.7], 0.5), division([0.9, 0.1, 0.7], 0.5)]
+    )
     assert found.oracle_memorised == 1
     assert found.oracle_split_precision == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert found.oracle_split_auc == pytest.approx((1 + 1 / 2) / 2)
@@ -135,7 +167,7 @@ def test_an_image_of_none_of_the_classes_carries_a_wrong_label(networks: list[Ne
 def test_where_nobody_knows_the_true_labels(networks: list[Network], augmenter: Augmenter) -> None:
     data, truth = make([0, 1, 1], [-1, -1, -1], [0, 1, 2], torch.tensor([0, 1]))
     observer = Observer(data, replace(truth, clean=None), augmenter)
-    found = observer.measure(networks, torch.zeros(2, 3, CLASSES), [division([0.9, 0.8, 0.1], 0.5)] * 2)
+    found = observer.measure(networks, after(data), [division([0.9, 0.8, 0.1], 0.5)] * 2)
     for name, value in asdict(found).items():
         assert math.isnan(value) == (
             name not in ("oracle_test_acc", "oracle_test_acc_a", "oracle_test_acc_b", "oracle_test_ece")
@@ -144,7 +176,7 @@ def test_where_nobody_knows_the_true_labels(networks: list[Network], augmenter: 
 
 def test_without_a_test_part(networks: list[Network], augmenter: Augmenter) -> None:
     data, truth = make([0, 1, 1], [0, 1, 2], [0, 1, 2], torch.tensor([], dtype=torch.int64))
-    found = Observer(data, truth, augmenter).measure(networks, torch.zeros(2, 3, CLASSES), [])
+    found = Observer(data, truth, augmenter).measure(networks, after(data), [])
     assert found.oracle_memorised == 0
     assert all(math.isnan(value) for name, value in asdict(found).items() if name.startswith("oracle_test"))
 
@@ -161,7 +193,7 @@ def test_both_test_parts_in_one_pass_each(augmenter: Augmenter, monkeypatch: pyt
     truth = replace(truth, second_test_images=second, second_test_labels=second_labels)
     seen = []
     monkeypatch.setattr("codim.evaluate.predict", lambda n, x, *rest: (seen.append(len(x)), predict(n, x, *rest))[1])
-    found = Observer(data, truth, augmenter).measure(networks, torch.zeros(2, 2, 8), [])
+    found = Observer(data, truth, augmenter).measure(networks, after(data), [])
     assert seen == [40, 24]
 
     def top5(x: Tensor, labels: Tensor) -> float:

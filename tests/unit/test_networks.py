@@ -48,7 +48,7 @@ def test_two_steps_lower_the_loss_and_move_everything(name: str) -> None:
     net = make(name)
     before = {key: value.clone() for key, value in net.encoder.state_dict().items()}
     x, labels = images(name, 6), torch.tensor([0, 1, 2, 3, 4, 5])
-    optimizer = sgd(net.encoder.parameters(), 0.01, 0.9, 0.0)
+    optimizer = sgd(net, 0.01, 0.9, 0.0)
     losses = []
     for _ in range(3):
         loss = F.cross_entropy(net(x), labels)

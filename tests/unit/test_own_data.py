@@ -182,8 +182,8 @@ def test_a_training_without_test_part_and_truth(tmp_path: Path) -> None:
     phases = set()
     for metrics in run_epochs(made, data, state):
         phases.add(metrics.phase)
-        if state.logits is not None:
-            seen = observer.measure(state.networks, state.logits, state.divisions)
+        if state.evaluation is not None:
+            seen = observer.measure(state.networks, state.evaluation, state.divisions)
             assert seen.oracle_test_acc != seen.oracle_test_acc
             assert seen.oracle_memorised != seen.oracle_memorised
             assert metrics.val_acc == metrics.val_acc

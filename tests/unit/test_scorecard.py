@@ -41,10 +41,8 @@ def card_of(
     data: TrainingData | None = None,
 ) -> dict[str, Any]:
     _, own_data, own_truth, augmenter, state = trained
-    assert state.logits is not None
-    return scorecard(
-        data or own_data, truth or own_truth, state.networks, state.logits, state.divisions, augmenter, averaged
-    )
+    logits = predict(state.networks, own_data.images, augmenter)
+    return scorecard(data or own_data, truth or own_truth, state.networks, logits, state.divisions, augmenter, averaged)
 
 
 def printed(card: dict[str, Any]) -> str:
@@ -57,8 +55,8 @@ def printed(card: dict[str, Any]) -> str:
 def test_it_agrees_with_the_observer(trained: Trained) -> None:
     _, data, truth, augmenter, state = trained
     card = card_of(trained)
-    assert state.logits is not None
-    seen = Observer(data, truth, augmenter).measure(state.networks, state.logits, state.divisions)
+    assert state.evaluation is not None
+    seen = Observer(data, truth, augmenter).measure(state.networks, state.evaluation, state.divisions)
     models, division = card["models"], card["division"].values()
     assert list(models) == ["ensemble", "network_a", "network_b"]
     found = [models[name]["test"]["accuracy"] for name in models]
@@ -74,12 +72,12 @@ def test_it_agrees_with_the_observer(trained: Trained) -> None:
 
 
 def test_validation_is_judged_by_given_labels(trained: Trained) -> None:
-    _, data, truth, _, state = trained
-    assert state.logits is not None
+    _, data, truth, augmenter, state = trained
     given = data.labels[data.val_index]
     assert not torch.equal(given, truth.labels[data.val_index])
     found = card_of(trained)["models"]["network_b"]["validation"]
-    assert repr(found) == repr(classification_scores(state.logits[1, data.val_index], given))  # NaN differs from itself
+    logits = predict(state.networks, data.images, augmenter)
+    assert repr(found) == repr(classification_scores(logits[1, data.val_index], given))  # NaN differs from itself
     assert [sum(row) for row in found["confusion"]] == given.bincount(minlength=10).tolist()
 
 

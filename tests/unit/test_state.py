@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from runs import same_weights, timeless, train
-from torch.nn.functional import cross_entropy
 
 from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
@@ -61,9 +60,8 @@ def test_an_epoch_divides_and_trains_its_part_only(tiny: Tiny) -> None:
             assert all(torch.equal(division.index, active) for division in state.divisions)
         assert row.phase == "pretrain" or not torch.equal(state.active, active)
         active = state.active
-        if state.logits is not None:
-            seen = state.logits.isfinite().all(2).all(0)
-            assert set(torch.nonzero(seen)[:, 0].tolist()) == {*active.tolist(), *data.val_index.tolist()}
+        if state.evaluation is not None:
+            assert torch.equal(state.evaluation.images, active)
     assert row.samples >= config.train.samples
 
 
@@ -109,10 +107,8 @@ def test_losses_are_averaged_over_the_history(tiny: Tiny) -> None:
     for row in run_epochs(config, data, state):
         if row.phase == "cotrain":
             divisions.append(state.divisions)
-        if state.logits is not None:
-            given = data.labels[data.train_index].expand(2, -1)
-            losses = cross_entropy(state.logits[:, data.train_index].transpose(1, 2), given, reduction="none")
-            after.append(torch.stack([scale_losses(own) for own in losses]))
+        if state.evaluation is not None:
+            after.append(torch.stack([scale_losses(own) for own in state.evaluation.losses]))
     for k, made in enumerate(divisions[:2]):
         expected = divide((after[k] + after[k + 1]) / 2, data.train_index, config.divide)
         for own, other in zip(made, expected, strict=True):
