@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
-from rich.progress import track
-
-from analysis.load import load_trials
-from analysis.report import write_report
 
 
 def main(results: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]) -> None:
@@ -19,6 +14,13 @@ def main(results: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="R
     Args:
         results: a study's results folder, finished or still running.
     """
+    # Here, since a help text need not wait for pandas and matplotlib.
+    from rich.console import Console
+    from rich.progress import track
+
+    from analysis.load import load_trials
+    from analysis.report import write_report
+
     console = Console(stderr=True)
 
     def steps(names: Iterable[str]) -> Iterable[str]:

@@ -1,261 +1,50 @@
-"""One training without Ray.
+"""python -m codim: one training without Ray, and what is done with a training; --help says it all."""
 
-    python -m codim --method codim-sup --data digits --noise symmetric:0.5
-    python -m codim --config train.json
-
-The output folder gets config.json, noise.json (settings, realised rate and transition matrix), metrics.jsonl (one
-line an epoch; null: no value), checkpoint.pt (the one before: checkpoint.previous.pt), label_audit.parquet and
-evaluation.json (see codim/scorecard.py). The same command goes on where an interrupted training stopped.
-
-Of a training, then:
-
-    python -m codim predict --help     classes of other images, as a table
-    python -m codim audit --help       which training labels look wrong, as a page
-    python -m codim export --help      both networks as one file, for torch.export or ONNX
-"""
-
-import json
-import math
-import os
 import sys
-import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from importlib import import_module
+from inspect import getdoc
+from typing import Any, TypeVar
 
-import pyarrow.parquet as pq
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import nn
 
-from codim import audit_page, export
-from codim.audit import label_audit
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
-from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.datasets import DATASETS, TrainingData, Truth, load_data
-from codim.evaluate import Observer, predict
-from codim.metrics import EpochMetrics
-from codim.parallel import from_first, process_group, rank, require_even
-from codim.predict import main as predict_files
-from codim.probe import probe
-from codim.scorecard import scorecard, scorecard_table, write_scorecard
-from codim.state import TrainState, milestones
-from codim.train import run_epochs
+from codim.arguments import AuditArguments, ExportArguments, PredictArguments, TrainArguments
 
+T = TypeVar("T")
 
-@dataclass
-class Arguments:
-    """Train once on images with noisy labels. Flags stand over the file."""
-
-    config: Path | None = None
-    """Settings as {section: {setting: value}} and `method`, in JSON or TOML."""
-    method: str | None = None
-    """ce, dividemix, c2d, codim-self, codim-sup, or cssl: from few labels, all of them trusted."""
-    labels_per_class: int | None = None
-    """cssl: how many labels of each class are used."""
-    data: str | None = None
-    """Name of the data set."""
-    noise: str | None = None
-    """KIND[:RATE[:MAP]], for example symmetric:0.5 or asymmetric:0.4:digits; other settings: by the file."""
-    output: Path = Path("results/single")
-    """Folder for the results."""
-    probe: bool = False
-    """After the pre-training, write probe.json: what nearest neighbours and a linear classifier make of its encoder."""
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "predict": predict_files,
-    "audit": audit_page.main,
-    "export": export.main,
+COMMANDS: dict[str, tuple[type[Any], str]] = {
+    "predict": (PredictArguments, "codim.predict"),
+    "audit": (AuditArguments, "codim.audit_page"),
+    "export": (ExportArguments, "codim.export"),
 }
+"""Flags, and the module whose `main` takes them; it is imported only after they are read, since torch takes seconds."""
 
 
 def main() -> int:
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         return _command(sys.argv[1], sys.argv[2:])
-    args = tyro.cli(Arguments, prog="python -m codim", description=__doc__)
-    with process_group():
-        return _main(args)
+    args = _parsed(TrainArguments, "python -m codim", sys.argv[1:])
+    from codim import once
+
+    return once.main(args)
 
 
-def _main(args: Arguments) -> int:
-    try:
-        config = train_config(_settings(args))
-        data, truth = load_data(config.data, config.noise, config.train.torch_device())
-        milestones(config, data)
-        require_even("train/batch_size", config.train.batch_size)
-        if config.pretrain.epochs:
-            require_even("pretrain/batch_size", config.pretrain.batch_size)
-        elif args.probe:
-            raise ValueError("--probe: pretrain/epochs is 0, there is no pre-training to look at")
-        augmenter = Augmenter.fit(config.augment, data.images)
-        args.output.mkdir(parents=True, exist_ok=True)
-        state = _start(args.output, config, data)
-        if from_first(state.samples) != state.samples:
-            raise ValueError(f"--output: {args.output} must lie on storage that all workers share")
-        if not rank():
-            _write_noise(args.output / "noise.json", config, truth)
-    except (ValueError, OSError) as error:
-        print(f"python -m codim: {error}", file=sys.stderr)
-        return 2
-    try:
-        if rank():
-            _follow(config, data, truth, state, augmenter, args.probe)
-        else:
-            _train(args.output, config, data, truth, state, augmenter, args.probe)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last epoch", file=sys.stderr)
-        return 130
-    except FloatingPointError as error:
-        print(f"python -m codim: {error}, with another --output", file=sys.stderr)
-        return 1
-    return 0
+def _parsed(arguments: type[T], command: str, argv: Sequence[str]) -> T:
+    # Of a docstring alone, tyro would lose the indentation of the examples.
+    return tyro.cli(arguments, prog=command, description=getdoc(arguments), args=argv)
 
 
 def _command(name: str, argv: Sequence[str]) -> int:
+    arguments, module = COMMANDS[name]
+    args = _parsed(arguments, f"python -m codim {name}", argv)
     try:
-        return COMMANDS[name](argv)
+        status: int = import_module(module).main(args)
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:
         print(f"python -m codim {name}: {error}", file=sys.stderr)
         return 2
-
-
-def _settings(args: Arguments) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    if args.config is not None:
-        settings = _read(args.config)
-    if args.data is not None:
-        if args.data not in DATASETS:
-            raise ValueError(f"--data: {args.data!r} is unknown, allowed: {', '.join(DATASETS)}")
-        settings = merge(settings, {"data": {"name": args.data}})
-    if args.noise is not None:
-        settings["noise"] = _noise(args.noise)
-    if args.labels_per_class is not None:
-        settings = merge(settings, {"divide": {"labels_per_class": args.labels_per_class}})
-    if args.method is not None:
-        if args.method not in METHODS:
-            raise ValueError(f"--method: {args.method!r} is unknown, allowed: {', '.join(METHODS)}")
-        settings["method"] = args.method
-    return settings
-
-
-def _read(path: Path) -> dict[str, Any]:
-    readers = {".json": json.loads, ".toml": tomllib.loads}
-    if path.suffix not in readers:
-        raise ValueError(f"--config: {path} must end in .json or .toml")
-    try:
-        settings = readers[path.suffix](path.read_text())
-    except ValueError as error:
-        raise ValueError(f"--config: {path} is not valid {path.suffix[1:].upper()}: {error}") from error
-    if not isinstance(settings, dict):
-        raise ValueError(f"--config: {path} must hold sections with settings, found a {type(settings).__name__}")
-    return settings
-
-
-def _noise(text: str) -> dict[str, Any]:
-    kind, *rest = text.split(":")
-    names = ["rate", "map"]
-    if len(rest) > len(names):
-        raise ValueError(f"--noise: {text!r} must be KIND[:RATE[:MAP]]")
-    return {"kind": kind, **dict(zip(names, rest, strict=False))}
-
-
-def _start(output: Path, config: TrainConfig, data: TrainingData) -> TrainState:
-    checkpoint = output / "checkpoint.pt"
-    if has_checkpoint(checkpoint):
-        return load_checkpoint(checkpoint, config, data)
-    state = TrainState.create(config, data)
-    if rank():
-        return state
-    (output / "metrics.jsonl").write_text("")
-    (output / "config.json").write_text(config.model_dump_json(indent=2))
-    return state
-
-
-def _write_noise(path: Path, config: TrainConfig, truth: Truth) -> None:
-    rate = None if _is_nan(truth.noise_rate) else truth.noise_rate
-    realised = {"realised_rate": rate, "transition": truth.transition.tolist()}
-    path.write_text(json.dumps(config.noise.model_dump(mode="json") | realised))
-
-
-def _train(
-    output: Path,
-    config: TrainConfig,
-    data: TrainingData,
-    truth: Truth,
-    state: TrainState,
-    augmenter: Augmenter,
-    with_probe: bool,
-) -> None:
-    console = Console(stderr=True)
-    observer = Observer(data, truth, augmenter)
-    spec = InputSpec.of(data, augmenter)
-    rows = output / "metrics.jsonl"
-    kept = rows.read_text().splitlines()[: state.epoch] if rows.exists() else []
-    rows.write_text("".join(f"{line}\n" for line in kept))
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=console) as progress, rows.open("a") as file:
-        task = progress.add_task("start", total=config.train.samples, completed=state.samples)
-        for metrics in run_epochs(config, data, state):
-            row = asdict(metrics)
-            if with_probe and _pretrained(metrics, state):
-                found = probe(state.networks[0], data, augmenter)._asdict()
-                (output / "probe.json").write_text(json.dumps({k: None if _is_nan(v) else v for k, v in found.items()}))
-            if state.evaluation is not None:
-                row |= asdict(observer.measure(state.networks, state.evaluation, state.divisions))
-            file.write(json.dumps({k: None if _is_nan(v) else v for k, v in row.items()}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave a checkpoint without its row
-            save_checkpoint(output / "checkpoint.pt", config, state, spec)
-            text = f"{metrics.phase} epoch {metrics.epoch}: loss {metrics.loss:.3f}, val {metrics.val_acc:.3f}"
-            progress.update(task, completed=metrics.samples, description=text)
-    logits = predict(state.networks, data.images, augmenter)
-    pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
-    averaged = _averaged(data, state, augmenter)
-    card = scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
-    write_scorecard(output / "evaluation.json", card)
-    Console().print(scorecard_table(card))
-    print(f"results in {output}")
-
-
-def _follow(
-    config: TrainConfig, data: TrainingData, truth: Truth, state: TrainState, augmenter: Augmenter, with_probe: bool
-) -> None:
-    """What the other workers do: all that the first one does but write, since they share its passes."""
-    observer = Observer(data, truth, augmenter)
-    for metrics in run_epochs(config, data, state):
-        if with_probe and _pretrained(metrics, state):
-            probe(state.networks[0], data, augmenter)
-        if state.evaluation is not None:
-            observer.measure(state.networks, state.evaluation, state.divisions)
-    logits = predict(state.networks, data.images, augmenter)
-    averaged = _averaged(data, state, augmenter)
-    scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
-
-
-def _pretrained(metrics: EpochMetrics, state: TrainState) -> bool:
-    return metrics.phase == "pretrain" and state.pretraining is None
-
-
-def _averaged(data: TrainingData, state: TrainState, augmenter: Augmenter) -> list[nn.Module] | None:
-    if state.average is None or not state.average.started:
-        return None
-    return state.average.networks(data.images, data.train_index, augmenter)
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,10 +1,4 @@
-"""The page of suspicious labels, for a person to check, the worst first.
-
-    python -m codim audit --checkpoint results/single
-
-Loads the training's data again (as its settings say), and writes label_audit.html, one file that needs no other, and
-label_audit.csv: all images whose given label the networks contradict, the most suspicious first.
-"""
+"""The page of suspicious labels, for a person to check."""
 
 import base64
 import csv
@@ -12,17 +6,17 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import tyro
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from codim.arguments import AuditArguments
 from codim.audit import Suspect, label_audit, suspects
 from codim.checkpoint import load_trained
 from codim.config import TrainConfig
@@ -34,21 +28,8 @@ THUMBNAIL = 128
 """Pixels: larger images are scaled down to it."""
 
 
-@dataclass
-class Arguments:
-    """Rank the training labels that look wrong; write a page with thumbnails and a table."""
-
-    checkpoint: Path
-    """A checkpoint, or the folder with checkpoint.pt."""
-    output: Path | None = None
-    """Folder for label_audit.html and label_audit.csv; by default that of the checkpoint."""
-    limit: int = 200
-    """Images on the page; the table holds all."""
-
-
-def main(argv: Sequence[str]) -> int:
+def main(args: AuditArguments) -> int:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
-    args = tyro.cli(Arguments, prog="python -m codim audit", description=__doc__, args=argv)
     if args.limit < 1:
         raise ValueError(f"--limit: {args.limit} must be at least 1")
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)

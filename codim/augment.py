@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor
-from torchvision.transforms.v2.functional import center_crop
 
 from codim.image_cache import Images
 from codim.parallel import drawn
@@ -80,8 +79,11 @@ class Augmenter:
         return cls(config, (mean / 255).float(), std.clamp(min=1e-3).float())
 
     def plain(self, images: Tensor) -> Tensor:
-        size = self.config.size
-        return self._normalise((center_crop(images, [size, size]) if size else images).float() / 255)
+        if size := self.config.size:
+            from torchvision.transforms.v2.functional import center_crop  # doubles the time to import codim
+
+            images = center_crop(images, [size, size])
+        return self._normalise(images.float() / 255)
 
     def weak(self, images: Tensor, generator: Generator) -> Tensor:
         if self.config.crop_padding or self.config.size:

@@ -1,24 +1,32 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): 60,000 images of 32x32 pixels in 10 or 100 classes, through torchvision,
 which verifies the published MD5 sums of all files."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from filelock import FileLock
-from torchvision.datasets import CIFAR10, CIFAR100
 
 from codim.source import DataConfig, ImageSource
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
 
 
 def cifar10(config: DataConfig) -> ImageSource:
     """50,000 training and 10,000 test images in the official order, which published label files follow."""
+    from torchvision.datasets import CIFAR10  # doubles the time to import codim
+
     return _load(config, CIFAR10)
 
 
 def cifar100(config: DataConfig) -> ImageSource:
     """50,000 training and 10,000 test images in the official order; the 100 fine classes."""
+    from torchvision.datasets import CIFAR100
+
     return _load(config, CIFAR100)
 
 
-def _load(config: DataConfig, kind: type[CIFAR10]) -> ImageSource:
+def _load(config: DataConfig, kind: "type[CIFAR10]") -> ImageSource:
     root = config.place
     try:
         if config.download:
@@ -33,7 +41,7 @@ def _load(config: DataConfig, kind: type[CIFAR10]) -> ImageSource:
     return ImageSource(images, labels, test_images, test_labels, tuple(train.classes))
 
 
-def _advice(config: DataConfig, kind: type[CIFAR10], error: Exception) -> str:
+def _advice(config: DataConfig, kind: "type[CIFAR10]", error: Exception) -> str:
     folder = config.place / kind.base_folder
     files = ", ".join(f"{name} (md5 {md5})" for name, md5 in [*kind.train_list, *kind.test_list, _meta(kind)])
     tried = f"the download from {kind.url} failed: {error}" if config.download else "set data/download: true, or"
@@ -43,5 +51,5 @@ def _advice(config: DataConfig, kind: type[CIFAR10], error: Exception) -> str:
     )
 
 
-def _meta(kind: type[CIFAR10]) -> list[str]:
+def _meta(kind: "type[CIFAR10]") -> list[str]:
     return [kind.meta["filename"], kind.meta["md5"]]

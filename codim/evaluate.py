@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from codim.augment import Augmenter
@@ -116,6 +115,8 @@ class SplitQuality(NamedTuple):
 
 def split_quality(clean_probability: Tensor, labelled: Tensor, clean: Tensor) -> SplitQuality:
     """Of (N,) clean probabilities and (N,) bool, labelled set and truth."""
+    from sklearn.metrics import roc_auc_score  # slow to import
+
     both_kinds = bool(clean.any()) and not bool(clean.all())
     auc = float(roc_auc_score(clean.cpu(), clean_probability.cpu())) if both_kinds else NAN
     return SplitQuality(auc, share(clean[labelled]), share(labelled[clean]))

@@ -1,26 +1,16 @@
-"""The ensemble of a checkpoint as one file that needs none of this code.
-
-    python -m codim export --checkpoint results/single --output model.pt2
-    python -m codim export --checkpoint results/single --output model.onnx
-
-Input `images`: uint8 (N, C, H, W), N any, pixels as in the file; normalisation is inside. Output `probabilities`:
-float32 (N, K), the softmax of both networks' mean logits. The names of the classes lie in the file: `classes`, a JSON
-list, in the metadata of ONNX; `classes.json` among the extra files of torch.export. A file is put in its place only
-after its outputs on random images have agreed with the checkpoint's.
-"""
+"""The ensemble of a checkpoint as one file that needs none of this code."""
 
 import copy
 import importlib.util
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 from torch import Tensor, nn
 
+from codim.arguments import ExportArguments
 from codim.augment import Augmenter
 from codim.checkpoint import Trained, load_trained
 
@@ -29,16 +19,6 @@ TOLERANCE = 1e-4
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 Model = Callable[[Tensor], Tensor]
-
-
-@dataclass
-class Arguments:
-    """Write both networks, with their normalisation, as one file for torch.export or ONNX."""
-
-    checkpoint: Path
-    """A checkpoint, or the folder with checkpoint.pt."""
-    output: Path
-    """model.pt2 (read by torch.export.load) or model.onnx (needs the extra `export` of this project)."""
 
 
 class Ensemble(nn.Module):
@@ -54,9 +34,8 @@ class Ensemble(nn.Module):
         return torch.stack([net(x) for net in self.networks]).mean(0).softmax(1)
 
 
-def main(argv: Sequence[str]) -> int:
+def main(args: ExportArguments) -> int:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
-    args = tyro.cli(Arguments, prog="python -m codim export", description=__doc__, args=argv)
     if args.output.suffix not in WRITERS:
         raise ValueError(f"--output: {args.output} must end in {' or '.join(WRITERS)}")
     difference = export(load_trained(args.checkpoint, torch.device("cpu")), args.output)

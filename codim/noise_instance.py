@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
 
 Index = NDArray[np.int64]
 
@@ -16,6 +15,8 @@ def flip_rates(rate: float, n: int, rng: np.random.Generator) -> NDArray[np.floa
     """(n,) draws of q, as InstanceNoise says; 0 at rate 0, where the truncated normal would still flip 8 %."""
     if rate == 0:
         return np.zeros(n)
+    from scipy import stats  # slow to import, and few trainings need it
+
     return np.asarray(stats.truncnorm.rvs(-rate / 0.1, (1 - rate) / 0.1, rate, 0.1, n, random_state=rng))
 
 
@@ -29,6 +30,8 @@ def flip_probabilities(
         weights: (S, K), W of that class.
         q: (n,) flip probabilities.
     """
+    from scipy import special
+
     logits = x @ weights
     logits[:, true] = -np.inf
     p: NDArray[np.float64] = q[:, None] * special.softmax(logits, axis=1)

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from codim.decode import SUFFIXES
 from codim.source import DataConfig, ImageSource, cached_parts
@@ -91,6 +88,10 @@ def _read_table(path: Path) -> list[list[Any]]:
     """Path, label and split of each row, as text."""
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"data/root: {path} is no table; allowed: a .csv or .parquet file")
+    import pyarrow as pa  # few trainings need it
+    import pyarrow.csv
+    import pyarrow.parquet
+
     try:
         if path.suffix == ".parquet":
             content = pyarrow.parquet.read_table(path)

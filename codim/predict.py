@@ -1,34 +1,20 @@
-"""Classes of image files, by the networks of a checkpoint: the sum of both networks' logits decides.
-
-    python -m codim predict --checkpoint results/single --images photos
-
-An image becomes what the training's own images were: upright by its EXIF tag, grey or RGB, the largest middle part of
-the right aspect ratio, scaled (bilinear, antialiased) to the same size in pixels. Transparency is dropped; of an
-animation the first frame counts.
-
-One line per image: file; class; probability (softmax of the mean logits); agree (do both networks, each alone, say this
-class?); confidence_a and confidence_b (probability that each network gives it).
-
-Exit status: 0; 1 where some images could not be read (named at the end, all others are in the table); 2 where
-nothing could be done.
-"""
+"""Classes of image files, by the networks of a checkpoint."""
 
 import csv
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from rich.console import Console
 from rich.progress import track
 
+from codim.arguments import PredictArguments
 from codim.checkpoint import Trained, load_trained
 from codim.config import LoopConfig
 from codim.evaluate import predict
@@ -37,18 +23,6 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 """Files that count as images, in upper case too."""
 BATCH = 128
 """Images decoded and predicted at a time."""
-
-
-@dataclass
-class Arguments:
-    """Write the class of each image of a folder to a CSV file."""
-
-    checkpoint: Path
-    """A checkpoint, or the folder with checkpoint.pt."""
-    images: Path
-    """Folder with images of any size, in any subfolder."""
-    output: Path = Path("predictions.csv")
-    """The table."""
 
 
 class Prediction(NamedTuple):
@@ -63,9 +37,8 @@ class Prediction(NamedTuple):
     confidence_b: float
 
 
-def main(argv: Sequence[str]) -> int:
+def main(args: PredictArguments) -> int:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
-    args = tyro.cli(Arguments, prog="python -m codim predict", description=__doc__, args=argv)
     paths = find_images(args.images)
     trained = load_trained(args.checkpoint, LoopConfig().torch_device())
     args.output.parent.mkdir(parents=True, exist_ok=True)

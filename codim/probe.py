@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from codim.augment import Augmenter
@@ -76,6 +73,10 @@ def linear_accuracy(features: Tensor, labels: Tensor, test_features: Tensor, tes
     Args:
         features: (N, D). labels: (N,) int64. test_features: (M, D). test_labels: (M,).
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if len(labels.unique()) == 1:
         return share(test_labels == labels[0])
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))

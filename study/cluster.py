@@ -18,7 +18,7 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
 
 import ray
 from ray._private.services import find_bootstrap_address
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import codim
@@ -30,7 +30,7 @@ TOKEN_HELP = (
 )
 
 
-class ClusterError(RuntimeError):
+class ClusterError(ValueError):
     """Ray cannot be reached, or cannot run the study. The message says what to do."""
 
 
@@ -42,7 +42,7 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
         address: `auto` (RAY_ADDRESS, or what `ray start` started here) or `host:port` of a running cluster; None: a Ray
             of our own on this machine, with so many CPUs and GPUs; it leaves no process and no temporary file.
     Raises:
-        ClusterError: no cluster there, or it refuses us.
+        ClusterError: no cluster there, it refuses us, or a task of ours failed in it.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -62,6 +62,8 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
             ) from error
     try:
         yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
+    except RayError as error:
+        raise ClusterError(str(error)) from error
     finally:
         ray.shutdown()
         if address is None:

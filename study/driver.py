@@ -1,14 +1,14 @@
 """The study itself: shared stages, then all trials under one Tuner. Ray is connected, and the results folder locked."""
 
-import math
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import ray
 from ray import tune
 
 from study.cluster import node_resources
 from study.plan import Plan
+from study.preflight import concurrent_trials, threads
 from study.progress import Progress
 from study.recorder import Recorder
 from study.records import ResultsFolder
@@ -65,28 +65,12 @@ def run_study(plan: Plan, folder: ResultsFolder, progress: Progress, train: Trai
 
 
 def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]) -> None:
-    """The shared stages of a study, each a Ray task with a trial's resources. Raises ray.exceptions.RayError."""
+    """The shared stages of a study, each a Ray task with a trial's resources. Raises RayError."""
     resources = plan.spec.resources
     task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(compute_stage)
     stages = shared_stages(plan)
     for key, computed in zip(stages, ray.get([task.remote(c, folder.stages) for c in stages.values()]), strict=True):
         say(f"pre-training {key[:12]}: {'computed' if computed else 'found'}")
-
-
-def threads(plan: Plan) -> int:
-    """Of torch, in one trial."""
-    return max(1, math.floor(plan.spec.resources.cpus_per_trial))
-
-
-def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
-    """How many trials run at a time on nodes with so many CPUs and GPUs each; a trial never spans two of them."""
-    wanted, total = plan.spec.resources, 0
-    for cpus, gpus in nodes:
-        fits = cpus / wanted.cpus_per_trial
-        if wanted.gpus_per_trial:
-            fits = min(fits, gpus / wanted.gpus_per_trial)
-        total += math.floor(fits)
-    return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
 
 
 def _tuner(

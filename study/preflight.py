@@ -2,10 +2,11 @@
 
 import fcntl
 import json
+import math
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,6 +46,22 @@ class Forecast(NamedTuple):
     hours: float
     """Wall time with `concurrent` trials at a time."""
     concurrent: int
+
+
+def threads(plan: Plan) -> int:
+    """Of torch, in one trial."""
+    return max(1, math.floor(plan.spec.resources.cpus_per_trial))
+
+
+def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
+    """How many trials run at a time on nodes with so many CPUs and GPUs each; a trial never spans two of them."""
+    wanted, total = plan.spec.resources, 0
+    for cpus, gpus in nodes:
+        fits = cpus / wanted.cpus_per_trial
+        if wanted.gpus_per_trial:
+            fits = min(fits, gpus / wanted.gpus_per_trial)
+        total += math.floor(fits)
+    return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
 
 
 def measure_speed(config: TrainConfig, threads: int) -> Speed:

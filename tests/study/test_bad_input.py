@@ -13,9 +13,8 @@ import pytest
 from studies import WriteStudy
 
 from codim.config import DATA_DEFAULTS
-from study.driver import concurrent_trials
 from study.plan import load_plan
-from study.preflight import locked, require_same_study, require_writable, resolved_spec
+from study.preflight import concurrent_trials, locked, require_same_study, require_writable, resolved_spec
 from study.records import ResultsFolder, write_json
 from study.run import Arguments, main
 from study.source import SpecError

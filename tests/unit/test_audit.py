@@ -16,6 +16,7 @@ from PIL import Image
 from runs import train
 
 from codim import audit_page
+from codim.arguments import AuditArguments
 from codim.audit import label_audit, suspects
 from codim.audit_page import render, thumbnail
 from codim.augment import Augmenter
@@ -158,7 +159,7 @@ def test_the_command(
     _, state = train(config, data)
     augmenter = Augmenter.fit(config.augment, data.images)
     save_checkpoint(tmp_path / "checkpoint.pt", config, state, InputSpec.of(data, augmenter))
-    assert audit_page.main(["--checkpoint", str(tmp_path), "--limit", "5"]) == 0
+    assert audit_page.main(AuditArguments(tmp_path, limit=5)) == 0
     expected = suspects(label_audit(data, predict(state.networks, data.images, augmenter), config.divide), data)
     with (tmp_path / "label_audit.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -178,6 +179,6 @@ def test_other_data_than_it_was_trained_on(
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, config, state, InputSpec(data.classes[::-1], spec.shape, spec.mean, spec.std))
     with pytest.raises(ValueError, match="other images or classes"):
-        audit_page.main(["--checkpoint", str(path)])
+        audit_page.main(AuditArguments(path))
     with pytest.raises(ValueError, match="--limit: 0"):
-        audit_page.main(["--checkpoint", str(path), "--limit", "0"])
+        audit_page.main(AuditArguments(path, limit=0))

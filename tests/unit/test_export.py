@@ -14,6 +14,7 @@ from runs import train
 from torch import Tensor
 
 from codim import export
+from codim.arguments import ExportArguments
 from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, Trained, load_trained, save_checkpoint
 from codim.config import TrainConfig
@@ -33,7 +34,7 @@ def checkpoint(
 
 
 def command(checkpoint: Path, output: Path) -> int:
-    return export.main(["--checkpoint", str(checkpoint), "--output", str(output)])
+    return export.main(ExportArguments(checkpoint, output))
 
 
 def images(n: int) -> Tensor:

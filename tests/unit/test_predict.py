@@ -11,6 +11,7 @@ from PIL import Image
 from runs import train
 
 from codim import predict
+from codim.arguments import PredictArguments
 from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, load_trained, save_checkpoint
 from codim.config import TrainConfig
@@ -29,8 +30,7 @@ def trained(tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Pat
 
 
 def command(checkpoint: Path, images: Path, output: Path) -> int:
-    flags = {"--checkpoint": checkpoint, "--images": images, "--output": output}
-    return predict.main([str(part) for pair in flags.items() for part in pair])
+    return predict.main(PredictArguments(checkpoint, images, output))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
