@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import to_pil_image
 
@@ -28,6 +29,8 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from baseline_loop import (
     Loop,
+    literal_clean_probability,
+    literal_labelled,
     literal_losses,
     past_warmup,
     usual_transforms,
@@ -135,6 +138,27 @@ def test_losses_for_the_division_are_ours(tiny: Tiny, workers: int) -> None:
     for k in range(2):
         loop.clean_probability(k)
         torch.testing.assert_close(loop.history[k][0], state.loss_history[-1][k], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.8])
+def test_divisions_are_ours_from_the_same_clusters(tiny: Tiny, rate: float) -> None:
+    """Of losses of trainings. k-means of scikit-learn draws its start and stops early, so it gets the start that ours
+    has: the extremes."""
+    config, data = tiny(
+        {"noise": {"kind": "symmetric", "rate": rate}, "train": {"samples": 4_000}, "network": {"width": 16}}
+    )
+    state, epochs = past_warmup(config, data)
+    for _ in range(3):
+        losses = torch.stack(state.loss_history).mean(0).numpy()
+        next(epochs)
+        for scaled, division in zip(losses, state.divisions, strict=True):
+            column = scaled[:, None]
+            kmeans = KMeans(2, init=[[scaled.min()], [scaled.max()]], n_init=1, tol=0).fit(column)
+            upper = kmeans.labels_ == kmeans.cluster_centers_.argmax()
+            w = literal_clean_probability(scaled, config.divide.reg_covar, upper)
+            np.testing.assert_allclose(division.clean_probability.numpy(), w, atol=1e-4)
+            labelled = literal_labelled(w, config.divide.p_threshold)
+            np.testing.assert_array_equal(division.labelled.numpy(), labelled)
 
 
 def test_an_epoch_trains_both_networks(tiny: Tiny) -> None:
