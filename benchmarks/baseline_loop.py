@@ -370,8 +370,8 @@ def prepare(args: Arguments, precision: str, device: torch.device) -> tuple[Trai
         "optim": {"schedule": "constant"},
         "train": {"samples": 10**9, "epoch": "dataset", "device": device.type},
     }
-    if precision != "fp32":  # the setting is new
-        settings["train"] |= {"precision": precision}
+    if precision != "fp32":  # a core without this setting can still be measured in fp32
+        settings["network"] = {"precision": precision}
     if args.network == "digits":
         noise = {"kind": "symmetric", "rate": 0.5}
         config = train_config(settings | {"data": {"name": "digits"}, "noise": noise})
