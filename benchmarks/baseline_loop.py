@@ -1,0 +1,452 @@
+"""The same algorithm in a loop written the usual way: the yardstick of our speed, and an oracle of our step.
+
+    python benchmarks/baseline_loop.py --network digits
+    python benchmarks/baseline_loop.py --network preact --precision bf16
+
+The usual way: torchvision transforms of one PIL image after the other, in the workers of a DataLoader; contiguous
+memory; a forward pass per view; `.item()` of each loss in each step; a pass over the training part per network for the
+division, which writes loss by loss to the host, and one more for the metrics; scikit-learn's mixture. It shares no
+mathematics with `codim`, but settings, networks and starting weights. Both train whole co-training epochs, divisions
+and evaluation included, by turns. The loop gets the number of workers that suits it best, always in fp32.
+
+Where the sums differ: only through batch norm in training mode, which normalises by the images of one forward pass.
+We guess on both views, and on both sets, in one pass, and project both strong views in one; the loop takes them one by
+one. So with batch norm the contrastive term differs, and, with `mixmatch/guess_in_train_mode`, the targets; running
+statistics take one step for the loop's several. The pass over the mixed batch is the same. All else is equal up to
+rounding (tests/reference/test_baseline_loop.py).
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import tyro
+from kept import keep
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torchvision import transforms as T
+
+from codim.augment import Augmenter
+from codim.config import TrainConfig, train_config
+from codim.contrastive import ContrastiveConfig
+from codim.datasets import TrainingData, load_data
+from codim.metrics import EpochMetrics
+from codim.mixmatch import MixMatchConfig
+from codim.networks import Network
+from codim.state import TrainState, milestones
+from codim.train import run_epochs
+
+BARS = {("digits", "cpu"): 2.0, ("preact", "cpu"): 1.15, ("digits", "cuda"): 5.0, ("preact", "cuda"): 5.0}
+"""How many times as fast as the loop we are to be, at least: on CPU in fp32, on GPU in bf16."""
+
+
+# ---- the step
+
+
+class Terms(NamedTuple):
+    """Scalars: the weighted sum and its terms before their weights."""
+
+    total: Tensor
+    x: Tensor
+    u: Tensor
+    c: Tensor
+    reg: Tensor
+
+
+MixupDraw = Callable[[int], tuple[float, Tensor]]
+"""Rows of the batch -> lambda, and a partner (rows,) for each."""
+
+
+def literal_losses(
+    net: Network,
+    peer: Network,
+    x: list[Tensor],
+    labels: Tensor,
+    w: Tensor,
+    u: list[Tensor],
+    draw_mixup: MixupDraw,
+    mix: MixMatchConfig,
+    contrast: ContrastiveConfig,
+    lambda_u: float,
+) -> Terms:
+    """Stage 3 with both sets in the contrastive term.
+
+    Args:
+        x, u: two weak and two strong views (N, C, H, W) of a labelled and an unlabelled batch.
+        labels: (N,) given labels. w: (N,) clean probabilities.
+    """
+    assert contrast.sets == "both"
+    x1, x2, x3, x4 = x
+    u1, u2, u3, u4 = u
+    net.train(mix.guess_in_train_mode)
+    peer.eval()
+    with torch.no_grad():
+        p = (torch.softmax(net(x1), 1) + torch.softmax(net(x2), 1)) / 2
+        q = (
+            torch.softmax(net(u1), 1)
+            + torch.softmax(net(u2), 1)
+            + torch.softmax(peer(u1), 1)
+            + torch.softmax(peer(u2), 1)
+        ) / 4
+        one_hot = torch.zeros_like(p).scatter_(1, labels.view(-1, 1), 1)
+        w = w.view(-1, 1)
+        target_x = sharpen(w * one_hot + (1 - w) * p, mix.temperature)
+        target_u = sharpen(q, mix.temperature)
+
+    net.train()
+    inputs = torch.cat([x1, x2, u1, u2])
+    targets = torch.cat([target_x, target_x, target_u, target_u])
+    lam, partner = draw_mixup(len(inputs))
+    mixed = lam * inputs + (1 - lam) * inputs[partner]
+    mixed_targets = lam * targets + (1 - lam) * targets[partner]
+    logits = net(mixed)
+    half = 2 * len(x1)
+    loss_x = -(mixed_targets[:half] * torch.log_softmax(logits[:half], 1)).sum(1).mean()
+    loss_u = ((torch.softmax(logits[half:], 1) - mixed_targets[half:]) ** 2).mean()
+    prior = torch.full_like(logits[0], 1 / logits.shape[1])
+    loss_reg = (prior * torch.log(prior / torch.softmax(logits, 1).mean(0))).sum()
+
+    loss_c = torch.zeros_like(loss_x)
+    if contrast.weight:
+        z1 = net.project(torch.cat([x3, u3]))
+        z2 = net.project(torch.cat([x4, u4]))
+        trusted = torch.cat([torch.ones_like(labels).bool(), target_u.max(1).values >= contrast.confidence])
+        classes = torch.cat([target_x, target_u]).argmax(1)
+        if contrast.kind != "sup":
+            loss_c = loss_c + nt_xent(z1, z2, contrast.temperature)
+        if contrast.kind != "self":
+            weight = contrast.sup_weight if contrast.kind == "both" else 1.0
+            loss_c = loss_c + weight * sup_con(z1, z2, classes, trusted, contrast.temperature)
+    total = loss_x + lambda_u * loss_u + contrast.weight * loss_c + loss_reg
+    return Terms(total, loss_x, loss_u, loss_c, loss_reg)
+
+
+def sharpen(p: Tensor, temperature: float) -> Tensor:
+    powered = p ** (1 / temperature)
+    return powered / powered.sum(1, keepdim=True)
+
+
+def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
+    z = torch.cat([z1, z2])
+    others = 1 - torch.eye(len(z), device=z.device)
+    denominator = (torch.exp(z @ z.T / temperature) * others).sum(1)
+    positive = torch.exp((z1 * z2).sum(1) / temperature)
+    return -torch.log(torch.cat([positive, positive]) / denominator).mean()
+
+
+def sup_con(z1: Tensor, z2: Tensor, classes: Tensor, trusted: Tensor, temperature: float) -> Tensor:
+    z = torch.cat([z1, z2])
+    others = 1 - torch.eye(len(z), device=z.device)
+    both_trusted = trusted.view(-1, 1) & trusted.view(1, -1)
+    same = (classes.view(-1, 1) == classes.view(1, -1)) & both_trusted
+    positives = (same | torch.eye(len(z1), device=z.device).bool()).float().repeat(2, 2) * others
+    similarity = z @ z.T / temperature
+    log_probability = similarity - torch.log((torch.exp(similarity) * others).sum(1, keepdim=True))
+    return -((positives * log_probability).sum(1) / positives.sum(1)).mean()
+
+
+# ---- the division
+
+
+def literal_clean_probability(
+    scaled: NDArray[np.float64], reg_covar: float, upper: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Posterior (N,) of the component with the smaller mean, of scaled losses (N,).
+
+    Args:
+        upper: (N,) the clusters to start from; by default those of scikit-learn's k-means, which draws its own start.
+    """
+    column = scaled.reshape(-1, 1)
+    mixture = GaussianMixture(n_components=2, max_iter=100, tol=1e-3, reg_covar=reg_covar)
+    if upper is not None:
+        clusters = [column[~upper], column[upper]]
+        mixture.weights_init = [len(own) / len(column) for own in clusters]
+        mixture.means_init = [own.mean(0) for own in clusters]
+        mixture.precisions_init = [[1 / (own.var(0) + reg_covar)] for own in clusters]
+    mixture.fit(column)
+    probabilities: NDArray[np.float64] = mixture.predict_proba(column)[:, mixture.means_.argmin()]
+    return probabilities
+
+
+def literal_labelled(w: NDArray[np.float64], p_threshold: float) -> NDArray[np.bool_]:
+    """Where the threshold would leave a side empty it is moved."""
+    labelled: NDArray[np.bool_] = w > np.clip(p_threshold, w.min() + 1e-5, w.max() - 1e-5)
+    return labelled
+
+
+# ---- the loop
+
+
+def usual_transforms(augmenter: Augmenter, shape: tuple[int, ...]) -> tuple[T.Compose, T.Compose, T.Compose]:
+    """Plain, weak, strong, with our settings, for images of `shape` (C, H, W)."""
+    config = augmenter.config
+    assert not config.strong_noise
+    channels, height, width = shape
+    sides = (config.size, config.size) if config.size else (height, width)
+    flip = [T.RandomHorizontalFlip()] if config.flip else []
+    end = [T.ToTensor(), T.Normalize(augmenter.mean.flatten().tolist(), augmenter.std.flatten().tolist())]
+
+    crop = [T.RandomCrop(sides, padding=config.crop_padding)] if config.crop_padding or config.size else []
+    angle = config.strong_rotation
+    rotate = [T.RandomRotation(angle, T.InterpolationMode.BILINEAR)] if angle else []
+    strength = config.strong_jitter
+    jitter = T.ColorJitter(strength, strength, *([strength, strength / 4] if channels == 3 else []))
+    grey = [T.RandomGrayscale(config.strong_grey)] if channels == 3 else []
+    strong = [*rotate, T.RandomResizedCrop(sides, scale=(config.strong_scale_min, 1.0)), *flip]
+    strong += [T.RandomApply([jitter], p=0.8), *grey]
+    plain = [T.CenterCrop(sides)] if config.size else []
+    return T.Compose([*plain, *end]), T.Compose([*crop, *flip, *end]), T.Compose([*strong, *end])
+
+
+class Item(NamedTuple):
+    views: list[Tensor]
+    label: int
+    w: float
+    row: int
+
+
+class Images(Dataset[Item]):
+    """The images `rows`, each in one view per transform."""
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        views: list[T.Compose],
+        w: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.pixels, self.labels, self.rows, self.views = pixels, labels, rows, views
+        self.w = np.zeros(len(pixels), dtype=np.float32) if w is None else w
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Item:
+        row = self.rows[i]
+        image = Image.fromarray(self.pixels[row])
+        return Item([view(image) for view in self.views], self.labels[row], self.w[row], row)
+
+
+class Loop:
+    """Co-training of two networks, from the weights of `state`."""
+
+    def __init__(self, config: TrainConfig, data: TrainingData, state: TrainState, workers: int) -> None:
+        assert isinstance(data.images, Tensor)
+        self.config, self.workers, self.device = config, workers, data.images.device
+        self.nets = [copy.deepcopy(net).to(memory_format=torch.contiguous_format) for net in state.networks]
+        optim = config.optim
+        self.optimizers = [
+            torch.optim.SGD(net.parameters(), lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay)
+            for net in self.nets
+        ]
+        pixels = data.images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        self.pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+        self.labels = data.labels.cpu().numpy()
+        self.train_rows, self.val_rows = data.train_index.cpu().numpy(), data.val_index.cpu().numpy()
+        augmenter = Augmenter.fit(config.augment, data.images)
+        self.plain, self.weak, self.strong = usual_transforms(augmenter, tuple(data.images.shape[1:]))
+        self.history: list[list[Tensor]] = [[], []]
+
+    def epoch(self) -> tuple[float, float]:
+        """Division, training of one network after the other, metrics: the mean loss and the validation accuracy."""
+        made = [self.clean_probability(k) for k in range(2)]
+        losses = self.train(0, made[1]) + self.train(1, made[0])
+        return sum(losses) / len(losses), self.validate()
+
+    def clean_probability(self, k: int) -> NDArray[np.float64]:
+        net = self.nets[k].eval()
+        losses = torch.zeros(len(self.labels))
+        with torch.no_grad():
+            for (x,), labels, _, rows in self.loader(Images(self.pixels, self.labels, self.train_rows, [self.plain])):
+                x, labels = self.on_device(x, labels)
+                loss = torch.nn.functional.cross_entropy(net(x), labels, reduction="none")
+                for b in range(len(x)):
+                    losses[rows[b]] = loss[b]
+        own = losses[self.train_rows].double()
+        self.history[k].append((own - own.min()) / (own.max() - own.min()))
+        averaged = torch.stack(self.history[k][-self.config.divide.loss_history :]).mean(0)
+        return literal_clean_probability(averaged.numpy(), self.config.divide.reg_covar)
+
+    def train(self, k: int, w: NDArray[np.float64]) -> list[float]:
+        """The total loss of each step."""
+        config, net, optimizer = self.config, self.nets[k], self.optimizers[k]
+        labelled = literal_labelled(w, config.divide.p_threshold)
+        size = config.train.batch_size
+        per_epoch = labelled.sum() if config.train.epoch == "labelled" else len(w) // 2
+        steps = -(-int(per_epoch) // size)
+        all_w = np.zeros(len(self.labels), dtype=np.float32)
+        all_w[self.train_rows] = w
+        views = [self.weak, self.weak, self.strong, self.strong]
+        batches_x, batches_u = (
+            self.loader(Images(self.pixels, self.labels, self.train_rows[part], views, all_w), steps)
+            for part in (labelled, ~labelled)
+        )
+        logged = []
+        for (x, labels, w_x, _), (u, _, _, _) in zip(batches_x, batches_u, strict=True):
+            labels, w_x = self.on_device(labels, w_x)
+            terms = literal_losses(
+                net,
+                self.nets[1 - k],
+                self.on_device(*x),
+                labels,
+                w_x,
+                self.on_device(*u),
+                self.draw_mixup,
+                config.mixmatch,
+                config.contrastive,
+                config.mixmatch.lambda_u,
+            )
+            optimizer.zero_grad()
+            terms.total.backward()
+            optimizer.step()
+            logged.append([term.item() for term in terms])
+        return [total for total, *_ in logged]
+
+    def validate(self) -> float:
+        a, b = (net.eval() for net in self.nets)
+        hits = 0
+        with torch.no_grad():
+            for (x,), labels, _, _ in self.loader(Images(self.pixels, self.labels, self.val_rows, [self.plain])):
+                x, labels = self.on_device(x, labels)
+                hits += ((a(x) + b(x)).argmax(1) == labels).sum().item()
+        return hits / max(len(self.val_rows), 1)
+
+    def loader(self, images: Images, steps: int | None = None) -> DataLoader[Item]:
+        """In order; or so many full batches, one permutation after the other."""
+        size = self.config.train.batch_size
+        sampler = RandomSampler(images, num_samples=steps * size) if steps else None
+        return DataLoader(
+            images,
+            batch_size=size if steps else 5 * size,
+            sampler=sampler,
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def on_device(self, *tensors: Tensor) -> list[Tensor]:
+        return [tensor.to(self.device, non_blocking=True) for tensor in tensors]
+
+    def draw_mixup(self, rows: int) -> tuple[float, Tensor]:
+        lam = np.random.default_rng().beta(self.config.mixmatch.alpha, self.config.mixmatch.alpha)
+        return max(lam, 1 - lam), torch.randperm(rows)
+
+
+# ---- the comparison
+
+
+@dataclass
+class Arguments:
+    """Speed of co-training against a loop written the usual way."""
+
+    network: Literal["digits", "preact"] = "digits"
+    """digits: small_cnn on the digits. preact: PreAct ResNet-18 on random 32x32 images, with CIFAR-10's settings."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: ours in bf16 too, beside fp32."""
+    steps: int | None = None
+    """preact only: of each network per epoch, 2 on CPU and 100 on GPU by default. Of digits one epoch has 9."""
+    rounds: int | None = None
+    """Epochs of each contender: 3 for preact on CPU, else 9 by default."""
+    workers: tuple[int, ...] | None = None
+    """Of each DataLoader: the loop is tried with each number. 0, 1, 2 on CPU and 2, 4, 8 on GPU by default."""
+    threads: int | None = None
+    """Of torch, for both; by default one per core, which on a machine that is not idle makes both slow and erratic."""
+
+
+def prepare(args: Arguments, precision: str, device: torch.device) -> tuple[TrainConfig, TrainingData]:
+    """Settings that do not change from epoch to epoch, with as many steps whatever the division."""
+    settings = {
+        "method": "codim-sup",
+        "mixmatch": {"rampup_epochs": 0},
+        "optim": {"schedule": "constant"},
+        "train": {"samples": 10**9, "epoch": "dataset", "device": device.type},
+    }
+    if precision != "fp32":  # a core without this setting can still be measured in fp32
+        settings["network"] = {"precision": precision}
+    if args.network == "digits":
+        noise = {"kind": "symmetric", "rate": 0.5}
+        config = train_config(settings | {"data": {"name": "digits"}, "noise": noise})
+        return config, load_data(config.data, config.noise, device)[0]
+    settings |= {"data": {"name": "cifar10"}, "pretrain": {"epochs": 0}, "warmup": {"epochs": 1}}
+    config = train_config(settings)
+    n = 2 * config.train.batch_size * (args.steps or (100 if device.type == "cuda" else 2))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, 3, 32, 32), generator=generator, dtype=torch.uint8).to(device)
+    labels = torch.randint(10, (n,), generator=generator).to(device)
+    index = torch.arange(n, device=device)
+    return config, TrainingData(images, labels, index, index[:0], tuple("0123456789"))
+
+
+def past_warmup(config: TrainConfig, data: TrainingData) -> tuple[TrainState, Iterator[EpochMetrics]]:
+    """The state before the first epoch of co-training, and the epochs to come."""
+    state = TrainState.create(config, data)
+    epochs = run_epochs(config, data, state)
+    while state.samples < milestones(config, data).warmup:
+        next(epochs)
+    return state, epochs
+
+
+def seconds(epoch: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    epoch()  # ends with numbers on the host, so that no work on a GPU is outstanding
+    return time.perf_counter() - started
+
+
+def literal_epoch(loop: Loop) -> None:
+    """With the search for the fastest convolutions switched on, as usual on GPUs, for this loop alone."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    loop.epoch()
+    torch.backends.cudnn.benchmark = before
+
+
+def main() -> None:
+    args = tyro.cli(Arguments, description=__doc__)
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads or torch.get_num_threads())
+    device = train_config({"train": {"device": args.device}}).train.torch_device()
+    on_gpu = device.type == "cuda"
+    ours, loops = {}, {}
+    for precision in dict.fromkeys(["fp32", args.precision]):
+        config, data = prepare(args, precision, device)
+        state, epochs = past_warmup(config, data)
+        ours[f"ours, {precision}"] = lambda epochs=epochs: next(epochs)
+        if precision == "fp32":
+            for workers in args.workers or ((2, 4, 8) if on_gpu else (0, 1, 2)):
+                loop = Loop(config, data, state, workers)
+                loops[f"loop, {workers} workers"] = lambda loop=loop: literal_epoch(loop)
+    contenders = ours | loops
+    for epoch in contenders.values():  # not timed: first calls choose algorithms and fill caches
+        epoch()
+    rounds = args.rounds or (3 if args.network == "preact" and not on_gpu else 9)
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, epoch in contenders.items():
+            times[name].append(seconds(epoch))
+
+    best = min(loops, key=lambda name: median(times[name]))
+    lines = ["| | seconds per epoch, median [min, max] |", "|:--|:--|"]
+    lines += [f"| {name} | {spread(values)} |" for name, values in times.items()]
+    ratios = {name: [b / a for a, b in zip(times[name], times[best], strict=True)] for name in ours}
+    lines.append("")
+    lines += [f"{name}: {spread(values)} times as fast as {best}." for name, values in ratios.items()]
+    lines.append(f"n = {rounds} rounds. Bar: {BARS[args.network, device.type]} ({'bf16' if on_gpu else 'fp32'}).")
+    content = {"best": best, "seconds": times, "ratios": ratios}
+    keep(f"baseline_loop-{args.network}-{device.type}", "\n".join(lines), content, device)
+
+
+def spread(values: list[float]) -> str:
+    return f"{median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+
+
+if __name__ == "__main__":
+    main()
