@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from codim.networks import Network
 from codim.parallel import average_gradients
@@ -42,9 +43,8 @@ def cosine(lr: float, progress: float) -> float:
 def sgd(net: Network, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
     """Of all weights. The projection head is a group of its own: the fused form wants a group's weights to get their
     first gradients together."""
-    head = net.projector.parameters()
-    rest = [*net.encoder.parameters(), *net.classifier.parameters()]
-    groups = [{"params": rest}, {"params": head}]
+    parts: list[list[nn.Module]] = [[net.encoder, net.classifier], [net.projector]]
+    groups = [{"params": [p for module in part for p in module.parameters()]} for part in parts]
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
 
 
