@@ -169,7 +169,7 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
 
 
 def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) -> Trained:
-    network = {name: value for name, value in saved["config"]["network"].items() if name != "weights"}
+    network = saved["config"]["network"] | {"weights": None, "precision": "fp32", "compile": "off"}
     config, values = {**saved["config"], "network": network}, saved["input"]
     channels, height, width = values["shape"]
     spec = InputSpec(tuple(values["classes"]), (channels, height, width), values["mean"], values["std"])

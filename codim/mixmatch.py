@@ -40,7 +40,8 @@ def co_refine(labels: Tensor, clean_probability: Tensor, p: Tensor, temperature:
         labels: (N,) given labels. clean_probability: (N,) w. p: (N, K) mean prediction over the views.
     """
     w = clean_probability[:, None]
-    return sharpen(w * F.one_hot(labels, p.shape[1]) + (1 - w) * p, temperature)
+    one_hot = labels[:, None] == torch.arange(p.shape[1], device=p.device)
+    return sharpen(w * one_hot + (1 - w) * p, temperature)
 
 
 def co_guess(predictions: Tensor, temperature: float) -> Tensor:

@@ -1,6 +1,8 @@
 """Networks: an encoder f, a linear classifier h and a projection head g (d -> d -> projection_dim, unit length)."""
 
+import logging
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Literal
 
 import torch
@@ -12,6 +14,8 @@ from codim.inception import inception_resnet_v2
 from codim.preact import conv3x3, preact_resnet18
 from codim.resnets import RESNETS, Stem, resnet
 from codim.section import AbsolutePath, Section
+
+log = logging.getLogger(__name__)
 
 WIDTHS = {"small_cnn": 16, "preact_resnet18": 64}
 """Of the networks that come in any width: the one they have where none is named."""
@@ -37,8 +41,8 @@ class NetworkConfig(Section):
     """Of the network's products. tf32: float32 with mantissas of 10 bits, on GPUs. bf16: autocast to bfloat16, on GPUs
     and on CPUs; weights, outputs, losses and targets stay in float32."""
     compile: Literal["off", "default", "graphs"] = "off"
-    """torch.compile of the encoder, and with it CUDA graphs. Where the machine cannot, training goes on without and a
-    warning says why. Bits differ from those without."""
+    """default: torch.compile of the encoder in training. graphs: CUDA graphs too. Where the machine cannot, training
+    goes on without and a warning says why. The first step then takes a minute; bits differ from those without."""
 
     @model_validator(mode="after")
     def _fits_the_encoder(self) -> "NetworkConfig":
@@ -110,6 +114,37 @@ def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config, channels, num_classes).to(memory_format=torch.channels_last)
+
+
+def set_up_gpu(precision: str) -> None:
+    """For this process: whether products of float32 may take TF32, and convolutions by the fastest of cuDNN's ways."""
+    kind = "ieee" if precision == "fp32" else "tf32"
+    torch.backends.cuda.matmul.fp32_precision = kind
+    torch.backends.cudnn.conv.fp32_precision = kind  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = True
+
+
+def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:
+    """`net`, its encoder compiled in place, so that the state dict keeps its names; left as it is where the machine
+    cannot compile."""
+    if how == "off":
+        return net
+    reason = _why_not(next(net.parameters()).device.type)
+    if reason:
+        log.warning("network/compile: %s is not possible here, training goes on without: %s", how, reason)
+    else:
+        net.encoder.compile(mode="reduce-overhead" if how == "graphs" else "default")
+    return net
+
+
+@cache
+def _why_not(device: str) -> str:
+    """What goes wrong with a first compilation; empty where nothing does."""
+    try:
+        torch.compile(torch.sin)(torch.zeros(8, device=device))
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return ""
 
 
 def _names(names: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from codim.augment import Augmenter
 from codim.batches import endless_batches
 from codim.contrastive import nt_xent
 from codim.image_cache import Images
-from codim.networks import Network, NetworkConfig, seeded_network
+from codim.networks import Network, NetworkConfig, compiled, seeded_network
 from codim.optim import cosine, sgd, step
 from codim.parallel import gather, require_even, share, synchronise_batch_norm
 from codim.section import Section
@@ -56,6 +56,7 @@ class PretrainState:
         net = synchronise_batch_norm(
             seeded_network(network, images.shape[1], num_classes, config.seed).to(images.device)
         )
+        compiled(net, network.compile)
         generator = Generator(images.device).manual_seed(config.seed)
         return cls(net, sgd(net, config.lr, 0.9, config.weight_decay), generator)
 

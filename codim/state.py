@@ -12,7 +12,7 @@ from codim.datasets import TrainingData
 from codim.divide import Division
 from codim.evaluate import Evaluation
 from codim.given import given_division
-from codim.networks import Network, seeded_network
+from codim.networks import Network, compiled, seeded_network
 from codim.optim import sgd
 from codim.parallel import synchronise_batch_norm
 from codim.pretrain import PretrainState, pretrain_samples
@@ -89,6 +89,7 @@ class TrainState:
         ]
         if config.train.sync_batch_norm:
             networks = [synchronise_batch_norm(net) for net in networks]
+        networks = [compiled(net, config.network.compile) for net in networks]
         optimizers: list[torch.optim.Optimizer] = [
             sgd(net, config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks
         ]

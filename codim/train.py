@@ -14,6 +14,7 @@ from codim.datasets import TrainingData
 from codim.divide import divide, scale_losses
 from codim.evaluate import NAN, evaluate
 from codim.metrics import EpochMetrics
+from codim.networks import set_up_gpu
 from codim.optim import step
 from codim.parallel import average_buffers, from_first, require_even, share
 from codim.pretrain import pretrain_epochs, pretrain_samples
@@ -32,6 +33,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
         FloatingPointError: a training loss is not finite.
     """
     marks = milestones(config, data)
+    set_up_gpu(config.network.precision)
     require_even("train/batch_size", config.train.batch_size)
     augmenter = Augmenter.fit(config.augment, data.images)
     if state.pretraining:
