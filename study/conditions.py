@@ -70,7 +70,7 @@ def _read(entry: Mapping[str, Any], position: int, source: Source, nominal: bool
     if nominal and settings.get("kind") == "file" and name and not settings.keys() - FileNoise.model_fields.keys():
         settings = {"kind": "none"}
     if isinstance(settings.get("path"), str):
-        settings["path"] = source.path.resolve().parent / settings["path"]
+        settings["path"] = source.beside(settings["path"])
     try:
         noise = NOISE_ADAPTER.validate_python(settings)
     except ValidationError as error:

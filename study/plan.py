@@ -221,5 +221,5 @@ def _nested(params: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
 
 def _setting(config: TrainConfig, path: str) -> Value:
     section, setting = path.split("/")
-    value: Value = getattr(getattr(config, section), setting)
-    return value
+    value: Value | Path = getattr(getattr(config, section), setting)
+    return str(value) if isinstance(value, Path) else value
