@@ -9,6 +9,7 @@ from torch import Tensor
 
 from codim.datasets import TrainingData
 from codim.divide import DivideConfig, divide, scale_losses
+from codim.image_cache import CachedImages
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Suspect:
     rank: int
     index: int
     """In the order of the training images."""
+    file: str
+    """Below `data/root` (of a table: as the table has it); empty where the images are no files of their own."""
     part: str
     """train or validation."""
     given_label: str
@@ -63,6 +66,7 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
         Suspect(
             rank=rank,
             index=row["index"],
+            file=data.images.file(row["index"]) if isinstance(data.images, CachedImages) else "",
             part="validation" if row["index"] in held_out else "train",
             given_label=data.classes[row["given_label"]],
             suggested_label=data.classes[row["suggested_label"]],

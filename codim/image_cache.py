@@ -200,6 +200,10 @@ class CachedImages:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
+    def file(self, i: int) -> str:
+        """Of one image, absolute or below the root of the cache."""
+        return self.cache.names[int(self.rows[i])]
+
     def take(self, index: Rows) -> "CachedImages":
         """Those at `index` (n,), still undecoded."""
         return CachedImages(self.cache, self.rows[index], self.device)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, ValidationInfo, model_validator
 
 from codim.noise_files import READERS, read_label_file
 from codim.noise_instance import channel_scale, chunks, flip_probabilities, flip_rates
@@ -18,6 +18,8 @@ Labels = NDArray[np.int64]
 Images = NDArray[np.uint8]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
+NOMINAL = "nominal"
+"""Context of a validation of settings whose files are elsewhere (codim/nominal.py)."""
 
 
 class NoNoise(Section):
@@ -203,10 +205,11 @@ class FileNoise(Section):
     """Name of the array or column; needed where the file holds several."""
 
     @model_validator(mode="after")
-    def _exists(self) -> "FileNoise":
+    def _exists(self, info: ValidationInfo) -> "FileNoise":
+        """The file need not be here where the context is NOMINAL."""
         if self.path.suffix not in READERS:
             raise ValueError(f"label file {self.path}: suffix must be one of {', '.join(READERS)}")
-        if not self.path.is_file():
+        if info.context != NOMINAL and not self.path.is_file():
             raise ValueError(f"label file {self.path} does not exist")
         return self
 

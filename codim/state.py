@@ -27,19 +27,30 @@ class Milestones(NamedTuple):
 
 
 def milestones(config: TrainConfig, data: TrainingData) -> Milestones:
-    """When the stages end. Raises ValueError where the budget ends before co-training has begun."""
+    """When the stages end. Raises ValueError where the budget ends before the last one has begun."""
     n = epoch_images(config, data)
     pretrain = pretrain_samples(config.pretrain, len(data.images))
     warm_epochs = 0 if config.divide.split == "given" else config.warmup.epochs
     warmup = pretrain + warm_epochs * steps(n, config) * config.train.batch_size
     rampup = warmup + round(config.mixmatch.rampup_epochs * n)
+    marks = Milestones(pretrain, warmup, rampup)
     needed = warmup if config.train.co_training else pretrain
     if config.train.samples <= needed:
-        raise ValueError(
-            f"train/samples: {config.train.samples} is too small, pre-training and warm-up alone draw {needed}; "
-            f"with the ramp-up of lambda_u {rampup}"
-        )
-    return Milestones(pretrain, warmup, rampup)
+        told = ends_in_words(config, marks)
+        raise ValueError(f"train/samples: {config.train.samples} is too small: {told}; allowed: more than {needed}")
+    return marks
+
+
+def ends_in_words(config: TrainConfig, marks: Milestones) -> str:
+    """After how many samples the stages end, for errors. Left out: what `config` has not, and the warm-up that lasts to
+    the end of the budget."""
+    co_training = config.train.co_training
+    ends = (
+        ("pre-training", marks.pretrain, config.pretrain.epochs > 0),
+        ("warm-up", marks.warmup, co_training and config.divide.split == "mixture"),
+        ("ramp-up of lambda_u", marks.rampup, co_training and config.mixmatch.rampup_epochs > 0),
+    )
+    return ", ".join(f"{stage} ends after {end} samples" for stage, end, present in ends if present)
 
 
 def epoch_images(config: TrainConfig, data: TrainingData) -> int:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from codim.datasets import TrainingData, Truth
-from codim.noise import NOISE_ADAPTER, NOISE_KINDS, FileNoise, NoiseSpec
+from codim.noise import NOISE_ADAPTER, NOISE_KINDS, NOMINAL, NoiseSpec, NoNoise
 from study.source import Source, SpecError
 from study.spec import StudySpec
 
@@ -67,19 +67,17 @@ def read_conditions(spec: StudySpec, source: Source, nominal: bool = False) -> l
 def _read(entry: Mapping[str, Any], position: int, source: Source, nominal: bool) -> tuple[str, NoiseSpec]:
     settings = dict(entry)
     name = settings.pop("id", None)
-    if nominal and settings.get("kind") == "file" and name and not settings.keys() - FileNoise.model_fields.keys():
-        settings = {"kind": "none"}
     if isinstance(settings.get("path"), str):
-        settings["path"] = source.path.resolve().parent / settings["path"]
+        settings["path"] = source.beside(settings["path"])
     try:
-        noise = NOISE_ADAPTER.validate_python(settings)
+        noise = NOISE_ADAPTER.validate_python(settings, context=NOMINAL if nominal else None)
     except ValidationError as error:
         raise _located(error, position, source) from None
     name = _default_id(noise) if name is None else name
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", name):
         at, wanted = ("conditions", position, "id"), "1 to 40 letters, digits, dots, dashes or underscores"
         raise source.error(at, f"conditions -> {position} -> id: {name!r}; allowed: {wanted}")
-    return name, noise
+    return name, NoNoise() if nominal and noise.kind == "file" else noise
 
 
 def _located(error: ValidationError, position: int, source: Source) -> SpecError:

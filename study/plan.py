@@ -13,7 +13,7 @@ from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import TrainingData, Truth, load_data
 from codim.given import given_division
 from codim.nominal import nominal_data
-from codim.state import Milestones, milestones
+from codim.state import Milestones, ends_in_words, milestones
 from study.conditions import Condition, ConditionData, read_conditions
 from study.records import Value
 from study.source import Location, Source, SpecError
@@ -161,10 +161,12 @@ class _Check:
 
     def _budget(self, location: Location, config: TrainConfig, data: TrainingData, params: Mapping[str, Value]) -> None:
         marks = _stages(config, data)
-        if config.train.samples <= (marks.rampup if config.train.co_training else marks.pretrain):
+        needed = marks.rampup if config.train.co_training else marks.pretrain
+        if config.train.samples <= needed:
             raise self.source.error(
-                location, f"train/samples: {config.train.samples} is too small{_told(marks, params)}"
-            )
+                location, f"train/samples: {config.train.samples} is too small{_told(config, marks, params)}; "
+                f"allowed: more than {needed}"
+            )  # fmt: skip
 
     def _given(self, location: Location, config: TrainConfig, data: TrainingData) -> None:
         if config.divide.split == "given":
@@ -178,16 +180,14 @@ class _Check:
         if pruner.kind != "none" and config.train.co_training and pruner.min_budget < marks.rampup:
             raise self.source.error(
                 ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} is too small"
-                f"{_told(marks, params)}; before that, trials do not show what they are worth"
+                f"{_told(config, marks, params)}; allowed: {marks.rampup} or more, since before that trials do not "
+                "show what they are worth"
             )  # fmt: skip
 
 
-def _told(marks: Milestones, params: Mapping[str, Value]) -> str:
+def _told(config: TrainConfig, marks: Milestones, params: Mapping[str, Value]) -> str:
     corner = f" at {', '.join(f'{path} = {value}' for path, value in params.items())}" if params else ""
-    return (
-        f"{corner}: pre-training ends after {marks.pretrain} samples, warm-up after {marks.warmup}, "
-        f"ramp-up after {marks.rampup}; allowed: more than {marks.rampup}"
-    )
+    return f"{corner}: {ends_in_words(config, marks)}"
 
 
 def _stages(config: TrainConfig, data: TrainingData) -> Milestones:
@@ -221,5 +221,5 @@ def _nested(params: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
 
 def _setting(config: TrainConfig, path: str) -> Value:
     section, setting = path.split("/")
-    value: Value = getattr(getattr(config, section), setting)
-    return value
+    value: Value | Path = getattr(getattr(config, section), setting)
+    return str(value) if isinstance(value, Path) else value

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from codim.augment import Augmenter
 from codim.config import TrainConfig
-from codim.datasets import TrainingData, load_data
-from codim.state import TrainState, milestones
+from codim.datasets import TrainingData, Truth, load_data
+from codim.evaluate import Observer
+from codim.state import TrainState, epoch_images, milestones
 from codim.train import run_epochs
 from study.plan import Plan
 from study.records import ResultsFolder
@@ -32,7 +35,7 @@ LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
 
 class Speed(NamedTuple):
-    """Seconds per sample of a stage, its share of the evaluation included."""
+    """Seconds per sample of a stage, its share of the evaluation and of the observer's passes included."""
 
     pretrain: float
     warmup: float
@@ -65,10 +68,12 @@ def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
 
 
 def measure_speed(config: TrainConfig, threads: int) -> Speed:
-    """Time a few steps of each stage, on a small part of the data."""
+    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data."""
     torch.set_num_threads(threads)
-    whole, _ = load_data(config.data, config.noise, config.train.torch_device())
+    whole, whole_truth = load_data(config.data, config.noise, config.train.torch_device())
     part = _slice(whole)
+    truth = _truth_of(part, whole_truth, epoch_images(config, part) / epoch_images(config, whole))
+    observer = Observer(part, truth, Augmenter.fit(config.augment, part.images))
     short = config.model_copy(
         update={
             "pretrain": config.pretrain.model_copy(update={"epochs": 2, "lr": 1e-4}),
@@ -84,8 +89,11 @@ def measure_speed(config: TrainConfig, threads: int) -> Speed:
     seconds: dict[str, float] = {}
     drawn, state = 0, TrainState.create(short, part)
     for metrics in run_epochs(short, part, state):
+        started = time.perf_counter()
+        if state.evaluation is not None:
+            observer.measure(state.networks, state.evaluation, state.divisions)
         # The last epoch of each stage counts: the first one also warms up.
-        seconds[metrics.phase] = metrics.seconds / (metrics.samples - drawn)
+        seconds[metrics.phase] = (metrics.seconds + time.perf_counter() - started) / (metrics.samples - drawn)
         drawn = metrics.samples
         if metrics.phase == "cotrain" and metrics.epoch >= 5:
             break
@@ -102,6 +110,15 @@ def _slice(data: TrainingData) -> TrainingData:
         train_index=index[: n - n // 8],
         val_index=index[n - n // 8 :],
     )
+
+
+def _truth_of(part: TrainingData, truth: Truth, share: float) -> Truth:
+    """Of the images of `part`, with a share of the test images: as many to each image of an epoch as in the whole."""
+    n = len(part.images)
+    tests = ("test_images", "test_labels", "second_test_images", "second_test_labels")
+    parts = {name: getattr(truth, name) for name in tests}
+    cut = {name: own[: math.ceil(share * len(own))] for name, own in parts.items() if own is not None}
+    return replace(truth, labels=truth.labels[:n], clean=None if truth.clean is None else truth.clean[:n], **cut)
 
 
 def representative(plan: Plan) -> TrainConfig:

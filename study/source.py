@@ -46,6 +46,10 @@ class Source:
                 line = key.start_mark.line + 1
         return line
 
+    def beside(self, path: str) -> Path:
+        """Where a path that stands in the file leads: a relative one counts from the file's folder."""
+        return self.path.resolve().parent / Path(path).expanduser()
+
     def error(self, location: Location, message: str) -> SpecError:
         return SpecError(f"{self.path}:{self.line(location)}: {message}")
 

@@ -14,6 +14,8 @@ from study.source import Source
 
 ZERO_PROBABILITY = 0.1
 """Share of the prior that an explicit 0 takes beside its range."""
+PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
+"""Settings that name a file or a folder, beside the `path` of a condition."""
 OBJECTIVES = ("val_acc", "val_acc_a", "val_acc_b")
 
 
@@ -176,14 +178,15 @@ class Resources(Section):
 
 
 class StudySpec(Section):
-    """One data set, several noise conditions, one space, one budget."""
+    """One data set, several noise conditions, one space, one budget. Relative paths count from the study file's
+    folder."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     """Names the results folder."""
     fixed: dict[str, Any] = Field(default={})
     """Settings of every trial, {section: {setting: value}}, and optionally `method`; the rest keeps its default."""
     conditions: tuple[dict[str, Any], ...] = Field(min_length=1)
-    """Noise settings, each with an optional `id`. A relative `path` counts from the study file's folder."""
+    """Noise settings, each with an optional `id`."""
     space: dict[str, Dimension] = Field(min_length=1)
     """`section/setting` -> dimension."""
     baselines: dict[str, dict[str, Any]] = Field(default={})
@@ -207,10 +210,34 @@ def load_study(path: Path) -> tuple[StudySpec, Source]:
     if not isinstance(source.content, dict):
         raise source.error((), f"a study file is a mapping with the keys {', '.join(StudySpec.model_fields)}")
     try:
-        return StudySpec.model_validate(source.content), source
+        spec = StudySpec.model_validate(source.content)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         raise source.error(fault["loc"], _explain(fault)) from None
+    placed = {
+        "fixed": _placed(spec.fixed, source),
+        "space": {path: _placed_choices(path, dimension, source) for path, dimension in spec.space.items()},
+        "baselines": {name: _placed(own, source) for name, own in spec.baselines.items()},
+    }
+    return spec.model_copy(update=placed), source
+
+
+def _placed(settings: dict[str, Any], source: Source) -> dict[str, Any]:
+    """The settings with absolute paths."""
+    placed = dict(settings)
+    for path in PATHS:
+        section, name = path.split("/")
+        inner = placed.get(section)
+        if isinstance(inner, dict) and isinstance(inner.get(name), str):
+            placed[section] = {**inner, name: str(source.beside(inner[name]))}
+    return placed
+
+
+def _placed_choices(path: str, dimension: Dimension, source: Source) -> Dimension:
+    if path not in PATHS or dimension.type != "categorical":
+        return dimension
+    choices = tuple(str(source.beside(choice)) if isinstance(choice, str) else choice for choice in dimension.choices)
+    return dimension.model_copy(update={"choices": choices})
 
 
 def _explain(fault: ErrorDetails) -> str:

@@ -6,6 +6,7 @@ So far that is stage 0, the pre-training: it depends on images, network, augment
 import hashlib
 import json
 import math
+from functools import cache
 from pathlib import Path
 
 from torch import Tensor
@@ -22,14 +23,23 @@ DEPENDS_ON = ("network", "augment", "pretrain")
 
 
 def stage_key(config: TrainConfig) -> str:
-    """SHA-256 of all that the pre-training of `config` depends on; empty where it has none."""
+    """SHA-256 of all that the pre-training of `config` depends on, of a file its content; empty where it has none."""
     if not config.pretrain.epochs:
         return ""
     settings = {name: getattr(config, name).model_dump(mode="json") for name in DEPENDS_ON}
+    if config.network.weights is not None:
+        settings["network"]["weights"] = _digest(config.network.weights, config.network.weights.stat().st_mtime_ns)
     if config.noise.kind == "openset":  # the one noise that changes the images
         settings["noise"] = config.noise.model_dump(mode="json")
     text = json.dumps({"stage": "pretrain", "data": config.data.images(), **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _digest(path: Path, changed: int) -> str:
+    """SHA-256 of a file. `changed`: when it was, so that a file is read again only after a change."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shared_stages(plan: Plan) -> dict[str, TrainConfig]:

@@ -117,6 +117,6 @@ def describe(plan: Plan, expected: Forecast) -> str:
         *(f"space: {path}: {dimension.in_words()}" for path, dimension in spec.space.items()),
         f"shared pre-training: {len(shared_stages(plan))}, computed once",
         f"forecast: at most {clock(expected.hours * 3600)} with {expected.concurrent} trials at a time "
-        "(from a few steps timed on a part of the data; nothing pruned)",
+        "(from a few steps and test images timed on a part of the data; nothing pruned)",
     ]
     return "\n".join(lines)

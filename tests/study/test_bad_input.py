@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +94,35 @@ def test_a_study_file(changes: dict[str, Any], line_of: str, told: str, write_st
 def test_a_budget_that_suffices_without_co_training(write_study: WriteStudy) -> None:
     baselines = {"ce": {"method": "ce", "train": {"samples": 1000}}}
     assert load_plan(write_study(baselines=baselines)).baseline_config  # ce neither warms up nor ramps up
+
+
+LAST_STAGE = {
+    "ramp-up": {},
+    "pre-training": {"space": {"optim/lr": {"type": "float", "low": 0.01, "high": 0.1}}, "baselines": {},
+                     "fixed__train__co_training": False},
+    "ramp-up, and no warm-up": {"fixed__method": "cssl", "fixed__divide": {"labels_per_class": 5}, "baselines": {}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", LAST_STAGE.values(), ids=LAST_STAGE)
+def test_the_bound_that_is_told_is_the_one_that_is_checked(changes: dict[str, Any], write_study: WriteStudy) -> None:
+    with pytest.raises(SpecError, match="samples: 1 is too small: pre-training ends after 1536 samples") as error:
+        load_plan(write_study(**changes, fixed__train__samples=1))
+    assert ("warm-up" in str(error.value)) == (changes == {})
+    bound = int(str(error.value).rpartition("allowed: more than ")[2])
+    with pytest.raises(SpecError, match=f"samples: {bound} is too small"):
+        load_plan(write_study(**changes, fixed__train__samples=bound))
+    load_plan(write_study(**changes, fixed__train__samples=bound + 1))
+
+
+def test_the_least_budget_of_the_pruner(write_study: WriteStudy) -> None:
+    with pytest.raises(SpecError, match="min_budget: 1 is too small") as error:
+        load_plan(write_study(pruner={"kind": "median", "min_budget": 1}))
+    found = re.search(r"allowed: (\d+) or more", str(error.value))
+    assert found
+    load_plan(write_study(pruner={"kind": "median", "min_budget": int(found[1])}))
+    with pytest.raises(SpecError, match="is too small"):
+        load_plan(write_study(pruner={"kind": "median", "min_budget": int(found[1]) - 1}))
 
 
 @pytest.mark.parametrize(

@@ -41,3 +41,33 @@ def test_a_fault_is_found_and_placed(
     error = capsys.readouterr().err
     assert message in error
     assert f"{tmp_path / 'cifar100.yaml'}:" in error
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("key: 5", "key: Input should be a valid string (found 5)"),
+        ("keys: worse_label", "keys: unknown setting; allowed: kind, path, key"),
+        ("key: worse_label, path: [a.pt]", "path: "),
+        ("key: worse_label, path: labels.txt", "suffix must be one of"),
+    ],
+)
+def test_a_condition_of_a_label_file_is_checked_without_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str, message: str
+) -> None:
+    text = next(path for path in FILES if path.stem == "cifar10n").read_text()
+    entry = "{id: worst, kind: file, path: ../data/CIFAR-10_human.pt, key: worse_label}"
+    assert entry in text
+    path = "" if "path" in fault else ", path: gone.pt"
+    (tmp_path / "faulty.yaml").write_text(text.replace(entry, f"{{id: worst, kind: file{path}, {fault}}}"))
+    assert main(Arguments((tmp_path / "faulty.yaml",))) == 2
+    error = capsys.readouterr().err
+    assert "conditions -> 4 -> file -> " in error or "conditions -> 4 -> file: " in error
+    assert message in error
+
+
+def test_a_condition_of_a_label_file_needs_no_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = next(path for path in FILES if path.stem == "cifar10n").read_text()
+    (tmp_path / "nameless.yaml").write_text(text.replace("id: worst, ", ""))
+    assert main(Arguments((tmp_path / "nameless.yaml",))) == 0
+    assert "file-CIFAR-10_human-worse_label" in capsys.readouterr().out

@@ -75,3 +75,20 @@ def test_computed_once_and_again_when_damaged(plan: Plan, tmp_path: Path) -> Non
     again = read_stage(config(plan), tmp_path)
     assert again
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_weights_to_start_from_count_by_their_content(write_study: WriteStudy, tmp_path: Path) -> None:
+    """Neither a file of the same name nor the same file under another name misleads."""
+    names = ("a.pth", "same.pth", "other.pth")
+    for name, content in zip(names, (b"one", b"one", b"two"), strict=True):
+        (tmp_path / name).write_bytes(content)
+
+    def key(name: str) -> str:
+        network = {"name": "resnet18", "weights": name}
+        plan = load_plan(write_study(fixed__network=network), nominal=True)
+        return stage_key(config(plan))
+
+    a, same, other = map(key, names)
+    assert a == same != other
+    (tmp_path / "a.pth").write_bytes(b"two")
+    assert key("a.pth") == other

@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from pictures import save_plain
 from PIL import Image
 from runs import train
 
@@ -25,6 +27,7 @@ from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import DivideConfig
 from codim.evaluate import predict
+from codim.image_cache import CachedImages, ImageCache
 
 
 def test_a_label_that_both_networks_contradict_is_found() -> None:
@@ -119,10 +122,28 @@ def test_the_page(audited: tuple[pa.Table, TrainingData]) -> None:
     assert "another label for 4 of 5 images" in page.text
     assert "shows the 3 most suspicious" in page.text
     assert [int(pixels(image["src"]).mean()) for image in page.all("img")] == [3, 0, 4], "each with its own image"
+    assert "#1 · image 3 · train" in page.text
     assert [card["data-given"] for card in page.all("li")] == ["cat", "cat", '<b>"dog"</b>']
     options = [option["value"] for option in page.all("option")]
     assert options == ["", "cat", '<b>"dog"</b>', "", '<b>"dog"</b>', "emu & co"]
     assert not page.all("b"), "a class name became a tag"
+
+
+def test_images_of_files_are_named_by_them(tmp_path: Path, audited: tuple[pa.Table, TrainingData]) -> None:
+    """In another order than the files have in the cache."""
+    names = [f"<i>/{i}.png" for i in range(5)]
+    for i, name in enumerate(names):
+        save_plain(tmp_path / name, i)
+    table, data = audited
+    cached = CachedImages(ImageCache(tmp_path / "cache", tmp_path, names, 8), np.arange(5)[::-1]).decoded("cpu")
+    data = replace(data, images=cached)
+    found = suspects(table, data)
+    assert [(suspect.index, suspect.file) for suspect in found] == [(i, names[4 - i]) for i in (3, 0, 4, 2)]
+    page = Page(render(TrainConfig(), data, found, limit=2))
+    assert [image["alt"] for image in page.all("img")] == [names[1], names[4]]
+    assert [int(pixels(image["src"]).mean()) for image in page.all("img")] == [1, 4]
+    assert "#1 · <i>/1.png · train" in page.text
+    assert not page.all("i"), "a file's name became a tag"
 
 
 def test_the_page_needs_no_other_file(audited: tuple[pa.Table, TrainingData]) -> None:

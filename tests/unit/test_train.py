@@ -14,7 +14,7 @@ from runs import same_weights, timeless, train
 
 from codim import datasets
 from codim.augment import Augmenter
-from codim.config import METHODS, TrainConfig
+from codim.config import METHODS, TrainConfig, merge
 from codim.datasets import ImageSource, TrainingData, load_data
 from codim.evaluate import Observer
 from codim.networks import Network
@@ -94,12 +94,30 @@ def test_milestones(tiny: Tiny) -> None:
     assert milestones(config, data) == (2 * 256, 2 * 256 + 2 * 192, 2 * 256 + 2 * 192 + len(data.train_index))
 
 
-@pytest.mark.parametrize(("method", "needed"), [("codim-sup", 896), ("dividemix", 384)])
-def test_a_budget_without_co_training_is_refused(tiny: Tiny, method: str, needed: int) -> None:
-    config, data = tiny({"method": method, "train": {"samples": needed}})
-    state = TrainState.create(config, data)
-    with pytest.raises(ValueError, match=f"train/samples: {needed} is too small.*draw {needed}"):
-        next(run_epochs(config, data, state))
+@pytest.mark.parametrize(
+    ("settings", "needed", "told"),
+    [
+        ({"method": "codim-sup"}, 896, "pre-training ends after 512 samples, warm-up ends after 896 samples, ramp-up"),
+        ({"method": "dividemix"}, 384, "too small: warm-up ends after 384 samples, ramp-up of lambda_u ends after 576"),
+        ({"method": "cssl", "divide": {"labels_per_class": 2}}, 512, "after 512 samples, ramp-up of lambda_u"),
+        ({"mixmatch": {"rampup_epochs": 0}}, 896, "warm-up ends after 896 samples; allowed"),
+        ({"train": {"co_training": False}}, 512, "pre-training ends after 512 samples; allowed"),
+    ],
+    ids=str,
+)
+def test_a_budget_that_ends_before_the_last_stage_is_refused(
+    tiny: Tiny, settings: dict[str, Any], needed: int, told: str
+) -> None:
+    def of(samples: int) -> tuple[TrainConfig, TrainingData]:
+        return tiny(merge(settings, {"train": {"samples": samples}}))
+
+    milestones(*of(needed + 1))
+    config, data = of(needed)
+    with pytest.raises(
+        ValueError, match=f"train/samples: {needed} is too small.*; allowed: more than {needed}$"
+    ) as error:
+        next(run_epochs(config, data, TrainState.create(config, data)))
+    assert told in str(error.value)
 
 
 def test_learning_rate_and_lambda_u_follow_the_samples(tiny: Tiny) -> None:
