@@ -36,6 +36,8 @@ class Arguments(Workload):
     """Memory of a step, and of each image."""
 
     batch_sizes: tuple[int, ...] = (16, 64, 128)
+    settings_of: tuple[Literal["digits", "cifar10", "cifar100"], ...] = ("digits", "cifar10", "cifar100")
+    """Data sets whose default settings count for the bytes an image."""
 
 
 def state_bytes(data: TrainingData, state: TrainState) -> dict[str, float]:
@@ -123,7 +125,7 @@ def main() -> None:
     rows = [
         [f"{s['batch']} + {s['batch']}", *(f"{s[c]:.1f}" for c in ("real", "bare")), f"{s['ratio']:.2f}"] for s in steps
     ]
-    images = {name: held_bytes(name, work.torch_device().type) for name in ("digits", "cifar10", "cifar100")}
+    images = {name: held_bytes(name, work.torch_device().type) for name in work.settings_of}
     held = [[name, f"{sum(own.values()):.1f}", _list(own)] for name, own in images.items()]
     text = (
         f"{table(['batch', 'peak of a step, MiB', 'of its bare passes, MiB', 'ratio'], rows)}\n\n"

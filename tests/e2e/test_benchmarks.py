@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,22 +18,32 @@ ROOT = Path(__file__).parents[2]
 TINY = "--rounds 1 --threads 1 --network preact --width 2 --batch-size 8 --steps 1"
 
 
-@pytest.mark.parametrize(
-    ("script", "arguments", "kept"),
-    [
-        ("step_efficiency", TINY, "step_efficiency-preact-cpu-fp32"),
-        ("epoch_breakdown", f"{TINY} --precision bf16", "epoch_breakdown-preact-cpu-bf16"),
-        ("memory", f"{TINY} --batch-sizes 4", "memory-preact-cpu-fp32"),
-        ("scaling", f"{TINY} --batch-sizes 4 8 --times 1 2 --workers 2", "scaling-preact-cpu-fp32"),
-        ("augmentation", f"{TINY} --images 4 --repeats 1", "augmentation-preact-cpu"),
-        ("two_networks", TINY, "two_networks-preact-cpu-fp32"),
-        ("baseline_loop", f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
-    ],
-    ids=lambda value: value if value.isidentifier() else "",
-)
-def test_a_benchmark_runs(script: str, arguments: str, kept: str, tmp_path: Path) -> None:
-    run(script, arguments.split(), tmp_path)
-    (text,) = tmp_path.glob("*.md")
+CASES = {
+    "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
+    "epoch_breakdown": (f"{TINY} --precision bf16", "epoch_breakdown-preact-cpu-bf16"),
+    "memory": (f"{TINY} --batch-sizes 4 --settings-of cifar10", "memory-preact-cpu-fp32"),
+    "scaling": (f"{TINY} --batch-sizes 4 8 --times 1 2 --workers 2", "scaling-preact-cpu-fp32"),
+    "augmentation": (f"{TINY} --images 4 --repeats 1", "augmentation-preact-cpu"),
+    "two_networks": (TINY, "two_networks-preact-cpu-fp32"),
+    "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
+}
+"""Script -> arguments, and what it keeps."""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
+    """Script -> folder of what it keeps. Two at a time: most of their time is that of imports."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            script: pool.submit(run, script, arguments.split(), tmp_path_factory.mktemp(script))
+            for script, (arguments, _) in CASES.items()
+        }
+
+
+@pytest.mark.parametrize("script", CASES)
+def test_a_benchmark_runs(script: str, results: dict[str, Future[Path]]) -> None:
+    _, kept = CASES[script]
+    (text,) = results[script].result().glob("*.md")
     assert text.stem.endswith(f"-{kept}")
     assert "|" in text.read_text()
     assert json.loads(text.with_suffix(".json").read_text())["machine"]
@@ -61,8 +73,9 @@ def test_the_runs_on_cifar10_go_on_where_they_stopped(tmp_path: Path) -> None:
     assert [own.past()[0]["epoch"] for own in runs] == [0, 0, 2], "the pre-training is shared"
 
 
-def run(script: str, arguments: list[str], results: Path) -> None:
+def run(script: str, arguments: list[str], results: Path) -> Path:
     command = [sys.executable, f"benchmarks/{script}.py", *arguments]
     env = os.environ | {"BENCHMARK_RESULTS": str(results), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    return results
