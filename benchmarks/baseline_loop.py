@@ -35,13 +35,15 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms as T
 
 from codim.augment import Augmenter
+from codim.budget import milestones
 from codim.config import TrainConfig, train_config
-from codim.contrastive import ContrastiveConfig
 from codim.datasets import TrainingData, load_data
+from codim.device import torch_device
 from codim.metrics import EpochMetrics
-from codim.mixmatch import MixMatchConfig
 from codim.networks import Network
-from codim.state import TrainState, milestones
+from codim.settings.contrastive import ContrastiveConfig
+from codim.settings.mixmatch import MixMatchConfig
+from codim.state import TrainState
 from codim.train import run_epochs
 
 BARS = {("digits", "cpu"): 2.0, ("preact", "cpu"): 1.15, ("digits", "cuda"): 5.0, ("preact", "cuda"): 5.0}
@@ -390,7 +392,7 @@ def past_warmup(config: TrainConfig, data: TrainingData) -> tuple[TrainState, It
     """The state before the first epoch of co-training, and the epochs to come."""
     state = TrainState.create(config, data)
     epochs = run_epochs(config, data, state)
-    while state.samples < milestones(config, data).warmup:
+    while state.samples < milestones(config, len(data.images), len(data.train_index)).warmup:
         next(epochs)
     return state, epochs
 
@@ -413,7 +415,7 @@ def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
     torch.manual_seed(0)
     torch.set_num_threads(args.threads or torch.get_num_threads())
-    device = train_config({"train": {"device": args.device}}).train.torch_device()
+    device = torch_device(args.device)
     on_gpu = device.type == "cuda"
     ours, loops = {}, {}
     for precision in dict.fromkeys(["fp32", args.precision]):
