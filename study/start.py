@@ -46,10 +46,11 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
     progress.say(describe(plan))
     plan = full_plan(spec, source)
     progress.say(describe_data(plan))
-    cpus, gpus = local_resources()
-    started = time.monotonic()
+
     from study.speed import measure_speed
 
+    cpus, gpus = local_resources()
+    started = time.monotonic()
     with ExitStack() as stack:
         if address is None:
             concurrent = _concurrent(plan, [(cpus, gpus)], "this machine")
