@@ -1,5 +1,5 @@
-"""What a data set is: what its loader gives. The loaders (codim/cifar.py, ...) build on this module,
-codim/datasets.py on the loaders."""
+"""What a data set is: what its loader gives. The loaders (codim/cifar.py, ...) build on this module, codim/datasets.py
+on the loaders."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
