@@ -1,10 +1,10 @@
-# make study: the main job on the digits data.   make test: the whole test suite.
+# make study: the main job on the digits data.   make test: the whole test suite.   make bench, bench-gpu: speed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed-$(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: study test check space-check install format clean
+.PHONY: study test check space-check bench bench-gpu install format clean
 
 study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
@@ -22,6 +22,26 @@ check: install
 # The study files, without their data.
 space-check: install
 	$(BIN)/python -m study.check search_spaces/*.yaml
+
+# Speed and memory, see benchmarks/README.md. On a CPU an epoch of PreAct ResNet-18 takes a minute.
+BENCH := $(BIN)/python benchmarks
+PARTS := step_efficiency epoch_breakdown memory augmentation two_networks baseline_loop
+MINUTES ?= 9
+
+bench: install
+	for part in $(PARTS) scaling; do $(BENCH)/$$part.py --network digits || exit; done
+	for part in $(PARTS); do $(BENCH)/$$part.py --network preact --steps 1 || exit; done
+	$(BENCH)/mixture.py
+
+bench-gpu: install
+	for part in $(PARTS) scaling; do \
+	  $(BENCH)/$$part.py --network preact --device cuda --precision bf16 --steps 20 --rounds 5 || exit; done
+	for how in default graphs; do \
+	  $(BENCH)/step_efficiency.py --network preact --device cuda --precision bf16 --compile $$how --steps 20 || exit; done
+	$(BENCH)/step_efficiency.py --network preact --device cuda --steps 20
+	$(BENCH)/step_efficiency.py --network digits --device cuda
+	$(BENCH)/mixture.py --device cuda
+	$(BENCH)/cifar10_gpu.py --output results/cifar10_gpu --minutes $(MINUTES)
 
 format: install
 	$(BIN)/ruff format .

@@ -17,9 +17,8 @@ rounding (tests/reference/test_baseline_loop.py).
 """
 
 import copy
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -33,18 +32,15 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms as T
+from workload import Workload, by_turns, past_warmup, prepare, ratios, spread
 
 from codim.augment import Augmenter
-from codim.budget import milestones
-from codim.config import TrainConfig, train_config
-from codim.datasets import TrainingData, load_data
-from codim.device import torch_device
-from codim.metrics import EpochMetrics
+from codim.config import TrainConfig
+from codim.datasets import TrainingData
 from codim.networks import Network
 from codim.settings.contrastive import ContrastiveConfig
 from codim.settings.mixmatch import MixMatchConfig
 from codim.state import TrainState
-from codim.train import run_epochs
 
 BARS = {("digits", "cpu"): 2.0, ("preact", "cpu"): 1.15, ("digits", "cuda"): 5.0, ("preact", "cuda"): 5.0}
 """How many times as fast as the loop we are to be, at least: on CPU in fp32, on GPU in bf16."""
@@ -346,61 +342,14 @@ class Loop:
 
 
 @dataclass
-class Arguments:
+class Arguments(Workload):
     """Speed of co-training against a loop written the usual way."""
 
-    network: Literal["digits", "preact"] = "digits"
-    """digits: small_cnn on the digits. preact: PreAct ResNet-18 on random 32x32 images, with CIFAR-10's settings."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: ours in bf16 too, beside fp32."""
-    steps: int | None = None
-    """preact only: of each network per epoch, 2 on CPU and 100 on GPU by default. Of digits one epoch has 9."""
-    rounds: int | None = None
-    """Epochs of each contender: 3 for preact on CPU, else 9 by default."""
     workers: tuple[int, ...] | None = None
     """Of each DataLoader: the loop is tried with each number. 0, 1, 2 on CPU and 2, 4, 8 on GPU by default."""
-    threads: int | None = None
-    """Of torch, for both; by default one per core, which on a machine that is not idle makes both slow and erratic."""
-
-
-def prepare(args: Arguments, precision: str, device: torch.device) -> tuple[TrainConfig, TrainingData]:
-    """Settings that do not change from epoch to epoch, with as many steps whatever the division."""
-    settings = {
-        "method": "codim-sup",
-        "mixmatch": {"rampup_epochs": 0},
-        "optim": {"schedule": "constant"},
-        "train": {"samples": 10**9, "epoch": "dataset", "device": device.type},
-    }
-    if precision != "fp32":  # a core without this setting can still be measured in fp32
-        settings["network"] = {"precision": precision}
-    if args.network == "digits":
-        noise = {"kind": "symmetric", "rate": 0.5}
-        config = train_config(settings | {"data": {"name": "digits"}, "noise": noise})
-        return config, load_data(config.data, config.noise, device)[0]
-    settings |= {"data": {"name": "cifar10"}, "pretrain": {"epochs": 0}, "warmup": {"epochs": 1}}
-    config = train_config(settings)
-    n = 2 * config.train.batch_size * (args.steps or (100 if device.type == "cuda" else 2))
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (n, 3, 32, 32), generator=generator, dtype=torch.uint8).to(device)
-    labels = torch.randint(10, (n,), generator=generator).to(device)
-    index = torch.arange(n, device=device)
-    return config, TrainingData(images, labels, index, index[:0], tuple("0123456789"))
-
-
-def past_warmup(config: TrainConfig, data: TrainingData) -> tuple[TrainState, Iterator[EpochMetrics]]:
-    """The state before the first epoch of co-training, and the epochs to come."""
-    state = TrainState.create(config, data)
-    epochs = run_epochs(config, data, state)
-    while state.samples < milestones(config, len(data.images), len(data.train_index)).warmup:
-        next(epochs)
-    return state, epochs
-
-
-def seconds(epoch: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    epoch()  # ends with numbers on the host, so that no work on a GPU is outstanding
-    return time.perf_counter() - started
 
 
 def literal_epoch(loop: Loop) -> None:
@@ -414,40 +363,30 @@ def literal_epoch(loop: Loop) -> None:
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
     torch.manual_seed(0)
-    torch.set_num_threads(args.threads or torch.get_num_threads())
-    device = torch_device(args.device)
-    on_gpu = device.type == "cuda"
+    args.set_threads()
+    device = args.torch_device()
     ours, loops = {}, {}
     for precision in dict.fromkeys(["fp32", args.precision]):
-        config, data = prepare(args, precision, device)
+        config, data = prepare(replace(args, precision=precision))
         state, epochs = past_warmup(config, data)
         ours[f"ours, {precision}"] = lambda epochs=epochs: next(epochs)
         if precision == "fp32":
-            for workers in args.workers or ((2, 4, 8) if on_gpu else (0, 1, 2)):
+            for workers in args.workers or ((2, 4, 8) if args.on_gpu else (0, 1, 2)):
                 loop = Loop(config, data, state, workers)
                 loops[f"loop, {workers} workers"] = lambda loop=loop: literal_epoch(loop)
-    contenders = ours | loops
-    for epoch in contenders.values():  # not timed: first calls choose algorithms and fill caches
-        epoch()
-    rounds = args.rounds or (3 if args.network == "preact" and not on_gpu else 9)
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, epoch in contenders.items():
-            times[name].append(seconds(epoch))
+    times = by_turns(ours | loops, args.measurements, device)
 
     best = min(loops, key=lambda name: median(times[name]))
     lines = ["| | seconds per epoch, median [min, max] |", "|:--|:--|"]
     lines += [f"| {name} | {spread(values)} |" for name, values in times.items()]
-    ratios = {name: [b / a for a, b in zip(times[name], times[best], strict=True)] for name in ours}
+    faster = {name: ratios(times[best], times[name]) for name in ours}
     lines.append("")
-    lines += [f"{name}: {spread(values)} times as fast as {best}." for name, values in ratios.items()]
-    lines.append(f"n = {rounds} rounds. Bar: {BARS[args.network, device.type]} ({'bf16' if on_gpu else 'fp32'}).")
-    content = {"best": best, "seconds": times, "ratios": ratios}
+    lines += [f"{name}: {spread(values)} times as fast as {best}." for name, values in faster.items()]
+    lines.append(
+        f"n = {args.measurements} rounds. Bar: {BARS[args.network, device.type]} ({'bf16' if args.on_gpu else 'fp32'})."
+    )
+    content = {"best": best, "seconds": times, "ratios": faster}
     keep(f"baseline_loop-{args.network}-{device.type}", "\n".join(lines), content, device)
-
-
-def spread(values: list[float]) -> str:
-    return f"{median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
 
 
 if __name__ == "__main__":

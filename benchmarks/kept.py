@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(os.environ.get("BENCHMARK_RESULTS", Path(__file__).parent / "results"))
+"""The variable is for trials that are not to be kept."""
 
 
 def machine(device: torch.device | str = "cpu") -> str:

@@ -1,0 +1,68 @@
+"""Every benchmark of speed and memory still runs and keeps its table; the figures here mean nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+from cifar10_gpu import Arguments, Run, train_all
+
+ROOT = Path(__file__).parents[2]
+TINY = "--rounds 1 --threads 1 --network preact --width 2 --batch-size 8 --steps 1"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "kept"),
+    [
+        ("step_efficiency", TINY, "step_efficiency-preact-cpu-fp32"),
+        ("epoch_breakdown", f"{TINY} --precision bf16", "epoch_breakdown-preact-cpu-bf16"),
+        ("memory", f"{TINY} --batch-sizes 4", "memory-preact-cpu-fp32"),
+        ("scaling", f"{TINY} --batch-sizes 4 8 --times 1 2 --workers 2", "scaling-preact-cpu-fp32"),
+        ("augmentation", f"{TINY} --images 4 --repeats 1", "augmentation-preact-cpu"),
+        ("two_networks", TINY, "two_networks-preact-cpu-fp32"),
+        ("baseline_loop", f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
+    ],
+    ids=lambda value: value if value.isidentifier() else "",
+)
+def test_a_benchmark_runs(script: str, arguments: str, kept: str, tmp_path: Path) -> None:
+    run(script, arguments.split(), tmp_path)
+    (text,) = tmp_path.glob("*.md")
+    assert text.stem.endswith(f"-{kept}")
+    assert "|" in text.read_text()
+    assert json.loads(text.with_suffix(".json").read_text())["machine"]
+
+
+def test_the_runs_on_cifar10_go_on_where_they_stopped(tmp_path: Path) -> None:
+    """On a part of the digits."""
+    folder = tmp_path / "runs"
+    tiny = "--data digits --subset 200 --network small_cnn --device cpu --precision fp32 --epochs 12"
+    arguments = f"{tiny} --pretrain-epochs 2 --methods ce codim-sup --rates 0.5 --minutes 0.0001"
+    run("cifar10_gpu", ["--output", str(folder), *arguments.split()], tmp_path)
+    first = (folder / "ce-0.5.jsonl").read_text()
+    assert len(first.splitlines()) == 1
+
+    methods = ("ce", "codim-sup")
+    small = {"data": "digits", "subset": 200, "network": "small_cnn", "device": "cpu", "precision": "fp32"}
+    args = Arguments(folder, epochs=12, pretrain_epochs=2, methods=methods, **small)
+    runs = [Run(args, *of) for of in (("ce", 0.5), ("codim-sup", 0.5), ("codim-sup", 0.8))]
+    train_all(runs, 60)
+    assert runs[0].rows.read_text().startswith(first)
+    for own in runs:
+        rows = own.past()
+        assert own.finished()
+        assert [row["epoch"] for row in rows] == list(range(rows[0]["epoch"], rows[0]["epoch"] + len(rows)))
+        assert rows[-1]["reference_epochs"] >= 12
+        assert rows[-1]["oracle_test_acc"] > 0.1
+    assert [own.past()[0]["epoch"] for own in runs] == [0, 0, 2], "the pre-training is shared"
+
+
+def run(script: str, arguments: list[str], results: Path) -> None:
+    command = [sys.executable, f"benchmarks/{script}.py", *arguments]
+    env = os.environ | {"BENCHMARK_RESULTS": str(results), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

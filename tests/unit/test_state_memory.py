@@ -1,0 +1,33 @@
+"""What a training holds of every image beside its pixels, as benchmarks/memory.py counts it."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+from memory import BAR, held_bytes, state_bytes
+from workload import random_data
+
+from codim.config import train_config
+from codim.state import TrainState
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10", "cifar100"])
+def test_co_training_holds_64_bytes_an_image(name: Literal["digits", "cifar10", "cifar100"]) -> None:
+    held = held_bytes(name, n=400)
+    assert held.keys() >= {"labels", "train_index", "loss_history", "divisions", "evaluation"}
+    assert sum(held.values()) <= BAR
+
+
+def test_what_is_shared_counts_once() -> None:
+    config = train_config({"network": {"width": 4}, "pretrain": {"epochs": 0}, "train": {"device": "cpu"}})
+    data = random_data(50, 10)
+    state = TrainState.create(config, data)
+    assert state_bytes(data, state) == {"labels": 8, "train_index": 8}
+    state.active = state.active.clone()
+    state.loss_history = [torch.zeros(2, 50)]
+    assert state_bytes(data, state) == {"labels": 8, "train_index": 8, "active": 8, "loss_history": 8}
