@@ -79,7 +79,8 @@ def set_up_gpu(precision: str) -> None:
     """For this process: whether products of float32 may take TF32, and convolutions by the fastest of cuDNN's ways."""
     kind = "ieee" if precision == "fp32" else "tf32"
     torch.backends.cuda.matmul.fp32_precision = kind
-    torch.backends.cudnn.conv.fp32_precision = kind  # type: ignore[attr-defined]
+    for part in ("conv", "rnn"):  # torch's export refuses to run where these two differ
+        getattr(torch.backends.cudnn, part).fp32_precision = kind
     torch.backends.cudnn.benchmark = True
 
 

@@ -34,7 +34,8 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
         FloatingPointError: a training loss is not finite.
     """
     marks = milestones(config, len(data.images), len(data.train_index))
-    set_up_gpu(config.network.precision)
+    if data.images.device.type == "cuda":
+        set_up_gpu(config.network.precision)
     require_even("train/batch_size", config.train.batch_size)
     augmenter = Augmenter.fit(config.augment, data.images)
     if state.pretraining:

@@ -121,3 +121,15 @@ def test_where_nothing_can_be_compiled(
         "network/compile: default is not possible here, training goes on without: RuntimeError: no compiler"
     )
     assert state.networks[0].encoder._compiled_call_impl is None
+
+
+@pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("tf32", True), ("bf16", True)])
+def test_tensor_float_32_is_taken_where_it_is_allowed(precision: str, rounded: bool) -> None:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    try:
+        networks.set_up_gpu(precision)
+        assert cudnn.allow_tf32 is matmul.allow_tf32 is rounded
+    finally:
+        networks.set_up_gpu("tf32")
+        matmul.fp32_precision = "none"
+        cudnn.benchmark = False
