@@ -36,10 +36,10 @@ from workload import Workload, by_turns, past_warmup, prepare, ratios, spread
 
 from codim.augment import Augmenter
 from codim.config import TrainConfig
-from codim.contrastive import ContrastiveConfig
 from codim.datasets import TrainingData
-from codim.mixmatch import MixMatchConfig
 from codim.networks import Network
+from codim.settings.contrastive import ContrastiveConfig
+from codim.settings.mixmatch import MixMatchConfig
 from codim.state import TrainState
 
 BARS = {("digits", "cpu"): 2.0, ("preact", "cpu"): 1.15, ("digits", "cuda"): 5.0, ("preact", "cuda"): 5.0}

@@ -21,11 +21,11 @@ from kept import keep
 from workload import table
 
 from codim.augment import Augmenter
+from codim.budget import pretrain_samples
 from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
 from codim.config import TrainConfig, train_config
 from codim.datasets import TrainingData, load_data
 from codim.evaluate import Observer
-from codim.pretrain import pretrain_samples
 from codim.state import TrainState
 from codim.train import run_epochs
 

@@ -1,4 +1,4 @@
-"""How long a person waits before anything happens: imports, help texts, the forecast of a study, the first step.
+"""How long a person waits before anything happens: imports, help texts, a study's plan and forecast, the first step.
 
     python benchmarks/start_up.py
 
@@ -39,8 +39,10 @@ COMMANDS = {
     "python -m codim export --help": ["-m", "codim", "export", "--help"],
     "python study/run.py --help": ["study/run.py", "--help"],
     "python -m analysis --help": ["-m", "analysis", "--help"],
+    "python -m study.check search_spaces/digits.yaml": ["-m", "study.check", "search_spaces/digits.yaml"],
     f"python {' '.join(DRY_RUN)}": DRY_RUN,
 }
+FIRST_ANSWER = "the same, to its first answer: the plan"
 LATER_STEPS = 50
 
 
@@ -52,6 +54,19 @@ def run(arguments: list[str]) -> tuple[float, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     return time.perf_counter() - started, cpu
+
+
+def first_answer(arguments: list[str]) -> tuple[float, float]:
+    """Seconds of a fresh Python until it has written something: wall, CPU."""
+    started = time.perf_counter()
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=env, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        process.stderr.readline()
+        wall = time.perf_counter() - started
+        user, system = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        process.kill()
+    return wall, (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def training_steps() -> tuple[float, float, float]:
@@ -92,11 +107,12 @@ def main(rounds: int = 5) -> None:
     fresh = multiprocessing.get_context("spawn")
     for number in track(range(rounds + 1), "rounds"):
         found = {name: run(arguments) for name, arguments in COMMANDS.items()}
+        found[FIRST_ANSWER] = first_answer(DRY_RUN)
         with ProcessPoolExecutor(1, fresh) as pool:
             steps = pool.submit(training_steps).result()
         if number:
             rows.append({**{(name, i): x for name, pair in found.items() for i, x in enumerate(pair)}, "steps": steps})
-    wall, cpu = ({name: pd.Series([row[name, i] for row in rows]).median() for name in COMMANDS} for i in range(2))
+    wall, cpu = ({name: pd.Series([row[name, i] for row in rows]).median() for name in found} for i in range(2))
     table = pd.DataFrame({"wall, s": wall, "CPU, s": cpu})
     for column in ("wall", "CPU"):
         table[f"{column} / import torch"] = table[f"{column}, s"] / table[f"{column}, s"]["import torch"]

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 
 from codim.augment import Augmenter
+from codim.budget import milestones, steps
 from codim.config import TrainConfig, train_config
 from codim.cssl import Batch, cssl_losses
 from codim.datasets import TrainingData, load_data
+from codim.device import torch_device
 from codim.metrics import EpochMetrics
 from codim.networks import Network
 from codim.optim import step
-from codim.state import TrainState, milestones, steps
+from codim.state import TrainState
 from codim.train import run_epochs
 
 EVALUATION_BATCH = 1024
@@ -49,7 +51,7 @@ class Workload:
     """Of torch; by default one per core, which on a machine that is not idle makes all slow and erratic."""
 
     def torch_device(self) -> torch.device:
-        return train_config({"train": {"device": self.device}}).train.torch_device()
+        return torch_device(self.device)
 
     @property
     def on_gpu(self) -> bool:
@@ -120,7 +122,7 @@ def past_warmup(config: TrainConfig, data: TrainingData) -> tuple[TrainState, It
     """The state before the first epoch of co-training, and the epochs to come."""
     state = TrainState.create(config, data)
     epochs = run_epochs(config, data, state)
-    while state.samples < milestones(config, data).warmup:
+    while state.samples < milestones(config, len(data.images), len(data.train_index)).warmup:
         next(epochs)
     return state, epochs
 

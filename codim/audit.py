@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codim.datasets import TrainingData
-from codim.divide import DivideConfig, divide, scale_losses
+from codim.divide import divide, scale_losses
 from codim.image_cache import CachedImages
+from codim.settings.divide import DivideConfig
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from codim.audit import Suspect, label_audit, suspects
 from codim.checkpoint import load_trained
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
+from codim.device import torch_device
 from codim.evaluate import predict
 
 BATCH = 1024
@@ -33,7 +34,7 @@ def main(args: AuditArguments) -> int:
     if args.limit < 1:
         raise ValueError(f"--limit: {args.limit} must be at least 1")
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
-    device = TrainConfig().train.torch_device()
+    device = torch_device()
     trained = load_trained(args.checkpoint, device)
     config = TrainConfig.model_validate(trained.config)
     data, _ = load_data(config.data, config.noise, device)

@@ -6,31 +6,16 @@ between them can be as bad as chance (Frankle et al. 2020, on linear mode connec
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
 from codim.augment import Augmenter
 from codim.image_cache import Images
 from codim.networks import Network
-from codim.section import Section
-
-
-class AverageConfig(Section):
-    """The average of each network's weights in stages 1 to 3."""
-
-    kind: Literal["none", "ema", "swa"] = "none"
-    """ema: exponential moving average over the steps (as MixMatch evaluates its networks). swa: equal average of the
-    weights after each late epoch (Izmailov et al. 2018)."""
-    decay: float = Field(default=0.999, ge=0, lt=1)
-    """ema: what a step leaves of the average, which so reaches back some 1 / (1 - decay) steps (.999: MixMatch); less
-    while few steps are made: min(decay, (1 + n) / (10 + n)) after n, or a short training's average would be its start.
-    (as TensorFlow's ExponentialMovingAverage)"""
-    start: float = Field(default=0.75, ge=0, lt=1)
-    """swa: share of the samples of stages 1 to 3 from which on the epochs count. (.75: Izmailov et al. 2018)"""
+from codim.settings.average import AverageConfig
 
 
 def _moving(decay: float) -> Callable[[Any, Any, Any], None]:

@@ -12,11 +12,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from codim.augment import AugmentConfig, Augmenter
+from codim.augment import Augmenter
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import Division
-from codim.networks import Network, NetworkConfig, seeded_network
+from codim.networks import Network, seeded_network
+from codim.settings.augment import AugmentConfig
+from codim.settings.network import NetworkConfig
 from codim.state import TrainState
 from codim.tensor_file import DamagedFile, previous, read_tensors, write_tensors
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock
 
-from codim.source import DataConfig, ImageSource
+from codim.settings.data import DataConfig
+from codim.source import ImageSource
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10

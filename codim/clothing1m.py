@@ -13,7 +13,8 @@ import numpy as np
 
 from codim.filelists import read_labels, read_lines, require_layout
 from codim.noise import Labels
-from codim.source import DataConfig, ImageSource, cached_parts
+from codim.settings.data import DataConfig
+from codim.source import ImageSource, cached_parts
 
 CLASSES = 14
 NAMES = "category_names_eng.txt"

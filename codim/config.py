@@ -1,55 +1,24 @@
-"""TrainConfig: the sections of the modules, composed; and the presets of methods and data sets, which are settings
+"""TrainConfig: the sections of codim/settings, composed; and the presets of methods and data sets, which are settings
 too."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
-from codim.augment import AugmentConfig
-from codim.averaging import AverageConfig
-from codim.contrastive import ContrastiveConfig
-from codim.datasets import DataConfig
-from codim.divide import DivideConfig
-from codim.mixmatch import MixMatchConfig
-from codim.networks import NetworkConfig
 from codim.noise import NoiseSpec, NoNoise
-from codim.optim import OptimConfig
-from codim.pretrain import PretrainConfig
 from codim.section import Section
-from codim.warmup import WarmupConfig
-
-
-class LoopConfig(Section):
-    """The loop over the stages (codim/train.py, which imports this module)."""
-
-    samples: int = Field(default=15_000_000, ge=1)
-    """Budget: images that one network draws for its gradient steps, over all stages, pre-training included."""
-    batch_size: int = Field(default=64, ge=2)
-    """Images per step of the warm-up; in stage 3 images per step of each set. Of all workers together."""
-    co_training: bool = True
-    """False: stage 1 takes the whole budget (plain cross-entropy)."""
-    epoch: Literal["labelled", "dataset"] = "labelled"
-    """Length of an epoch of stage 3. labelled: one pass over the labelled set (as DivideMix; a lower threshold then
-    means longer epochs). dataset: as many images as the training part has, from both sets together."""
-    epoch_images: int = Field(default=0, ge=0)
-    """Images of the training part that take part in an epoch, drawn anew for each, as many of each given class as far
-    as it has them. 0: all. (32,000 of Clothing1M's million: DivideMix)"""
-    sync_batch_norm: bool = True
-    """With several workers: batch norm over the batches of all. False: each over its own share, which is faster, but
-    then the result depends on the number of workers. Pre-training always takes all (as SimCLR)."""
-    seed: int = Field(default=0, ge=0)
-    """Of weights, order, views and MixUp in stages 1 to 3."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU where there is one."""
-
-    def torch_device(self) -> torch.device:
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("train/device: 'cuda', but torch finds no GPU; allowed: auto, cpu")
-        return torch.device(self.device)
+from codim.settings.augment import AugmentConfig
+from codim.settings.average import AverageConfig
+from codim.settings.contrastive import ContrastiveConfig
+from codim.settings.data import DataConfig
+from codim.settings.divide import DivideConfig
+from codim.settings.mixmatch import MixMatchConfig
+from codim.settings.network import NetworkConfig
+from codim.settings.optim import OptimConfig
+from codim.settings.pretrain import PretrainConfig
+from codim.settings.train import LoopConfig
+from codim.settings.warmup import WarmupConfig
 
 
 class TrainConfig(Section):

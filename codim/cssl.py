@@ -9,9 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from codim.augment import Augmenter
-from codim.contrastive import ContrastiveConfig, contrastive_loss
+from codim.contrastive import contrastive_loss
 from codim.mixmatch import (
-    MixMatchConfig,
     brier_loss,
     class_balance_penalty,
     co_guess,
@@ -22,6 +21,8 @@ from codim.mixmatch import (
 )
 from codim.networks import Network
 from codim.parallel import gather, share
+from codim.settings.contrastive import ContrastiveConfig
+from codim.settings.mixmatch import MixMatchConfig
 
 
 class Batch(NamedTuple):

@@ -15,15 +15,12 @@ from torch import Tensor
 from codim.cifar import cifar10, cifar100
 from codim.clothing1m import clothing1m
 from codim.image_cache import CachedImages, Images
-from codim.noise import Labels, NoiseSpec, OpenSetNoise, transition_matrix
+from codim.noise import READ_IMAGES, Labels, NoiseSpec, OpenSetNoise, transition_matrix
 from codim.own_data import folder, table
-from codim.source import DataConfig, ImageSource, Loader, Pixels
+from codim.settings.data import DataConfig
+from codim.source import ImageSource, Loader, Pixels
+from codim.splits import stratified_split, subset_rows
 from codim.webvision import webvision
-
-__all__ = ["DATASETS", "DataConfig", "ImageSource", "Images", "TrainingData", "Truth", "load_data", "stratified_split"]
-
-READ_IMAGES = ("instance",)
-"""Kinds of noise that depend on the images."""
 
 
 @dataclass(frozen=True)
@@ -142,34 +139,6 @@ def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str =
         None if source.second_test_labels is None else _tensor(source.second_test_labels, device),
     )
     return data, truth
-
-
-def subset_rows(labels: Labels, size: int) -> Labels:
-    """Sorted indices of `size` samples, 0: of all; each class gives its share. Always the same for the same labels."""
-    if not size:
-        return np.arange(len(labels))
-    if size > len(labels):
-        raise ValueError(f"data/subset: {size} images, the training part has {len(labels)}")
-    rng = np.random.default_rng(0)
-    place = np.empty(len(labels))
-    for k in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == k))
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.sort(np.argsort(place, kind="stable")[:size])
-
-
-def stratified_split(labels: Labels, val_fraction: float, seed: int) -> tuple[Labels, Labels]:
-    """Sorted (train, validation) indices; each class gives its share, rounded, and keeps at least one training sample.
-
-    scikit-learn's stratified split refuses a class with a single sample, which noise can produce.
-    """
-    rng = np.random.default_rng(seed)
-    val: list[Labels] = []
-    for k in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == k))
-        val.append(members[: min(round(val_fraction * len(members)), len(members) - 1)])
-    val_index = np.sort(np.concatenate(val))
-    return np.setdiff1d(np.arange(len(labels)), val_index), val_index
 
 
 def _for_noise(images: Pixels, noise: NoiseSpec) -> NDArray[np.uint8]:

@@ -7,7 +7,9 @@ import torch
 from torch import Generator, Tensor
 
 from codim.datasets import TrainingData
-from codim.divide import DivideConfig, Division
+from codim.divide import Division
+from codim.settings.divide import DivideConfig
+from codim.splits import require_labels, require_unlabelled
 
 
 def given_division(data: TrainingData, config: DivideConfig) -> Division:
@@ -23,8 +25,7 @@ def given_division(data: TrainingData, config: DivideConfig) -> Division:
         labelled = _drawn(data, config)
     else:
         labelled = torch.isin(index, _read(config.labelled_file, data).to(index.device))
-    if labelled.all():
-        raise ValueError(f"divide: all {len(index)} images of the training part are labelled; allowed: fewer")
+    require_unlabelled(int(labelled.sum()), len(index))
     return Division(index, labelled.float(), labelled, 0.5, float("nan"), "given")
 
 
@@ -32,13 +33,9 @@ def _drawn(data: TrainingData, config: DivideConfig) -> Tensor:
     generator = Generator().manual_seed(config.labels_seed)
     labels = data.labels[data.train_index].cpu()
     labelled = torch.zeros(len(labels), dtype=torch.bool)
-    for k, name in enumerate(data.classes):
+    require_labels(config.labels_per_class, labels.bincount(minlength=len(data.classes)).tolist(), data.classes)
+    for k in range(len(data.classes)):
         members = torch.nonzero(labels == k)[:, 0]
-        if len(members) < config.labels_per_class:
-            raise ValueError(
-                f"divide/labels_per_class: {config.labels_per_class}, but class {name} has {len(members)} samples in "
-                "the training part"
-            )
         labelled[members[torch.randperm(len(members), generator=generator)[: config.labels_per_class]]] = True
     return labelled.to(data.train_index.device)
 

@@ -2,28 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Generator, Tensor
 
 from codim.parallel import mean
-from codim.section import Section
-
-
-class MixMatchConfig(Section):
-    """The semi-supervised part of stage 3."""
-
-    lambda_u: float = Field(default=25.0, ge=0)
-    """Weight of the unlabelled loss after the ramp-up. Reference: 0 to 50 on CIFAR-10, 25 to 150 on CIFAR-100."""
-    rampup_epochs: float = Field(default=16.0, ge=0)
-    """Length of the linear ramp-up of `lambda_u` after the warm-up; one epoch here = as many samples as the training
-    part has."""
-    alpha: float = Field(default=4.0, ge=0.01)
-    """Parameter of MixUp's Beta distribution."""
-    temperature: float = Field(default=0.5, gt=0)
-    """Sharpening temperature T."""
-    guess_in_train_mode: bool = True
-    """The trained network guesses labels in training mode, so that its batch norm statistics move (as the reference
-    code)."""
 
 
 def sharpen(p: Tensor, temperature: float) -> Tensor:

@@ -254,6 +254,8 @@ NoiseSpec = Annotated[
     NoNoise | SymmetricNoise | AsymmetricNoise | PairFlipNoise | InstanceNoise | OpenSetNoise | FileNoise,
     Field(discriminator="kind"),
 ]
+READ_IMAGES = ("instance",)
+"""Kinds of noise that depend on the images."""
 NOISE_ADAPTER: TypeAdapter[NoiseSpec] = TypeAdapter(NoiseSpec)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 
@@ -20,6 +19,8 @@ def read_label_file(path: Path) -> Any:
 
 
 def _read_torch(path: Path) -> Any:
+    import torch  # slow, and few label files need it
+
     # The published CIFAR-N files are old torch pickles around numpy arrays: admit arrays of numbers and nothing else.
     numbers = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"]}
     arrays: list[Any] = [np.ndarray, np.dtype, *numbers]

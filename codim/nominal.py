@@ -1,86 +1,85 @@
-"""The shape of each named data set as published, to check a study where the data are absent. For planning only."""
+"""The size of each named data set as published, to check a study where the data are absent. For planning only."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from codim.datasets import READ_IMAGES, TrainingData, Truth, stratified_split, subset_rows
-from codim.noise import NoiseSpec, transition_matrix
-from codim.source import DataConfig
+from codim.noise import READ_IMAGES, Labels, NoiseSpec, transition_matrix
+from codim.settings.data import DataConfig
+from codim.settings.divide import DivideConfig
+from codim.splits import require_labels, require_unlabelled, stratified_split, subset_rows
 
 
 class Shape(NamedTuple):
-    """Counts of images by part; pixels of a side."""
+    """Counts of images by part."""
 
     train: int
     val: int
     """Official validation part; 0: there is none."""
-    test: int
     classes: int
-    channels: int
-    pixels: int
-    """0: as `data/cache_size` says."""
+    whole: bool
+    """Its loader takes nothing but all of it; of the others anybody may have a part."""
     truth_known: bool = True
 
 
 NOMINAL = {
-    "digits": Shape(1_347, 0, 450, 10, 1, 8),
-    "cifar10": Shape(50_000, 0, 10_000, 10, 3, 32),
-    "cifar100": Shape(50_000, 0, 10_000, 100, 3, 32),
-    "webvision": Shape(65_944, 0, 2_500, 50, 3, 0, truth_known=False),
-    "clothing1m": Shape(1_000_000, 14_313, 10_526, 14, 3, 0, truth_known=False),
+    "digits": Shape(1_347, 0, 10, whole=True),
+    "cifar10": Shape(50_000, 0, 10, whole=True),
+    "cifar100": Shape(50_000, 0, 100, whole=True),
+    "webvision": Shape(65_944, 0, 50, whole=False, truth_known=False),
+    "clothing1m": Shape(1_000_000, 14_313, 14, whole=False, truth_known=False),
 }
 
 
-def nominal_data(config: DataConfig, noise: NoiseSpec) -> tuple[TrainingData, Truth]:
-    """What `load_data` would give, with labels spread evenly over the classes and black images that take no memory: for
-    planning only.
+@dataclass(frozen=True)
+class NominalData:
+    """What planning needs of the data."""
 
-    The noise is laid on these labels, so that one that does not fit the classes is found; kinds that read or replace
-    images are left out. Raises ValueError as `load_data`, and for a data set without a nominal shape.
+    labels: Labels
+    """(N,) the given labels, of training and validation part."""
+    train_index: Labels
+    val_index: Labels
+    classes: int
+    noise_rate: float
+    """NaN, as the next (0, 0), where nobody knows the true labels."""
+    transition: NDArray[np.float64]
+
+    def require_given(self, config: DivideConfig) -> None:
+        """Raises ValueError where `given_division` would, but for a labelled file, which need not be here."""
+        if config.labelled_file is None:
+            counts = np.bincount(self.labels[self.train_index], minlength=self.classes)
+            require_labels(config.labels_per_class, counts, [str(k) for k in range(self.classes)])
+            require_unlabelled(config.labels_per_class * self.classes, len(self.train_index))
+
+
+def nominal_data(config: DataConfig, noise: NoiseSpec) -> NominalData:
+    """What `load_data` would give, with labels spread evenly over the classes.
+
+    The noise is laid on these labels, so that one that does not fit the classes is found; kinds that read files, or
+    read or replace images, are left out. Raises ValueError as `load_data`, and for a data set without a nominal shape.
     """
     if config.name not in NOMINAL:
         raise ValueError(f"data/name: {config.name!r} has no published shape; allowed: {', '.join(NOMINAL)}")
     shape = NOMINAL[config.name]
-    labels = np.arange(shape.train) % shape.classes
+    true = np.arange(shape.train) % shape.classes
     kind: str = noise.kind
-    given = labels
-    if kind not in (*READ_IMAGES, "openset"):
-        given = noise.apply(labels, shape.classes, np.empty((0, shape.channels, 1, 1), dtype=np.uint8))
-    rows = subset_rows(labels, config.subset)
-    given, true = given[rows], labels[rows]
-    rate = float((given != true).mean())
+    given = true
+    if kind not in (*READ_IMAGES, "openset", "file"):
+        given = noise.apply(true, shape.classes, np.empty((0, 1, 1, 1), dtype=np.uint8))
+    rows = subset_rows(true, config.subset)
+    given, true = given[rows], true[rows]
+    rate, transition = float((given != true).mean()), transition_matrix(true, given, shape.classes)
     if config.validation == "official":
         if not shape.val:
             raise ValueError(
                 f"data/validation: 'official', but {config.name} has no validation part of its own; allowed: split"
             )
         train_index, val_index = np.split(np.arange(len(given) + shape.val), [len(given)])
-        official = np.arange(shape.val) % shape.classes
-        given, true = np.concatenate([given, official]), np.concatenate([true, official])
+        given = np.concatenate([given, np.arange(shape.val) % shape.classes])
     else:
         train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed)
-    side = shape.pixels or config.cache_size
-    black = torch.zeros(1, shape.channels, side, side, dtype=torch.uint8)
-    data = TrainingData(
-        black.expand(len(given), -1, -1, -1),
-        torch.from_numpy(given),
-        torch.from_numpy(train_index),
-        torch.from_numpy(val_index),
-        tuple(str(k) for k in range(shape.classes)),
-    )
-    test_labels = torch.arange(shape.test) % shape.classes
-    test_images = black.expand(shape.test, -1, -1, -1)
     if not shape.truth_known:
-        unknown = torch.full((len(true),), -1)
-        return data, Truth(unknown, test_images, test_labels, float("nan"), np.empty((0, 0)))
-    truth = Truth(
-        torch.from_numpy(true),
-        test_images,
-        test_labels,
-        rate,
-        transition_matrix(true, given, shape.classes),
-        torch.from_numpy(given == true),
-    )
-    return data, truth
+        rate, transition = float("nan"), np.empty((0, 0))
+    return NominalData(given, train_index, val_index, shape.classes, rate, transition)

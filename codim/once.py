@@ -17,15 +17,17 @@ from torch import nn
 from codim.arguments import TrainArguments
 from codim.audit import label_audit
 from codim.augment import Augmenter
+from codim.budget import milestones
 from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
+from codim.device import torch_device
 from codim.evaluate import Observer, predict
 from codim.metrics import EpochMetrics
 from codim.parallel import from_first, process_group, rank, require_even
 from codim.probe import probe
 from codim.scorecard import scorecard, scorecard_table, write_scorecard
-from codim.state import TrainState, milestones
+from codim.state import TrainState
 from codim.train import run_epochs
 
 
@@ -38,8 +40,8 @@ def main(args: TrainArguments) -> int:
 def _main(args: TrainArguments) -> int:
     try:
         config = train_config(_settings(args))
-        data, truth = load_data(config.data, config.noise, config.train.torch_device())
-        milestones(config, data)
+        data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
+        milestones(config, len(data.images), len(data.train_index))
         require_even("train/batch_size", config.train.batch_size)
         if config.pretrain.epochs:
             require_even("pretrain/batch_size", config.pretrain.batch_size)

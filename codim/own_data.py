@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from codim.decode import SUFFIXES
-from codim.source import DataConfig, ImageSource, cached_parts
+from codim.settings.data import DataConfig
+from codim.source import ImageSource, cached_parts
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")

@@ -16,7 +16,7 @@ from rich.progress import track
 
 from codim.arguments import PredictArguments
 from codim.checkpoint import Trained, load_trained
-from codim.config import LoopConfig
+from codim.device import torch_device
 from codim.evaluate import predict
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -40,7 +40,7 @@ class Prediction(NamedTuple):
 def main(args: PredictArguments) -> int:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
     paths = find_images(args.images)
-    trained = load_trained(args.checkpoint, LoopConfig().torch_device())
+    trained = load_trained(args.checkpoint, torch_device())
     args.output.parent.mkdir(parents=True, exist_ok=True)
     scratch = args.output.with_name(f".{args.output.name}.new")
     faults = []

@@ -10,34 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from pydantic import Field
 from torch import Generator, Tensor
 
 from codim.augment import Augmenter
 from codim.batches import endless_batches
+from codim.budget import steps_per_epoch
 from codim.contrastive import nt_xent
 from codim.image_cache import Images
-from codim.networks import Network, NetworkConfig, compiled, seeded_network
-from codim.optim import cosine, sgd, step
+from codim.networks import Network, compiled, seeded_network
+from codim.optim import sgd, step
 from codim.parallel import gather, require_even, share, synchronise_batch_norm
-from codim.section import Section
-
-
-class PretrainConfig(Section):
-    """Stage 0. (SupContrast's code for CIFAR: 1000 epochs, batch 1024, lr .5, t .5, weight decay 1e-4.)"""
-
-    epochs: int = Field(default=200, ge=0)
-    """Passes over the images; 0 leaves the stage out."""
-    batch_size: int = Field(default=256, ge=2)
-    """Images; each gives two views."""
-    lr: float = Field(default=0.125, gt=0)
-    """Start of a cosine to 0. (.5 at batch 1024, scaled linearly)"""
-    weight_decay: float = Field(default=1e-4, ge=0)
-    """L2 penalty on all weights in this stage."""
-    temperature: float = Field(default=0.5, gt=0)
-    """Contrastive temperature of this stage."""
-    seed: int = Field(default=0, ge=0)
-    """Of weights, order and views; apart from `train/seed`, so that trials with other seeds share the stage."""
+from codim.settings.network import NetworkConfig
+from codim.settings.optim import cosine
+from codim.settings.pretrain import PretrainConfig
 
 
 @dataclass
@@ -64,15 +49,6 @@ class PretrainState:
         """Weights of encoder and projection head: all that later stages take over."""
         state = self.network.state_dict()
         return {k: copy.deepcopy(v) for k, v in state.items() if not k.startswith("classifier.")}
-
-
-def steps_per_epoch(config: PretrainConfig, num_images: int) -> int:
-    return -(-num_images // config.batch_size)
-
-
-def pretrain_samples(config: PretrainConfig, num_images: int) -> int:
-    """Images drawn by the whole stage."""
-    return config.epochs * steps_per_epoch(config, num_images) * config.batch_size
 
 
 def pretrain_epochs(

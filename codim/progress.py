@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from codim.budget import Milestones
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import SEVERITY
@@ -12,7 +13,7 @@ from codim.evaluate import NAN
 from codim.metrics import EpochMetrics, Phase
 from codim.mixmatch import ramp_up
 from codim.parallel import mean
-from codim.state import Milestones, TrainState
+from codim.state import TrainState
 
 
 class Progress:

@@ -1,13 +1,12 @@
 """ResNet-18 and ResNet-50 (He et al. 2015, arXiv 1512.03385): torchvision's, for large images or with CIFAR's stem."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-RESNETS = ("resnet18", "resnet50")
-Stem = Literal["imagenet", "cifar"]
+from codim.settings.network import Stem
 
 
 def resnet(name: str, channels: int, stem: Stem, weights: Path | None) -> tuple[nn.Module, int]:

@@ -1,12 +1,12 @@
-"""All that changes during a training, and where in the budget the stages end."""
+"""All that changes during a training."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from codim.averaging import WeightAverage
+from codim.budget import epoch_images, pretrain_samples
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.divide import Division
@@ -15,52 +15,7 @@ from codim.given import given_division
 from codim.networks import Network, compiled, seeded_network
 from codim.optim import sgd
 from codim.parallel import synchronise_batch_norm
-from codim.pretrain import PretrainState, pretrain_samples
-
-
-class Milestones(NamedTuple):
-    """Samples drawn by one network when each stage ends."""
-
-    pretrain: int
-    warmup: int
-    rampup: int
-
-
-def milestones(config: TrainConfig, data: TrainingData) -> Milestones:
-    """When the stages end. Raises ValueError where the budget ends before the last one has begun."""
-    n = epoch_images(config, data)
-    pretrain = pretrain_samples(config.pretrain, len(data.images))
-    warm_epochs = 0 if config.divide.split == "given" else config.warmup.epochs
-    warmup = pretrain + warm_epochs * steps(n, config) * config.train.batch_size
-    rampup = warmup + round(config.mixmatch.rampup_epochs * n)
-    marks = Milestones(pretrain, warmup, rampup)
-    needed = warmup if config.train.co_training else pretrain
-    if config.train.samples <= needed:
-        told = ends_in_words(config, marks)
-        raise ValueError(f"train/samples: {config.train.samples} is too small: {told}; allowed: more than {needed}")
-    return marks
-
-
-def ends_in_words(config: TrainConfig, marks: Milestones) -> str:
-    """After how many samples the stages end, for errors. Left out: what `config` has not, and the warm-up that lasts to
-    the end of the budget."""
-    co_training = config.train.co_training
-    ends = (
-        ("pre-training", marks.pretrain, config.pretrain.epochs > 0),
-        ("warm-up", marks.warmup, co_training and config.divide.split == "mixture"),
-        ("ramp-up of lambda_u", marks.rampup, co_training and config.mixmatch.rampup_epochs > 0),
-    )
-    return ", ".join(f"{stage} ends after {end} samples" for stage, end, present in ends if present)
-
-
-def epoch_images(config: TrainConfig, data: TrainingData) -> int:
-    """Images of the training part that take part in one epoch."""
-    return min(config.train.epoch_images or len(data.train_index), len(data.train_index))
-
-
-def steps(samples: int, config: TrainConfig) -> int:
-    """Batches that hold so many images."""
-    return -(-samples // config.train.batch_size)
+from codim.pretrain import PretrainState
 
 
 @dataclass
@@ -130,7 +85,7 @@ class TrainState:
 def draw_active(config: TrainConfig, data: TrainingData, generator: Generator) -> Tensor:
     """The images of the next epoch: all of the training part, or `train/epoch_images` of them, drawn without
     replacement, as many of each given class as far as it has them."""
-    size = epoch_images(config, data)
+    size = epoch_images(config, len(data.train_index))
     if size == len(data.train_index):
         return data.train_index
     order = torch.randperm(len(data.train_index), generator=generator, device=generator.device)

@@ -8,6 +8,7 @@ import torch
 
 from codim.augment import Augmenter
 from codim.batches import endless_batches
+from codim.budget import Milestones, epoch_images, milestones, pretrain_samples, steps
 from codim.config import TrainConfig
 from codim.cssl import Batch, cssl_losses
 from codim.datasets import TrainingData
@@ -17,9 +18,9 @@ from codim.metrics import EpochMetrics
 from codim.networks import set_up_gpu
 from codim.optim import step
 from codim.parallel import average_buffers, from_first, require_even, share
-from codim.pretrain import pretrain_epochs, pretrain_samples
+from codim.pretrain import pretrain_epochs
 from codim.progress import Progress, epoch_metrics
-from codim.state import Milestones, TrainState, draw_active, epoch_images, milestones, steps
+from codim.state import TrainState, draw_active
 from codim.warmup import warmup_loss
 
 
@@ -32,7 +33,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
         ValueError: the budget ends before co-training begins, or the workers cannot share a batch evenly.
         FloatingPointError: a training loss is not finite.
     """
-    marks = milestones(config, data)
+    marks = milestones(config, len(data.images), len(data.train_index))
     if data.images.device.type == "cuda":
         set_up_gpu(config.network.precision)
     require_even("train/batch_size", config.train.batch_size)
@@ -42,7 +43,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
     while state.samples < config.train.samples:
         started = time.perf_counter()
         warm = not config.train.co_training or state.samples < marks.warmup
-        progress = Progress(config, marks, epoch_images(config, data))
+        progress = Progress(config, marks, epoch_images(config, len(data.train_index)))
         if warm:
             _warmup_epoch(config, data, state, augmenter, progress)
         else:

@@ -1,19 +1,7 @@
 """Stage 1: cross-entropy on all given labels."""
 
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
-
-from codim.section import Section
-
-
-class WarmupConfig(Section):
-    """Stage 1; with `train/co_training` off it is the whole training."""
-
-    epochs: int = Field(default=10, ge=1)
-    """Passes over the training part. (10: CIFAR-10, 30: CIFAR-100: DivideMix; 5 after pre-training: C2D)"""
-    confidence_penalty: float = Field(default=0.0, ge=0)
-    """Weight of mean_i sum_c p log p; keeps asymmetric noise from being fitted with confidence. (1 there: DivideMix)"""
 
 
 def warmup_loss(logits: Tensor, labels: Tensor, confidence_penalty: float) -> Tensor:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from codim.filelists import read_labels, read_lines, require_layout
-from codim.source import DataConfig, ImageSource, cached_parts
+from codim.settings.data import DataConfig
+from codim.source import ImageSource, cached_parts
 
 CLASSES, ALL_CLASSES = 50, 1000
 VALIDATION_IMAGES = 50_000

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from codim.datasets import TrainingData, Truth
 from codim.noise import NOISE_ADAPTER, NOISE_KINDS, NOMINAL, NoiseSpec, NoNoise
 from study.source import Source, SpecError
 from study.spec import StudySpec
@@ -45,11 +44,6 @@ class ConditionData:
     """Realised share of wrong labels."""
     transition: list[list[float]] = field(repr=False)
     """Realised transition matrix; rows: true class."""
-
-    @classmethod
-    def of(cls, data: TrainingData, truth: Truth) -> "ConditionData":
-        counts = len(data.images), len(data.train_index), len(data.val_index), len(data.classes)
-        return cls(*counts, truth.noise_rate, truth.transition.tolist())
 
 
 def read_conditions(spec: StudySpec, source: Source, nominal: bool = False) -> list[Condition]:

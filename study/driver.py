@@ -13,7 +13,8 @@ from study.progress import Progress
 from study.recorder import Recorder
 from study.records import ResultsFolder
 from study.search import Attempt, Search
-from study.stages import compute_stage, shared_stages
+from study.stage_keys import shared_stages
+from study.stages import compute_stage
 from study.trainable import Job, Train, train, trainable
 from study.tuning import ConditionSearcher, OptunaScheduler, Ticker
 

@@ -1,19 +1,21 @@
 """Plan: a study file checked against the code's settings and the data; it composes the TrainConfig of every trial.
 
-Everything that can be wrong with a study is found here, before any Ray process starts.
+Everything that can be wrong with a study is found here, before any Ray process starts: what the file says by itself
+first, and without torch, which takes seconds; then what the data say.
 """
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from codim.budget import Milestones, ends_in_words, milestones
 from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.datasets import TrainingData, Truth, load_data
-from codim.given import given_division
-from codim.nominal import nominal_data
-from codim.state import Milestones, ends_in_words, milestones
+from codim.noise import NoiseSpec
+from codim.nominal import NOMINAL, nominal_data
+from codim.settings.data import DataConfig
+from codim.settings.divide import DivideConfig
 from study.conditions import Condition, ConditionData, read_conditions
 from study.records import Value
 from study.source import Location, Source, SpecError
@@ -32,7 +34,7 @@ class Plan:
     conditions: tuple[Condition, ...]
     """In their order along the noise axis."""
     data: Mapping[str, ConditionData]
-    """By condition id."""
+    """By condition id; empty in an outline."""
 
     @property
     def trials_per_condition(self) -> int:
@@ -64,18 +66,66 @@ def load_plan(path: Path, nominal: bool = False) -> Plan:
         SpecError: names file, line, path, value and what is allowed.
     """
     spec, source = load_study(path)
+    return _plan(spec, source, _published, nominal=True) if nominal else full_plan(spec, source)
+
+
+def full_plan(spec: StudySpec, source: Source) -> Plan:
+    """Of a study file that is read already; for the rest as `load_plan`."""
+    return _plan(spec, source, _loaded)
+
+
+def outline(spec: StudySpec, source: Source) -> Plan:
+    """What `full_plan` gives, without the data, and checked as far as is certain without them."""
+    return replace(_plan(spec, source, _least, about="about "), data={})
+
+
+Look = Callable[[DataConfig, NoiseSpec], tuple[ConditionData, Callable[[DivideConfig], object]] | None]
+"""What the driver needs to know of a condition's data, and what refuses a given labelled set that does not fit them.
+None: unknown. Raises ValueError as `load_data`."""
+
+
+def _loaded(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
+    from codim.datasets import load_data  # torch takes seconds
+    from codim.given import given_division
+
+    data, truth = load_data(config, noise)
+    counts = len(data.images), len(data.train_index), len(data.val_index), len(data.classes)
+    seen = ConditionData(*counts, truth.noise_rate, truth.transition.tolist())
+    return seen, lambda divide: given_division(data, divide)
+
+
+def _published(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
+    data = nominal_data(config, noise)
+    counts = len(data.labels), len(data.train_index), len(data.val_index), data.classes
+    return ConditionData(*counts, data.noise_rate, data.transition.tolist()), data.require_given
+
+
+def _least(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
+    """The least that the data can ask for, so that nothing is refused that they would admit: the labels decide how the
+    split rounds, by up to an image a class either way; a given labelled set is left to the data."""
+    if config.name not in NOMINAL or not NOMINAL[config.name].whole:
+        return None
+    seen, _ = _published(config, noise)
+    room = 2 * seen.classes if config.validation == "split" and config.val_fraction else 0
+    training, validation = max(seen.training_images - room, 1), seen.validation_images + room
+    fewest = replace(seen, training_images=training, validation_images=validation)
+    return fewest, lambda divide: None
+
+
+def _plan(spec: StudySpec, source: Source, look: Look, nominal: bool = False, about: str = "") -> Plan:
     conditions = read_conditions(spec, source, nominal)
-    check = _Check(spec, source, nominal_data if nominal else load_data)
+    check = _Check(spec, source, look, about)
     check.paths()
     data = {condition.id: check.condition(condition) for condition in conditions}
-    return Plan(spec, tuple(conditions), data)
+    return Plan(spec, tuple(conditions), {name: seen for name, seen in data.items() if seen})
 
 
 class _Check:
     """The checks that need the code's settings, and the data for the lengths of the stages."""
 
-    def __init__(self, spec: StudySpec, source: Source, load: Callable[..., tuple[TrainingData, Truth]]) -> None:
-        self.spec, self.source, self.load = spec, source, load
+    def __init__(self, spec: StudySpec, source: Source, look: Look, about: str) -> None:
+        """`about`: stands before a bound that the data may yet move."""
+        self.spec, self.source, self.look, self.about = spec, source, look, about
 
     def paths(self) -> None:
         for path in self.spec.space:
@@ -100,14 +150,21 @@ class _Check:
                 place = "the conditions give the noise, the study gives each trial its seed, all trials share the data"
                 raise self.source.error((*location, *path.split("/")), f"{path} cannot stand here: {place}")
 
-    def condition(self, condition: Condition) -> ConditionData:
-        """Check every corner in one condition; return what the driver needs to know of its data."""
+    def condition(self, condition: Condition) -> ConditionData | None:
+        """Check every corner in one condition; return what the driver needs to know of its data, None where the data
+        are unknown, and the lengths of the stages therefore are not checked."""
         base = self._composed(("fixed",), self.spec.fixed, condition)
         try:
-            data, truth = self.load(base.data, base.noise)
+            seen = self.look(base.data, base.noise)
         except ValueError as error:
             raise self.source.error(("conditions", condition.position), f"condition {condition.id}: {error}") from None
-        if not len(data.val_index):
+        if seen is None:
+            self._corners(condition, None)
+            for name in self.spec.baselines:
+                self._composed(("baselines", name), _baseline_settings(self.spec, name), condition)
+            return None
+        data, require_given = seen
+        if not data.validation_images:
             raise self.source.error(
                 ("fixed", "data", "val_fraction"), f"data/val_fraction: {base.data.val_fraction} holds out no image, "
                 "but the objective is measured on the validation part; allowed: between 0 and 1, e.g. 0.2"
@@ -115,16 +172,16 @@ class _Check:
         for params in self._corners(condition, data):
             config = self._composed(("fixed",), merge(self.spec.fixed, _nested(params)), condition)
             self._budget(("fixed", "train", "samples"), config, data, params)
-            self._given(("fixed", "divide"), config, data)
+            self._given(("fixed", "divide"), config, require_given)
             self._min_budget(config, data, params)
         for name in self.spec.baselines:
             location = ("baselines", name)
             config = self._composed(location, _baseline_settings(self.spec, name), condition)
             self._budget(location, config, data, {})
-            self._given(location, config, data)
-        return ConditionData.of(data, truth)
+            self._given(location, config, require_given)
+        return data
 
-    def _corners(self, condition: Condition, data: TrainingData) -> list[dict[str, Value]]:
+    def _corners(self, condition: Condition, data: ConditionData | None) -> list[dict[str, Value]]:
         """Every corner of those dimensions that move the milestones; each value of the others once.
 
         Settings are bounded one by one, so single values find every value that is out of range; only the lengths of the
@@ -136,7 +193,9 @@ class _Check:
             marks = set()
             for value in (*dimension.corners(), *dimension.inside()):
                 settings = merge(self.spec.fixed, _nested({path: value}))
-                marks.add(_stages(self._composed(("space", path), settings, condition), data))
+                config = self._composed(("space", path), settings, condition)
+                if data:
+                    marks.add(_stages(config, data))
                 corners.append({path: value})
             if len(marks) > 1:
                 moving[path] = dimension.corners()
@@ -159,29 +218,31 @@ class _Check:
             message = f"{path}: unknown setting; allowed: {', '.join(close_first(path.split('/')[-1], names))}"
         return self.source.error((*location, *path.split("/")), f"{' -> '.join(map(str, location))}: {message}")
 
-    def _budget(self, location: Location, config: TrainConfig, data: TrainingData, params: Mapping[str, Value]) -> None:
+    def _budget(
+        self, location: Location, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]
+    ) -> None:
         marks = _stages(config, data)
         needed = marks.rampup if config.train.co_training else marks.pretrain
         if config.train.samples <= needed:
             raise self.source.error(
                 location, f"train/samples: {config.train.samples} is too small{_told(config, marks, params)}; "
-                f"allowed: more than {needed}"
+                f"allowed: more than {self.about}{needed}"
             )  # fmt: skip
 
-    def _given(self, location: Location, config: TrainConfig, data: TrainingData) -> None:
+    def _given(self, location: Location, config: TrainConfig, require_given: Callable[[DivideConfig], object]) -> None:
         if config.divide.split == "given":
             try:
-                given_division(data, config.divide)
+                require_given(config.divide)
             except ValueError as error:
                 raise self.source.error(location, str(error)) from None
 
-    def _min_budget(self, config: TrainConfig, data: TrainingData, params: Mapping[str, Value]) -> None:
+    def _min_budget(self, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]) -> None:
         pruner, marks = self.spec.pruner, _stages(config, data)
         if pruner.kind != "none" and config.train.co_training and pruner.min_budget < marks.rampup:
             raise self.source.error(
                 ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} is too small"
-                f"{_told(config, marks, params)}; allowed: {marks.rampup} or more, since before that trials do not "
-                "show what they are worth"
+                f"{_told(config, marks, params)}; allowed: {self.about}{marks.rampup} or more, since before that "
+                "trials do not show what they are worth"
             )  # fmt: skip
 
 
@@ -190,10 +251,10 @@ def _told(config: TrainConfig, marks: Milestones, params: Mapping[str, Value]) -
     return f"{corner}: {ends_in_words(config, marks)}"
 
 
-def _stages(config: TrainConfig, data: TrainingData) -> Milestones:
+def _stages(config: TrainConfig, data: ConditionData) -> Milestones:
     """`milestones`, whatever the budget: its own message cannot say which entry of the study file is at fault."""
     unbounded = config.train.model_copy(update={"samples": 2**62})
-    return milestones(config.model_copy(update={"train": unbounded}), data)
+    return milestones(config.model_copy(update={"train": unbounded}), data.images, data.training_images)
 
 
 def _compose(settings: Mapping[str, Any], condition: Condition, seed: int) -> TrainConfig:

@@ -6,31 +6,22 @@ import math
 import os
 import platform
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-import torch
-
-from codim.augment import Augmenter
+from codim.budget import milestones, pretrain_samples
 from codim.config import TrainConfig
-from codim.datasets import TrainingData, Truth, load_data
-from codim.evaluate import Observer
-from codim.state import TrainState, epoch_images, milestones
-from codim.train import run_epochs
+from study.conditions import ConditionData
 from study.plan import Plan
 from study.records import ResultsFolder
 from study.source import SpecError
-from study.stages import shared_stages, stage_key
+from study.stage_keys import shared_stages, stage_key
 
 FREE_TO_CHANGE = ("conditions", "budget", "resources", "checkpoint_seconds")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
-SLICE_IMAGES = 512
-"""Of the data, for the timing."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
 
@@ -67,60 +58,6 @@ def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
     return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
 
 
-def measure_speed(config: TrainConfig, threads: int) -> Speed:
-    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data."""
-    torch.set_num_threads(threads)
-    whole, whole_truth = load_data(config.data, config.noise, config.train.torch_device())
-    part = _slice(whole)
-    truth = _truth_of(part, whole_truth, epoch_images(config, part) / epoch_images(config, whole))
-    observer = Observer(part, truth, Augmenter.fit(config.augment, part.images))
-    short = config.model_copy(
-        update={
-            "pretrain": config.pretrain.model_copy(update={"epochs": 2, "lr": 1e-4}),
-            "warmup": config.warmup.model_copy(update={"epochs": 2}),
-            # A given labelled set need not fit the part; the steps are the same.
-            "divide": config.divide.model_copy(update={"split": "mixture"}),
-            "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
-            "train": config.train.model_copy(update={"samples": 2**62, "co_training": True, "epoch": "dataset"}),
-            # Where a high learning rate diverges, the trial fails; the timing must not.
-            "optim": config.optim.model_copy(update={"lr": 1e-4}),
-        }
-    )
-    seconds: dict[str, float] = {}
-    drawn, state = 0, TrainState.create(short, part)
-    for metrics in run_epochs(short, part, state):
-        started = time.perf_counter()
-        if state.evaluation is not None:
-            observer.measure(state.networks, state.evaluation, state.divisions)
-        # The last epoch of each stage counts: the first one also warms up.
-        seconds[metrics.phase] = (metrics.seconds + time.perf_counter() - started) / (metrics.samples - drawn)
-        drawn = metrics.samples
-        if metrics.phase == "cotrain" and metrics.epoch >= 5:
-            break
-    return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"])
-
-
-def _slice(data: TrainingData) -> TrainingData:
-    n = min(SLICE_IMAGES, len(data.images))
-    index = torch.arange(n, device=data.images.device)
-    return replace(
-        data,
-        images=data.images[:n],
-        labels=data.labels[:n],
-        train_index=index[: n - n // 8],
-        val_index=index[n - n // 8 :],
-    )
-
-
-def _truth_of(part: TrainingData, truth: Truth, share: float) -> Truth:
-    """Of the images of `part`, with a share of the test images: as many to each image of an epoch as in the whole."""
-    n = len(part.images)
-    tests = ("test_images", "test_labels", "second_test_images", "second_test_labels")
-    parts = {name: getattr(truth, name) for name in tests}
-    cut = {name: own[: math.ceil(share * len(own))] for name, own in parts.items() if own is not None}
-    return replace(truth, labels=truth.labels[:n], clean=None if truth.clean is None else truth.clean[:n], **cut)
-
-
 def representative(plan: Plan) -> TrainConfig:
     """A searched trial, at the upper end of every range."""
     values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
@@ -130,17 +67,17 @@ def representative(plan: Plan) -> TrainConfig:
 def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
     """From the measured speed to hours."""
     condition = plan.conditions[0]
-    data, _ = load_data(representative(plan).data, condition.noise)
+    data = plan.data[condition.id]
     shared = shared_stages(plan)
     configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
     configs += [representative(plan)] * plan.spec.budget.trials_per_condition
     seconds = len(plan.conditions) * sum(_trial_seconds(c, data, speed, stage_key(c) in shared) for c in configs)
-    stages = sum(milestones(config, data).pretrain * speed.pretrain for config in shared.values())
+    stages = sum(pretrain_samples(config.pretrain, data.images) * speed.pretrain for config in shared.values())
     return Forecast(plan.trials, (seconds / concurrent + stages) / 3600, concurrent)
 
 
-def _trial_seconds(config: TrainConfig, data: TrainingData, speed: Speed, shared: bool) -> float:
-    marks = milestones(config, data)
+def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: bool) -> float:
+    marks = milestones(config, data.images, data.training_images)
     warm = (marks.warmup if config.train.co_training else config.train.samples) - marks.pretrain
     seconds = warm * speed.warmup + (0 if shared else marks.pretrain * speed.pretrain)
     return seconds + (config.train.samples - marks.pretrain - warm) * speed.cotrain
@@ -231,6 +168,8 @@ def _without_noise(config: TrainConfig) -> dict[str, Any]:
 
 def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[str, Any]:
     """environment.json: where and when the study runs. `old`: that of an earlier start, whose beginning stands."""
+    import torch  # slow, and all that comes before in this module needs it not
+
     data, known = plan.data[plan.conditions[0].id], old.get("forecast", {})
     return {
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},

@@ -34,7 +34,7 @@ def main(arguments: Arguments) -> int:
     """Run the study; returns the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        from study.start import start  # torch takes seconds; a help text need not wait for it
+        from study.start import start  # a help text need not wait for pydantic and numpy
 
         finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run)
     except ValueError as error:  # SpecError, ClusterError, or the data's own

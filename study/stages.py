@@ -1,12 +1,6 @@
-"""Shared stages: what several trials need and none of them changes is computed once, and found by what it depends on.
+"""Shared stages: computed once, kept in a folder by their key (study/stage_keys.py)."""
 
-So far that is stage 0, the pre-training: it depends on images, network, augmentation and its own settings only.
-"""
-
-import hashlib
-import json
 import math
-from functools import cache
 from pathlib import Path
 
 from torch import Tensor
@@ -14,46 +8,10 @@ from torch import Tensor
 from codim.augment import Augmenter
 from codim.config import TrainConfig
 from codim.datasets import load_data
+from codim.device import torch_device
 from codim.pretrain import PretrainState, pretrain_epochs
 from codim.tensor_file import DamagedFile, read_tensors, write_tensors
-from study.plan import Plan
-
-DEPENDS_ON = ("network", "augment", "pretrain")
-"""Sections that decide the result, beside the images."""
-
-
-def stage_key(config: TrainConfig) -> str:
-    """SHA-256 of all that the pre-training of `config` depends on, of a file its content; empty where it has none."""
-    if not config.pretrain.epochs:
-        return ""
-    settings = {name: getattr(config, name).model_dump(mode="json") for name in DEPENDS_ON}
-    if config.network.weights is not None:
-        settings["network"]["weights"] = _digest(config.network.weights, config.network.weights.stat().st_mtime_ns)
-    if config.noise.kind == "openset":  # the one noise that changes the images
-        settings["noise"] = config.noise.model_dump(mode="json")
-    text = json.dumps({"stage": "pretrain", "data": config.data.images(), **settings}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def _digest(path: Path, changed: int) -> str:
-    """SHA-256 of a file. `changed`: when it was, so that a file is read again only after a change."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def shared_stages(plan: Plan) -> dict[str, TrainConfig]:
-    """Key -> a config that has the stage, for the stages that more than one trial shares.
-
-    Where a searched setting enters the stage, each searched trial computes its own; the baselines still share theirs.
-    """
-    configs = [
-        plan.baseline_config(condition, name, 0) for condition in plan.conditions for name in plan.spec.baselines
-    ]
-    if not any(path.split("/")[0] in DEPENDS_ON for path in plan.spec.space):
-        values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
-        configs += [plan.searched_config(condition, values, 0) for condition in plan.conditions]
-    return {key: config for config in configs if (key := stage_key(config))}
+from study.stage_keys import stage_key
 
 
 def compute_stage(config: TrainConfig, folder: Path) -> bool:
@@ -63,7 +21,7 @@ def compute_stage(config: TrainConfig, folder: Path) -> bool:
             return False
     except ValueError:
         pass  # damaged: it is only a cache
-    device = config.train.torch_device()
+    device = torch_device(config.train.device)
     data, _ = load_data(config.data, config.noise, device)
     state = PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
     for loss, _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):

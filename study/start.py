@@ -6,16 +6,13 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
-
-from study.plan import Plan, load_plan
+from study.plan import Plan, full_plan, outline
 from study.preflight import (
     Forecast,
     concurrent_trials,
     environment,
     forecast,
     locked,
-    measure_speed,
     representative,
     require_same_study,
     require_writable,
@@ -25,27 +22,35 @@ from study.preflight import (
 from study.progress import Progress, clock
 from study.records import ResultsFolder, read_json, write_json
 from study.source import SpecError
-from study.stages import shared_stages
+from study.spec import load_study
+from study.stage_keys import shared_stages
 
 
 def start(space: Path, results: Path, address: str | None, dry_run: bool) -> bool | None:
     """Begin a study, or go on with it. For the arguments see `study.run`.
 
-    Ray is imported only where it is used: a dry run need not wait for it.
+    Torch and Ray are imported only where they are used: the plan need not wait for them, nor a dry run for Ray.
 
     Returns:
         Whether a trial came to its end; None: the study was interrupted.
     Raises:
         SpecError, ClusterError, ValueError: nothing was started.
     """
-    plan = load_plan(space)
-    folder = ResultsFolder(results.resolve() / plan.spec.name)
+    spec, source = load_study(space)
+    plan = outline(spec, source)
+    folder = ResultsFolder(results.resolve() / spec.name)
     resolved = resolved_spec(plan)
     require_writable(folder)
     require_same_study(folder, resolved)
+    progress = Progress(plan)
+    progress.say(describe(plan))
+    plan = full_plan(spec, source)
+    progress.say(describe_data(plan))
+
+    from study.speed import measure_speed
+
     cpus, gpus = local_resources()
     started = time.monotonic()
-    progress = Progress(plan)
     with ExitStack() as stack:
         if address is None:
             concurrent = _concurrent(plan, [(cpus, gpus)], "this machine")
@@ -69,7 +74,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
                 stack.enter_context(locked(folder))
                 require_shared(folder.root)
         expected = forecast(plan, speed, concurrent)
-        progress.say(describe(plan, expected))
+        progress.say(describe_forecast(expected))
         if dry_run:
             return True
         from study.driver import compute_stages, run_study
@@ -90,6 +95,8 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
 
 def local_resources() -> tuple[int, int]:
     """CPUs that this process may use, and GPUs."""
+    import torch
+
     return len(os.sched_getaffinity(0)), torch.cuda.device_count()
 
 
@@ -104,19 +111,32 @@ def _concurrent(plan: Plan, nodes: list[tuple[float, float]], where: str) -> int
     return concurrent
 
 
-def describe(plan: Plan, expected: Forecast) -> str:
-    """The plan in a few lines."""
+def describe(plan: Plan) -> str:
+    """What the study file says, in a few lines."""
     spec = plan.spec
-    data = plan.data[plan.conditions[0].id]
     lines = [
         f"study {spec.name}: {plan.trials} trials = {len(plan.conditions)} conditions x "
         f"({len(spec.baselines)} baselines + {spec.budget.trials_per_condition} searched)",
-        f"data: {data.training_images} training and {data.validation_images} validation images, {data.classes} classes",
-        "conditions: " + ", ".join(f"{c.id} (realised {plan.data[c.id].noise_rate:.3f})" for c in plan.conditions),
+        f"budget: {representative(plan).train.samples} samples a searched trial",
+        f"conditions: {', '.join(c.id for c in plan.conditions)}",
         f"baselines: {', '.join(spec.baselines) or 'none'}",
         *(f"space: {path}: {dimension.in_words()}" for path, dimension in spec.space.items()),
         f"shared pre-training: {len(shared_stages(plan))}, computed once",
-        f"forecast: at most {clock(expected.hours * 3600)} with {expected.concurrent} trials at a time "
-        "(from a few steps and test images timed on a part of the data; nothing pruned)",
     ]
     return "\n".join(lines)
+
+
+def describe_data(plan: Plan) -> str:
+    """What the data say."""
+    data = plan.data[plan.conditions[0].id]
+    return (
+        f"data: {data.training_images} training and {data.validation_images} validation images, {data.classes} classes"
+        f"\nrealised noise: {', '.join(f'{c.id} {plan.data[c.id].noise_rate:.3f}' for c in plan.conditions)}"
+    )
+
+
+def describe_forecast(expected: Forecast) -> str:
+    return (
+        f"forecast: at most {clock(expected.hours * 3600)} with {expected.concurrent} trials at a time "
+        "(from a few steps and test images timed on a part of the data; nothing pruned)"
+    )

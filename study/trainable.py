@@ -16,6 +16,7 @@ from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
+from codim.device import torch_device
 from codim.evaluate import NAN, Observer
 from codim.metrics import OracleMetrics
 from codim.state import TrainState
@@ -72,7 +73,7 @@ def train(job: Job) -> Iterator[Row]:
     checkpoint: wherever worker or driver is killed, the rows up to the checkpoint are on disk."""
     torch.set_num_threads(job.threads)
     config = TrainConfig.model_validate(job.config)
-    data, truth = load_data(config.data, config.noise, config.train.torch_device())
+    data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
     augmenter = Augmenter.fit(config.augment, data.images)
     observer, spec = Observer(data, truth, augmenter), InputSpec.of(data, augmenter)
     folder = Path(job.folder)

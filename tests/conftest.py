@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from codim import datasets
 from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.datasets import DataConfig, ImageSource, TrainingData, load_data
+from codim.datasets import TrainingData, load_data
+from codim.settings.data import DataConfig
+from codim.source import ImageSource
 
 torch.set_num_threads(1)
 _quiet = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

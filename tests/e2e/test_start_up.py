@@ -60,3 +60,67 @@ def test_a_dry_run_waits_for_neither_ray_nor_optuna() -> None:
     found = imported("study/run.py", "--space", "search_spaces/digits.yaml", "--dry-run")
     assert {"torch", "study.plan"} <= found
     assert not found & {"ray", "optuna", "matplotlib", "torchvision"}
+
+
+WITHOUT_TORCH = """
+import runpy, sys
+
+class Refuse:
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            raise ImportError("torch is refused")
+
+sys.meta_path.insert(0, Refuse())
+path, *_ = sys.argv = sys.argv[1:]
+if path.endswith(".py"):
+    runpy.run_path(path, run_name="__main__")
+else:
+    runpy.run_module(path, run_name="__main__", alter_sys=True)
+"""
+
+
+def without_torch(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_a_dry_run_tells_the_plan_before_it_imports_torch() -> None:
+    done = without_torch("study/run.py", "--space", "search_spaces/digits.yaml", "--dry-run")
+    plan, _, error = done.stderr.partition("Traceback")
+    assert "torch is refused" in error
+    told = [line.split(":")[0] for line in plan.splitlines()]
+    assert told == ["study digits", "budget", "conditions", "baselines", *["space"] * 4, "shared pre-training"]
+    assert "64 trials = 4 conditions x (4 baselines + 12 searched)" in plan
+    assert "budget: 60000 samples" in plan
+    assert "conditions: symmetric-0.2, symmetric-0.5, symmetric-0.8, asymmetric-0.4" in plan
+
+
+@pytest.mark.parametrize(
+    ("found", "fault", "told"),
+    [
+        ("mixmatch/lambda_u", "mixmatch/lambda", "mixmatch/lambda: unknown setting; allowed: lambda_u"),
+        ("high: 0.9", "high: 1.9", "less than or equal to 1 (found 1.9)"),
+        ("map: digits", "map: next", "needs 100 classes, the data have 10"),
+        ("min_budget: 38_000", "min_budget: 3", "min_budget: 3 is too small"),
+        ("val_fraction: 0.25", "val_fraction: 0", "holds out no image"),
+        ("val_fraction: 0.25", "subset: 2000", "data/subset: 2000 images, the training part has 1347"),
+        ("method: dividemix", "method: dividemix, train: {samples: 9}", "train/samples: 9 is too small: warm-up ends"),
+    ],
+)
+def test_a_fault_of_the_study_file_is_told_without_torch(tmp_path: Path, found: str, fault: str, told: str) -> None:
+    text = (ROOT / "search_spaces" / "digits.yaml").read_text()
+    assert found in text
+    file = tmp_path / "faulty.yaml"
+    file.write_text(text.replace(found, fault))
+    done = without_torch("study/run.py", "--space", file, "--results", tmp_path / "results")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {file}:")
+    assert told in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_study_files_are_checked_without_torch() -> None:
+    files = sorted((ROOT / "search_spaces").glob("*.yaml"))
+    done = without_torch("study.check", *files)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(files)

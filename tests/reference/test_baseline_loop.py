@@ -17,14 +17,17 @@ from sklearn.cluster import KMeans
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import to_pil_image
 
-from codim.augment import AugmentConfig, Augmenter
+from codim.augment import Augmenter
 from codim.config import TrainConfig
-from codim.contrastive import ContrastiveConfig
 from codim.cssl import Batch, cssl_losses
 from codim.datasets import TrainingData
 from codim.divide import scale_losses
-from codim.mixmatch import MixMatchConfig, draw_lambda
-from codim.networks import Network, NetworkConfig, seeded_network
+from codim.mixmatch import draw_lambda
+from codim.networks import Network, seeded_network
+from codim.settings.augment import AugmentConfig
+from codim.settings.contrastive import ContrastiveConfig
+from codim.settings.mixmatch import MixMatchConfig
+from codim.settings.network import NetworkConfig
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -19,11 +19,14 @@ from test_mixmatch import (
 )
 from torch import Generator, Tensor
 
-from codim.augment import AugmentConfig, Augmenter
-from codim.contrastive import ContrastiveConfig
+from codim.augment import Augmenter
 from codim.cssl import Batch, _targets, cssl_losses
-from codim.mixmatch import MixMatchConfig, draw_lambda
-from codim.networks import Network, NetworkConfig, seeded_network
+from codim.mixmatch import draw_lambda
+from codim.networks import Network, seeded_network
+from codim.settings.augment import AugmentConfig
+from codim.settings.contrastive import ContrastiveConfig
+from codim.settings.mixmatch import MixMatchConfig
+from codim.settings.network import NetworkConfig
 
 N, M, K = 5, 7, 4
 

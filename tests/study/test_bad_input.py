@@ -14,11 +14,12 @@ import pytest
 from studies import WriteStudy
 
 from codim.config import DATA_DEFAULTS
-from study.plan import load_plan
+from study.plan import Plan, load_plan, outline
 from study.preflight import concurrent_trials, locked, require_same_study, require_writable, resolved_spec
 from study.records import ResultsFolder, write_json
 from study.run import Arguments, main
 from study.source import SpecError
+from study.spec import load_study
 
 RUN = Path(__file__).parents[2] / "study" / "run.py"
 RANGE = {"type": "float", "low": 1, "high": 10}
@@ -123,6 +124,37 @@ def test_the_least_budget_of_the_pruner(write_study: WriteStudy) -> None:
     load_plan(write_study(pruner={"kind": "median", "min_budget": int(found[1])}))
     with pytest.raises(SpecError, match="is too small"):
         load_plan(write_study(pruner={"kind": "median", "min_budget": int(found[1]) - 1}))
+
+
+def test_the_outline_refuses_only_what_the_data_would(write_study: WriteStudy) -> None:
+    file = write_study(fixed__train__samples=1)
+    bounds = []
+    for check, words in ((load_plan, ""), (outline_of, "about ")):
+        with pytest.raises(SpecError, match=f"samples: 1 is too small.*allowed: more than {words}\\d+$") as error:
+            check(file)
+        bounds.append(int(str(error.value).rpartition(" ")[2]))
+    assert 0 <= bounds[0] - bounds[1] <= 2 * 20 + 64  # in two epochs, a batch rounded up
+    plan = outline_of(write_study(fixed__train__samples=bounds[0] + 1))
+    assert plan.trials == 6
+    assert not plan.data
+
+
+def outline_of(file: Path) -> Plan:
+    return outline(*load_study(file))
+
+
+def test_data_of_no_published_size_are_asked_after_the_plan_is_told(
+    write_study: WriteStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"fixed__data": {"name": "folder", "root": "gone"}, "fixed__network": {}, "conditions": [{"kind": "none"}]}
+    assert main(Arguments(write_study(**own, fixed__train__samples=1), tmp_path / "results")) == 2
+    told, _, error = capsys.readouterr().err.partition("error: ")
+    assert "study tiny: 3 trials" in told
+    assert "study.yaml:" in error
+    assert "gone" in error
+    assert not (tmp_path / "results").exists()
+    assert main(Arguments(write_study(**own, fixed__optim={"lr": -1}), tmp_path / "results")) == 2
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 @pytest.mark.parametrize(

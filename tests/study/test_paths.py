@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from studies import WriteStudy
 
-from codim.datasets import DataConfig, load_data
+from codim.datasets import load_data
 from codim.noise import NoNoise
+from codim.settings.data import DataConfig
 from study.plan import load_plan
 from study.source import SpecError
 

@@ -9,7 +9,7 @@ import pytest
 from codim.config import train_config
 from codim.datasets import load_data
 from codim.evaluate import Observer
-from study.preflight import measure_speed
+from study.speed import measure_speed
 
 
 @pytest.mark.parametrize(

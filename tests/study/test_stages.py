@@ -9,7 +9,8 @@ from studies import WriteStudy
 from codim.config import TrainConfig
 from codim.datasets import DATASETS
 from study.plan import Plan, load_plan
-from study.stages import compute_stage, read_stage, shared_stages, stage_key
+from study.stage_keys import shared_stages, stage_key
+from study.stages import compute_stage, read_stage
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from codim.datasets import DATASETS, DataConfig, ImageSource
+from codim.datasets import DATASETS
 from codim.image_cache import CachedImages
+from codim.settings.data import DataConfig
+from codim.source import ImageSource
 
 
 def config(name: str, root: Path, **more: Any) -> DataConfig:

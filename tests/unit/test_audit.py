@@ -25,9 +25,9 @@ from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
-from codim.divide import DivideConfig
 from codim.evaluate import predict
 from codim.image_cache import CachedImages, ImageCache
+from codim.settings.divide import DivideConfig
 
 
 def test_a_label_that_both_networks_contradict_is_found() -> None:

@@ -11,15 +11,8 @@ from scipy import stats
 from torch import Generator, Tensor
 
 from codim import augment
-from codim.augment import (
-    AugmentConfig,
-    Augmenter,
-    _saturate,
-    colour_jitter,
-    random_crop,
-    random_flip,
-    random_resized_crop,
-)
+from codim.augment import Augmenter, _saturate, colour_jitter, random_crop, random_flip, random_resized_crop
+from codim.settings.augment import AugmentConfig
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 

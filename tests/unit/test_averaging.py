@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from codim.augment import AugmentConfig, Augmenter
-from codim.averaging import AverageConfig, WeightAverage
-from codim.networks import Network, NetworkConfig, seeded_network
+from codim.augment import Augmenter
+from codim.averaging import WeightAverage
+from codim.networks import Network, seeded_network
+from codim.settings.augment import AugmentConfig
+from codim.settings.average import AverageConfig
+from codim.settings.network import NetworkConfig
 
 
 def two_networks(start: int = 0) -> list[Network]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codim.batches import endless_batches
-from codim.datasets import stratified_split
+from codim.splits import stratified_split
 
 
 @given(

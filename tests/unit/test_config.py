@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.noise import AsymmetricNoise, FileNoise, NoNoise, PairFlipNoise, SymmetricNoise
-from codim.optim import OptimConfig, cosine
 from codim.section import Section
+from codim.settings.optim import OptimConfig, cosine
 
 SECTIONS: list[type[Section]] = [
     *(type(getattr(TrainConfig(), name)) for name in TrainConfig.model_fields if name != "noise"),

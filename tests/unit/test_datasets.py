@@ -7,15 +7,18 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codim import datasets
 from codim.config import train_config
-from codim.datasets import DataConfig, ImageSource, load_data, stratified_split, subset_rows
-from codim.image_cache import CachedImages
+from codim.datasets import load_data
 from codim.noise import NOISE_ADAPTER, FileNoise, NoNoise, OpenSetNoise, SymmetricNoise
 from codim.nominal import NOMINAL, nominal_data
+from codim.settings.data import DataConfig
+from codim.settings.divide import DivideConfig
+from codim.source import ImageSource
+from codim.splits import stratified_split, subset_rows
 
 
 @given(seed=st.integers(0, 10**6), size=st.integers(1, 300), k=st.integers(1, 12))
@@ -130,32 +133,55 @@ def test_what_a_stage_without_labels_depends_on() -> None:
 
 
 def test_nominal_shapes_are_those_of_the_data(digits: ImageSource) -> None:
-    data, truth = load_data(DataConfig(), NoNoise())
-    planned, planned_truth = nominal_data(DataConfig(), NoNoise())
-    assert planned.images.shape == data.images.shape
-    assert len(planned.classes) == len(data.classes)
+    data, _ = load_data(DataConfig(), NoNoise())
+    planned = nominal_data(DataConfig(), NoNoise())
+    assert len(planned.labels) == len(data.images)
+    assert planned.classes == len(data.classes)
     assert abs(len(planned.val_index) - len(data.val_index)) <= 10
-    assert planned_truth.test_images.shape == truth.test_images.shape
 
 
 @pytest.mark.parametrize("name", list(NOMINAL))
-def test_planning_takes_no_memory_for_images(name: Literal["clothing1m"]) -> None:
-    config = DataConfig(name=name, subset=1200)
-    data, truth = nominal_data(config, SymmetricNoise(rate=0.5))
-    assert len(data.images) == 1200
-    assert not isinstance(data.images, CachedImages)
-    assert data.images.untyped_storage().nbytes() <= 3 * 256**2
-    assert data.labels.max() == len(data.classes) - 1
-    assert np.isnan(truth.noise_rate) == (name in ("webvision", "clothing1m"))
+def test_planning_needs_no_images(name: Literal["clothing1m"]) -> None:
+    data = nominal_data(DataConfig(name=name, subset=1200), SymmetricNoise(rate=0.5))
+    assert len(data.labels) == 1200
+    assert data.labels.max() == data.classes - 1
+    assert np.isnan(data.noise_rate) == (name in ("webvision", "clothing1m"))
     assert len(data.train_index) + len(data.val_index) == 1200
 
 
 def test_planning_knows_official_validation_parts_and_unfit_noise() -> None:
-    data, _ = nominal_data(DataConfig(name="clothing1m", validation="official", subset=100), NoNoise())
+    data = nominal_data(DataConfig(name="clothing1m", validation="official", subset=100), NoNoise())
     assert (len(data.train_index), len(data.val_index)) == (100, 14_313)
     with pytest.raises(ValueError, match="webvision has no validation part"):
         nominal_data(DataConfig(name="webvision", validation="official"), NoNoise())
     with pytest.raises(ValueError, match="data/name: 'folder' has no published shape; allowed: digits"):
         nominal_data(DataConfig(name="folder", root=Path("/own")), NoNoise())
     rate = NOISE_ADAPTER.validate_python({"kind": "symmetric", "rate": 0.4, "include_true": False})
-    assert nominal_data(DataConfig(name="cifar10"), rate)[1].noise_rate == pytest.approx(0.4)
+    assert nominal_data(DataConfig(name="cifar10"), rate).noise_rate == pytest.approx(0.4)
+
+
+@given(
+    rate=st.floats(0, 1),
+    seed=st.integers(0, 99),
+    fraction=st.floats(0, 0.99),
+    split_seed=st.integers(0, 9),
+    subset=st.integers(20, 1347),
+)
+@settings(max_examples=30, deadline=None)
+def test_published_and_real_labels_split_alike_up_to_two_images_a_class(
+    rate: float, seed: int, fraction: float, split_seed: int, subset: int
+) -> None:
+    """On which the check of a study before its data are loaded relies."""
+    config = DataConfig(val_fraction=fraction, split_seed=split_seed, subset=subset)
+    noise = SymmetricNoise(rate=rate, seed=seed)
+    assert abs(len(nominal_data(config, noise).val_index) - len(load_data(config, noise)[0].val_index)) <= 20
+
+
+def test_planning_finds_too_few_labels() -> None:
+    data = nominal_data(DataConfig(val_fraction=0), NoNoise())
+    data.require_given(DivideConfig(split="given", labels_per_class=134))
+    with pytest.raises(ValueError, match="labels_per_class: 135, but class 7 has 134 samples"):
+        data.require_given(DivideConfig(split="given", labels_per_class=135))
+    even = nominal_data(DataConfig(subset=1000, val_fraction=0), NoNoise())
+    with pytest.raises(ValueError, match="all 1000 images of the training part are labelled"):
+        even.require_given(DivideConfig(split="given", labels_per_class=100))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from codim.divide import SEVERITY, DivideConfig, Division, divide, scale_losses
+from codim.divide import SEVERITY, Division, divide, scale_losses
+from codim.settings.divide import DivideConfig
 
 values = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True, width=32),

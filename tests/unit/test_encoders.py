@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from codim.inception import SMALLEST, InceptionResNetV2
-from codim.networks import ENCODERS, Network, NetworkConfig, seeded_network
-from codim.resnets import Stem, resnet
+from codim.networks import ENCODERS, Network, seeded_network
+from codim.resnets import resnet
+from codim.settings.network import NetworkConfig, Stem
 
 
 def count(module: nn.Module) -> int:

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from codim.augment import AugmentConfig, Augmenter
+from codim.augment import Augmenter
 from codim.datasets import TrainingData, Truth
 from codim.divide import Division
 from codim.evaluate import Evaluation, Observer, accuracy, evaluate, predict
-from codim.networks import Network, NetworkConfig, seeded_network
+from codim.networks import Network, seeded_network
+from codim.settings.augment import AugmentConfig
+from codim.settings.network import NetworkConfig
 
 CLASSES = 3
 

@@ -13,8 +13,8 @@ from runs import same_weights, timeless, train
 
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
-from codim.divide import DivideConfig
 from codim.given import given_division
+from codim.settings.divide import DivideConfig
 from codim.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]

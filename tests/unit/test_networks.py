@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from codim.config import train_config
-from codim.networks import ENCODERS, Network, NetworkConfig, seeded_network
+from codim.networks import ENCODERS, Network, seeded_network
 from codim.optim import sgd, step
+from codim.settings.network import NetworkConfig
 
 NARROW: dict[str, dict[str, Any]] = {"small_cnn": {"width": 4}, "preact_resnet18": {"width": 4}}
 SMALL = {"small_cnn": 8, "preact_resnet18": 8, "resnet18": 32, "resnet50": 32, "inception_resnet_v2": 75}

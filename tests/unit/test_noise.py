@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from noises import noise, pictures, rates, seeds, true_labels, within
 from scipy import stats
 
-from codim.datasets import load_data, stratified_split
+from codim.datasets import load_data
 from codim.noise import (
     NOISE_KINDS,
     AsymmetricNoise,
@@ -20,6 +20,7 @@ from codim.noise import (
     transition_matrix,
 )
 from codim.noise_maps import CLASS_MAPS
+from codim.splits import stratified_split
 
 KINDS: list[dict[str, Any]] = [
     {"kind": "symmetric", "include_true": True},

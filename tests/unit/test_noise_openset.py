@@ -10,8 +10,9 @@ from hypothesis import given
 from noises import pictures, rates, seeds, true_labels, within
 
 from codim import datasets
-from codim.datasets import ImageSource, load_data
+from codim.datasets import load_data
 from codim.noise import OpenSetNoise, transition_matrix
+from codim.source import ImageSource
 
 
 def open_set(**settings: Any) -> OpenSetNoise:

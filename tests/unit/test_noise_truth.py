@@ -12,8 +12,9 @@ from runs import same_weights, timeless, train
 from codim import datasets
 from codim.augment import Augmenter
 from codim.config import TrainConfig
-from codim.datasets import ImageSource, TrainingData, load_data
+from codim.datasets import TrainingData, load_data
 from codim.evaluate import Observer
+from codim.source import ImageSource
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@ from runs import same_weights, timeless, train
 
 from codim import datasets
 from codim.augment import Augmenter
+from codim.budget import milestones
 from codim.config import METHODS, TrainConfig, merge
-from codim.datasets import ImageSource, TrainingData, load_data
+from codim.datasets import TrainingData, load_data
 from codim.evaluate import Observer
 from codim.networks import Network
 from codim.pretrain import PretrainState, pretrain_epochs
-from codim.state import TrainState, milestones
+from codim.source import ImageSource
+from codim.state import TrainState
 from codim.train import run_epochs
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
@@ -88,10 +90,14 @@ def test_every_image_counted_is_drawn(tiny: Tiny, monkeypatch: pytest.MonkeyPatc
     assert sum(seen) == 2 * drawn["warmup"] + 2 * 2 * (drawn["cotrain"] - drawn["warmup"])
 
 
+def counts(data: TrainingData) -> tuple[int, int]:
+    return len(data.images), len(data.train_index)
+
+
 def test_milestones(tiny: Tiny) -> None:
     """240 images make 4 steps of 64 in pre-training; 192 training images make 6 steps of 32 in the warm-up."""
     config, data = tiny()
-    assert milestones(config, data) == (2 * 256, 2 * 256 + 2 * 192, 2 * 256 + 2 * 192 + len(data.train_index))
+    assert milestones(config, *counts(data)) == (2 * 256, 2 * 256 + 2 * 192, 2 * 256 + 2 * 192 + len(data.train_index))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +117,8 @@ def test_a_budget_that_ends_before_the_last_stage_is_refused(
     def of(samples: int) -> tuple[TrainConfig, TrainingData]:
         return tiny(merge(settings, {"train": {"samples": samples}}))
 
-    milestones(*of(needed + 1))
+    config, data = of(needed + 1)
+    milestones(config, *counts(data))
     config, data = of(needed)
     with pytest.raises(
         ValueError, match=f"train/samples: {needed} is too small.*; allowed: more than {needed}$"
@@ -122,7 +129,7 @@ def test_a_budget_that_ends_before_the_last_stage_is_refused(
 
 def test_learning_rate_and_lambda_u_follow_the_samples(tiny: Tiny) -> None:
     config, data = tiny({"optim": {"schedule": "step", "step_at": 0.5, "lr": 0.01}, "mixmatch": {"rampup_epochs": 2}})
-    marks = milestones(config, data)
+    marks = milestones(config, *counts(data))
     rows, _ = train(config, data)
     half = marks.pretrain + (config.train.samples - marks.pretrain) / 2
     for before, row in pairwise(rows[1:]):

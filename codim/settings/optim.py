@@ -1,0 +1,36 @@
+"""Settings of the optimiser, and the course of the learning rate."""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from codim.section import Section
+
+
+class OptimConfig(Section):
+    """Optimiser of stages 1 to 3."""
+
+    lr: float = Field(default=0.02, gt=0)
+    """Learning rate at the start. (.02: DivideMix on CIFAR)"""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Of plain (not Nesterov) momentum."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """L2 penalty on all weights, batch norm's too. (5e-4: DivideMix on CIFAR)"""
+    schedule: Literal["constant", "step", "cosine"] = "step"
+    """step: times `step_factor` at the share `step_at` of the budget. cosine: to 0 at the end of the budget."""
+    step_at: float = Field(default=0.5, gt=0, lt=1)
+    """Share of the samples of stages 1 to 3. (150 of 300 epochs: DivideMix on CIFAR)"""
+    step_factor: float = Field(default=0.1, gt=0, le=1)
+    """What the learning rate is multiplied by at the step."""
+
+    def lr_at(self, progress: float) -> float:
+        """Learning rate at a share `progress` in [0, 1] of the samples of stages 1 to 3."""
+        if self.schedule == "cosine":
+            return cosine(self.lr, progress)
+        return self.lr * (self.step_factor if self.schedule == "step" and progress >= self.step_at else 1.0)
+
+
+def cosine(lr: float, progress: float) -> float:
+    """From `lr` to 0 along half a cosine (Loshchilov & Hutter 2017, "SGDR", one cycle)."""
+    return lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))

@@ -1,0 +1,75 @@
+"""How fast this machine trains: a few steps of each stage, timed."""
+
+import math
+import time
+from dataclasses import replace
+
+import torch
+
+from codim.augment import Augmenter
+from codim.budget import epoch_images
+from codim.config import TrainConfig
+from codim.datasets import TrainingData, Truth, load_data
+from codim.device import torch_device
+from codim.evaluate import Observer
+from codim.state import TrainState
+from codim.train import run_epochs
+from study.preflight import Speed
+
+SLICE_IMAGES = 512
+"""Of the data, for the timing."""
+
+
+def measure_speed(config: TrainConfig, threads: int) -> Speed:
+    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data."""
+    torch.set_num_threads(threads)
+    whole, whole_truth = load_data(config.data, config.noise, torch_device(config.train.device))
+    part = _slice(whole)
+    ours, whole_epoch = (epoch_images(config, len(data.train_index)) for data in (part, whole))
+    truth = _truth_of(part, whole_truth, ours / whole_epoch)
+    observer = Observer(part, truth, Augmenter.fit(config.augment, part.images))
+    short = config.model_copy(
+        update={
+            "pretrain": config.pretrain.model_copy(update={"epochs": 2, "lr": 1e-4}),
+            "warmup": config.warmup.model_copy(update={"epochs": 2}),
+            # A given labelled set need not fit the part; the steps are the same.
+            "divide": config.divide.model_copy(update={"split": "mixture"}),
+            "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
+            "train": config.train.model_copy(update={"samples": 2**62, "co_training": True, "epoch": "dataset"}),
+            # Where a high learning rate diverges, the trial fails; the timing must not.
+            "optim": config.optim.model_copy(update={"lr": 1e-4}),
+        }
+    )
+    seconds: dict[str, float] = {}
+    drawn, state = 0, TrainState.create(short, part)
+    for metrics in run_epochs(short, part, state):
+        started = time.perf_counter()
+        if state.evaluation is not None:
+            observer.measure(state.networks, state.evaluation, state.divisions)
+        # The last epoch of each stage counts: the first one also warms up.
+        seconds[metrics.phase] = (metrics.seconds + time.perf_counter() - started) / (metrics.samples - drawn)
+        drawn = metrics.samples
+        if metrics.phase == "cotrain" and metrics.epoch >= 5:
+            break
+    return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"])
+
+
+def _slice(data: TrainingData) -> TrainingData:
+    n = min(SLICE_IMAGES, len(data.images))
+    index = torch.arange(n, device=data.images.device)
+    return replace(
+        data,
+        images=data.images[:n],
+        labels=data.labels[:n],
+        train_index=index[: n - n // 8],
+        val_index=index[n - n // 8 :],
+    )
+
+
+def _truth_of(part: TrainingData, truth: Truth, share: float) -> Truth:
+    """Of the images of `part`, with a share of the test images: as many to each image of an epoch as in the whole."""
+    n = len(part.images)
+    tests = ("test_images", "test_labels", "second_test_images", "second_test_labels")
+    parts = {name: getattr(truth, name) for name in tests}
+    cut = {name: own[: math.ceil(share * len(own))] for name, own in parts.items() if own is not None}
+    return replace(truth, labels=truth.labels[:n], clean=None if truth.clean is None else truth.clean[:n], **cut)
