@@ -153,11 +153,12 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
     state.generator.set_state(saved["generator"])
     state.epoch, state.samples = index(saved["epoch"]), index(saved["samples"])
     device = data.images.device
-    state.active = saved["active"].to(device)
+    state.active = _once(saved["active"], data)
     if state.average:
         state.average.load_state_dict(saved["average"])
     state.loss_history = [losses.to(device) for losses in saved["loss_history"]]
-    state.divisions = [Division(**_on(device, values)) for values in saved["divisions"]]
+    divisions = [values | {"index": _once(values["index"], data)} for values in saved["divisions"]]
+    state.divisions = [Division(**_on(device, values)) for values in divisions]
     if saved["pretraining"] is None:
         state.pretraining = None
     else:
@@ -184,6 +185,12 @@ def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) ->
         net.to(device).eval()
     augmenter = Augmenter(AugmentConfig.model_validate(config["augment"]), spec.mean.to(device), spec.std.to(device))
     return Trained(config, spec, networks, augmenter)
+
+
+def _once(index: Tensor, data: TrainingData) -> Tensor:
+    """`index` on the data's device; the training part's own where they are equal, which saves 8 bytes an image."""
+    index = index.to(data.images.device)
+    return data.train_index if torch.equal(index, data.train_index) else index
 
 
 def _on(device: torch.device, values: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -17,7 +18,7 @@ from codim.evaluate import NAN, evaluate
 from codim.metrics import EpochMetrics
 from codim.networks import set_up_gpu
 from codim.optim import step
-from codim.parallel import average_buffers, from_first, require_even, share
+from codim.parallel import average_buffers, from_first, require_even, share, workers
 from codim.pretrain import pretrain_epochs
 from codim.progress import Progress, epoch_metrics
 from codim.state import TrainState, draw_active
@@ -107,8 +108,10 @@ def _cotrain_epoch(
     if config.divide.split == "mixture":
         scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in state.loss_history]
         averaged = torch.stack(scaled).mean(0)
-        made = [division.to("cpu") for division in divide(averaged, state.active, config.divide)]
-        state.divisions = [division.to(data.images.device) for division in from_first(made)]
+        state.divisions = divide(averaged, state.active, config.divide)
+        if workers() > 1:
+            first = from_first([division.to("cpu") for division in state.divisions])
+            state.divisions = [replace(own.to(data.images.device), index=state.active) for own in first]
     size = config.train.batch_size
     drawn = 0
     for k, net in enumerate(state.networks):

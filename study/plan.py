@@ -21,7 +21,10 @@ from study.records import Value
 from study.source import Location, Source, SpecError
 from study.spec import StudySpec, close_first, load_study
 
-NOT_SEARCHED = ("noise", "data", "average", "train/seed", "train/samples", "train/device", "train/sync_batch_norm")
+NOT_SEARCHED = (
+    *("noise", "data", "average", "network/compile"),
+    *("train/seed", "train/samples", "train/device", "train/sync_batch_norm"),
+)
 """The conditions, what the objective is measured on and what it does not see, the trial's place, its budget, and the
 machine: never searched."""
 

@@ -126,10 +126,12 @@ def test_where_nothing_can_be_compiled(
 @pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("tf32", True), ("bf16", True)])
 def test_tensor_float_32_is_taken_where_it_is_allowed(precision: str, rounded: bool) -> None:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    flags = [(part, part.fp32_precision) for part in (matmul, cudnn.conv, cudnn.rnn)]  # type: ignore[attr-defined]
+    benchmark = cudnn.benchmark
     try:
         networks.set_up_gpu(precision)
-        assert cudnn.allow_tf32 is matmul.allow_tf32 is rounded
+        assert [part.fp32_precision for part, _ in flags] == ["tf32" if rounded else "ieee"] * 3
     finally:
-        networks.set_up_gpu("tf32")
-        matmul.fp32_precision = "none"
-        cudnn.benchmark = False
+        cudnn.benchmark = benchmark
+        for part, before in flags:
+            part.fp32_precision = before

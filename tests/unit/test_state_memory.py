@@ -1,6 +1,7 @@
 """What a training holds of every image beside its pixels, as benchmarks/memory.py counts it."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +13,12 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from memory import BAR, held_bytes, state_bytes
 from workload import random_data
 
-from codim.config import train_config
+from codim.augment import Augmenter
+from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
+from codim.config import TrainConfig, train_config
+from codim.datasets import TrainingData
 from codim.state import TrainState
+from codim.train import run_epochs
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar10", "cifar100"])
@@ -31,3 +36,18 @@ def test_what_is_shared_counts_once() -> None:
     state.active = state.active.clone()
     state.loss_history = [torch.zeros(2, 50)]
     assert state_bytes(data, state) == {"labels": 8, "train_index": 8, "active": 8, "loss_history": 8}
+
+
+def test_a_resumed_training_holds_no_more(
+    tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path
+) -> None:
+    config, data = tiny()
+    state = TrainState.create(config, data)
+    for _ in run_epochs(config, data, state):
+        pass
+    save_checkpoint(tmp_path / "last.pt", config, state, InputSpec.of(data, Augmenter.fit(config.augment, data.images)))
+    resumed = load_checkpoint(tmp_path / "last.pt", config, data)
+    # Both come anew with each epoch.
+    resumed.evaluation = state.evaluation
+    resumed.loss_history = state.loss_history
+    assert state_bytes(data, resumed) == state_bytes(data, state)
