@@ -36,11 +36,13 @@ def wait_for(happened: Callable[[], Any], driver: "subprocess.Popen[str]") -> No
 
 
 def under_way(folder: ResultsFolder, finished: int) -> Callable[[], bool]:
-    """Whether so many trials have ended, and another has left a checkpoint."""
+    """Whether so many trials have ended, and one that runs has left a checkpoint."""
 
     def happened() -> bool:
-        ended = sum(record.status != "running" for record in folder.read_trials())
-        return ended >= finished and any(folder.ray.glob("trials/*/checkpoint.pt"))
+        records = folder.read_trials()
+        running = [record.trial for record in records if record.status == "running"]
+        left = any((folder.ray / "trials" / trial / "checkpoint.pt").exists() for trial in running)
+        return left and len(records) - len(running) >= finished
 
     return happened
 
