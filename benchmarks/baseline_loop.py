@@ -382,11 +382,11 @@ def main() -> None:
     faster = {name: ratios(times[best], times[name]) for name in ours}
     lines.append("")
     lines += [f"{name}: {spread(values)} times as fast as {best}." for name, values in faster.items()]
-    lines.append(
-        f"n = {args.measurements} rounds. Bar: {BARS[args.network, device.type]} ({'bf16' if args.on_gpu else 'fp32'})."
-    )
+    bar = f"{BARS[args.network, device.type]} ({'bf16' if args.on_gpu else 'fp32'})"
+    lines.append(f"n = {args.measurements} rounds; ours with compile {args.compile}. Bar: {bar}.")
     content = {"best": best, "seconds": times, "ratios": faster}
-    keep(f"baseline_loop-{args.network}-{device.type}", "\n".join(lines), content, device)
+    compiled = "" if args.compile == "off" else f"-{args.compile}"
+    keep(f"baseline_loop-{args.network}-{device.type}{compiled}", "\n".join(lines), content, device)
 
 
 if __name__ == "__main__":

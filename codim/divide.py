@@ -1,7 +1,8 @@
 """Per-sample losses -> two-component Gaussian mixture -> probability that a given label is clean -> division of the
 data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,6 +11,17 @@ from torch import Tensor
 
 from codim.metrics import SplitState
 from codim.settings.divide import DivideConfig
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Vectors of some ten thousand numbers: on a CPU threads would wait for each other for longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Mixture:
         constant = self.weights.log() - 0.5 * (distance + (2 * torch.pi * self.variances).log())
         return torch.stack([constant, self.means / self.variances, -0.5 / self.variances], dim=2)
 
+    @_one_thread()
     def posterior(self, x: Tensor) -> Tensor:
         """(B, N) probability of the component with the smaller mean, of (B, N) values."""
         joint = self.log_joint()
@@ -40,6 +53,7 @@ class Mixture:
         return (self.means[:, 1] - self.means[:, 0]) / self.variances.mean(1).sqrt()
 
 
+@_one_thread()
 def fit_mixture(x: Tensor, reg_covar: float, max_iterations: int = 100, tolerance: float = 1e-3) -> Mixture:
     """Expectation maximisation on each row of (B, N) values in [0, 1] from a 2-means start, in float64; no randomness.
 
