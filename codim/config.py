@@ -37,6 +37,17 @@ class TrainConfig(Section):
     train: LoopConfig = LoopConfig()
     average: AverageConfig = AverageConfig()
 
+    @property
+    def warms_up(self) -> bool:
+        """Whether there is a warm-up with co-training after it."""
+        return self.train.co_training and self.divide.split == "mixture"
+
+    @property
+    def first_seed(self) -> int:
+        """Of weights, and of order and views until co-training begins."""
+        own = self.warmup.seed if self.warms_up else None
+        return self.train.seed if own is None else own
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.train.epoch_images and (self.divide.split == "given" or self.divide.loss_history > 1):

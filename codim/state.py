@@ -50,7 +50,7 @@ class TrainState:
         channels, num_classes = data.images.shape[1], len(data.classes)
         device = data.images.device
         networks = [
-            seeded_network(config.network, channels, num_classes, 2 * config.train.seed + k).to(device)
+            seeded_network(config.network, channels, num_classes, 2 * config.first_seed + k).to(device)
             for k in range(2)
         ]
         if config.train.sync_batch_norm:
@@ -59,7 +59,7 @@ class TrainState:
         optimizers: list[torch.optim.Optimizer] = [
             sgd(net, config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks
         ]
-        generator = Generator(device).manual_seed(config.train.seed)
+        generator = Generator(device).manual_seed(config.first_seed)
         average = None if config.average.kind == "none" else WeightAverage(config.average, networks)
         state = cls(networks, optimizers, generator, None, draw_active(config, data, generator), average)
         if config.divide.split == "given":

@@ -55,6 +55,8 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
             done = (state.samples - marks.pretrain) / (config.train.samples - marks.pretrain)
             state.average.after_epoch(state.networks, done)
         _evaluate(config, data, state, augmenter)
+        if warm and config.warms_up and config.warmup.seed is not None and state.samples >= marks.warmup:
+            state.generator.manual_seed(config.train.seed)
         seconds = time.perf_counter() - started
         yield epoch_metrics("warmup" if warm else "cotrain", data, state, progress, losses, seconds)
 

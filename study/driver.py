@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from typing import get_args
 
 import ray
 from ray import tune
@@ -13,7 +14,7 @@ from study.progress import Progress
 from study.recorder import Recorder
 from study.records import ResultsFolder
 from study.search import Attempt, Search
-from study.stage_keys import shared_stages
+from study.stage_keys import Kind, shared_stages
 from study.stages import compute_stage
 from study.trainable import Job, Train, train, trainable
 from study.tuning import ConditionSearcher, OptunaScheduler, Ticker
@@ -69,9 +70,11 @@ def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]
     """The shared stages of a study, each a Ray task with a trial's resources. Raises RayError."""
     resources = plan.spec.resources
     task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(compute_stage)
-    stages = shared_stages(plan)
-    for key, computed in zip(stages, ray.get([task.remote(c, folder.stages) for c in stages.values()]), strict=True):
-        say(f"pre-training {key[:12]}: {'computed' if computed else 'found'}")
+    for kind in get_args(Kind):  # a warm-up builds on its pre-training
+        stages = [stage for stage in shared_stages(plan) if stage.kind == kind]
+        made = ray.get([task.remote(stage, folder.stages) for stage in stages])
+        for stage, how in zip(stages, made, strict=True):
+            say(f"{kind} {stage.key[:12]}: {how}")
 
 
 def _tuner(

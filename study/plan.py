@@ -23,7 +23,7 @@ from study.spec import StudySpec, close_first, load_study
 
 NOT_SEARCHED = (
     *("noise", "data", "average", "network/compile"),
-    *("train/seed", "train/samples", "train/device", "train/sync_batch_norm"),
+    *("warmup/seed", "train/seed", "train/samples", "train/device", "train/sync_batch_norm"),
 )
 """The conditions, what the objective is measured on and what it does not see, the trial's place, its budget, and the
 machine: never searched."""
@@ -262,7 +262,8 @@ def _stages(config: TrainConfig, data: ConditionData) -> Milestones:
 
 def _compose(settings: Mapping[str, Any], condition: Condition, seed: int) -> TrainConfig:
     own = {"noise": condition.noise.model_dump(), "train": {"seed": seed}}
-    return train_config(merge(settings, own))
+    # The trials of a condition share the warm-up, as all share the pre-training.
+    return train_config(merge(merge({"warmup": {"seed": 0}}, settings), own))
 
 
 def _baseline_settings(spec: StudySpec, name: str) -> dict[str, Any]:

@@ -6,19 +6,19 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from codim.budget import milestones, pretrain_samples
+from codim.budget import milestones
 from codim.config import TrainConfig
 from study.conditions import ConditionData
 from study.plan import Plan
 from study.records import ResultsFolder
 from study.source import SpecError
-from study.stage_keys import shared_stages, stage_key
+from study.stage_keys import Kind, pretraining, shared_stages, warm_up
 
 FREE_TO_CHANGE = ("conditions", "budget", "resources", "checkpoint_seconds")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
@@ -69,18 +69,32 @@ def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
     condition = plan.conditions[0]
     data = plan.data[condition.id]
     shared = shared_stages(plan)
+    keys = {stage.key for stage in shared}
     configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
     configs += [representative(plan)] * plan.spec.budget.trials_per_condition
-    seconds = len(plan.conditions) * sum(_trial_seconds(c, data, speed, stage_key(c) in shared) for c in configs)
-    stages = sum(pretrain_samples(config.pretrain, data.images) * speed.pretrain for config in shared.values())
-    return Forecast(plan.trials, (seconds / concurrent + stages) / 3600, concurrent)
+    seconds = len(plan.conditions) * sum(_trial_seconds(config, data, speed, keys) for config in configs)
+    seconds /= concurrent
+    for kind in get_args(Kind):
+        own = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
+        seconds += sum(own) / min(concurrent, len(own)) if own else 0
+    return Forecast(plan.trials, seconds / 3600, concurrent)
 
 
-def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: bool) -> float:
+def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: Set[str]) -> float:
     marks = milestones(config, data.images, data.training_images)
     warm = (marks.warmup if config.train.co_training else config.train.samples) - marks.pretrain
-    seconds = warm * speed.warmup + (0 if shared else marks.pretrain * speed.pretrain)
-    return seconds + (config.train.samples - marks.pretrain - warm) * speed.cotrain
+    seconds = (config.train.samples - marks.pretrain - warm) * speed.cotrain
+    first, second = pretraining(config), warm_up(config)
+    if second and second.key in shared:
+        return seconds
+    if first and first.key not in shared:
+        seconds += _stage_seconds(config, "pre-training", data, speed)
+    return seconds + warm * speed.warmup
+
+
+def _stage_seconds(config: TrainConfig, kind: Kind, data: ConditionData, speed: Speed) -> float:
+    marks = milestones(config, data.images, data.training_images)
+    return marks.pretrain * speed.pretrain if kind == "pre-training" else (marks.warmup - marks.pretrain) * speed.warmup
 
 
 @contextmanager

@@ -5,7 +5,7 @@ results/<study>/environment.json     versions, machine, command, forecast
 results/<study>/optuna.journal       the search's memory (the driver is its only writer)
 results/<study>/trials.parquet       one row a trial
 results/<study>/epochs/<trial>.parquet   one row an epoch
-results/<study>/stages/<key>/        shared stages
+results/stages/<key>/                shared stages, of all studies in the folder
 results/<study>/report/              written by the analysis
 results/<study>/ray/                 Tune's own files: checkpoints, logs
 """
@@ -140,7 +140,7 @@ class ResultsFolder:
         self.journal = self.root / "optuna.journal"
         self.trials = self.root / "trials.parquet"
         self.epochs = self.root / "epochs"
-        self.stages = self.root / "stages"
+        self.stages = self.root.parent / "stages"
         self.ray = self.root / "ray"
 
     def write_trials(self, records: Sequence[TrialRecord]) -> None:

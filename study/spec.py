@@ -16,6 +16,8 @@ ZERO_PROBABILITY = 0.1
 """Share of the prior that an explicit 0 takes beside its range."""
 PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
 """Settings that name a file or a folder, beside the `path` of a condition."""
+STAGES = "stages"
+"""Folder of the shared stages, beside those of the studies."""
 OBJECTIVES = ("val_acc", "val_acc_a", "val_acc_b")
 
 
@@ -198,6 +200,13 @@ class StudySpec(Section):
     resources: Resources = Resources()
     checkpoint_seconds: float = Field(default=60, ge=0)
     """Training time between two checkpoints of a trial: what an interruption can cost. 0: after every epoch."""
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name == STAGES:
+            raise ValueError(f"{name!r} is the folder of the shared stages; allowed: any other name")
+        return name
 
 
 def load_study(path: Path) -> tuple[StudySpec, Source]:

@@ -1,49 +1,108 @@
 """Shared stages: what several trials need and none of them changes is computed once, and found by what it depends on.
 
-So far that is stage 0, the pre-training: it depends on images, network, augmentation and its own settings only.
+Stage 0, the pre-training, depends on images, network, augmentation and its own settings, so all conditions share it.
+Stage 1, the warm-up, depends on the noise too, and on the optimiser; the trials of a condition share it.
 """
 
 import hashlib
 import json
+from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from codim.config import TrainConfig
+from codim.noise import NoNoise
+from codim.settings.divide import DivideConfig
+from codim.settings.train import LoopConfig
 from study.plan import Plan
 
-DEPENDS_ON = ("network", "augment", "pretrain")
-"""Sections that decide the result, beside the images."""
+Kind = Literal["pre-training", "warm-up"]
 
 
-def stage_key(config: TrainConfig) -> str:
-    """SHA-256 of all that the pre-training of `config` depends on, of a file its content; empty where it has none."""
+class Stage(NamedTuple):
+    """A stage of some training."""
+
+    kind: Kind
+    key: str
+    """SHA-256 of all that it depends on, of a file its content."""
+    config: TrainConfig
+    """Its own training: whatever does not enter the stage stands at its default."""
+
+
+def pretraining(config: TrainConfig) -> Stage | None:
+    """Of a training; None where it has none."""
     if not config.pretrain.epochs:
-        return ""
-    settings = {name: getattr(config, name).model_dump(mode="json") for name in DEPENDS_ON}
-    if config.network.weights is not None:
-        settings["network"]["weights"] = _digest(config.network.weights, config.network.weights.stat().st_mtime_ns)
-    if config.noise.kind == "openset":  # the one noise that changes the images
-        settings["noise"] = config.noise.model_dump(mode="json")
-    text = json.dumps({"stage": "pretrain", "data": config.data.images(), **settings}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+        return None
+    own = TrainConfig(
+        data=config.data,
+        noise=config.noise if config.noise.kind == "openset" else NoNoise(),  # the one that changes the images
+        network=config.network,
+        augment=config.augment,
+        pretrain=config.pretrain,
+        train=LoopConfig(device=config.train.device),
+    )
+    settings = own.model_dump(mode="json", include={"noise", "network", "augment", "pretrain"})
+    if config.network.weights is not None:  # the same file in another place is the same
+        settings["network"]["weights"] = _digest(config.network.weights)
+    return _stage("pre-training", own, settings | {"data": config.data.images()})
+
+
+def warm_up(config: TrainConfig) -> Stage | None:
+    """Of a training, from its start; None where it has none or keeps it to itself (`warmup/seed`)."""
+    if not config.warms_up or config.warmup.seed is None:
+        return None
+    own = TrainConfig(
+        data=config.data,
+        noise=config.noise,
+        network=config.network,
+        augment=config.augment,
+        pretrain=config.pretrain,
+        warmup=config.warmup,
+        divide=DivideConfig(loss_history=config.divide.loss_history),
+        optim=config.optim,
+        train=config.train.model_copy(update={"seed": 0, "epoch": "labelled"}),
+        average=config.average,
+    )
+    read = [config.network.weights, config.noise.path if config.noise.kind == "file" else None]
+    digests = {"files": [_digest(path) for path in read if path is not None]}
+    return _stage("warm-up", own, own.model_dump(mode="json") | digests)
+
+
+def shared_stages(plan: Plan) -> list[Stage]:
+    """Those that more than one trial needs, in an order in which none comes before what it builds on.
+
+    Where a searched setting enters a stage, each searched trial computes its own; the baselines may still share theirs.
+    """
+    needed = []
+    for of in (pretraining, warm_up):
+        for condition in plan.conditions:
+            baselines = [of(plan.baseline_config(condition, name, 0)) for name in plan.spec.baselines]
+            # Two searched trials that differ in every setting: they have in common what all have.
+            low, high = (
+                of(
+                    plan.searched_config(
+                        condition, {path: own.corners()[end] for path, own in plan.spec.space.items()}, 0
+                    )
+                )
+                for end in (0, -1)
+            )
+            needed += [stage for stage in (*baselines, *((low, high) if low == high else ())) if stage]
+    users = Counter(stage.key for stage in needed)
+    return list({stage.key: stage for stage in needed if users[stage.key] > 1}.values())
+
+
+def _stage(kind: Kind, config: TrainConfig, settings: dict[str, Any]) -> Stage:
+    text = json.dumps({"stage": kind, **settings}, sort_keys=True)
+    return Stage(kind, hashlib.sha256(text.encode()).hexdigest(), config)
+
+
+def _digest(path: Path) -> str:
+    return _digest_at(path, path.stat().st_mtime_ns)
 
 
 @cache
-def _digest(path: Path, changed: int) -> str:
+def _digest_at(path: Path, changed: int) -> str:
     """SHA-256 of a file. `changed`: when it was, so that a file is read again only after a change."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def shared_stages(plan: Plan) -> dict[str, TrainConfig]:
-    """Key -> a config that has the stage, for the stages that more than one trial shares.
-
-    Where a searched setting enters the stage, each searched trial computes its own; the baselines still share theirs.
-    """
-    configs = [
-        plan.baseline_config(condition, name, 0) for condition in plan.conditions for name in plan.spec.baselines
-    ]
-    if not any(path.split("/")[0] in DEPENDS_ON for path in plan.spec.space):
-        values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
-        configs += [plan.searched_config(condition, values, 0) for condition in plan.conditions]
-    return {key: config for config in configs if (key := stage_key(config))}

@@ -1,45 +1,117 @@
 """Shared stages: computed once, kept in a folder by their key (study/stage_keys.py)."""
 
+import fcntl
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
 from codim.augment import Augmenter
+from codim.budget import milestones
+from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
 from codim.config import TrainConfig
-from codim.datasets import load_data
+from codim.datasets import TrainingData, load_data
 from codim.device import torch_device
+from codim.evaluate import Observer
 from codim.pretrain import PretrainState, pretrain_epochs
-from codim.tensor_file import DamagedFile, read_tensors, write_tensors
-from study.stage_keys import stage_key
+from codim.state import TrainState
+from codim.tensor_file import read_tensors, write_tensors
+from codim.train import run_epochs
+from study.rows import Row, read_rows, row_of, write_rows
+from study.stage_keys import Stage, pretraining, warm_up
+
+Made = Literal["computed", "found", "diverged"]
 
 
-def compute_stage(config: TrainConfig, folder: Path) -> bool:
-    """Make sure that the stage of `config` lies in `folder`; True when it had to be computed (missing or damaged)."""
-    try:
-        if read_stage(config, folder) is not None:
-            return False
-    except ValueError:
-        pass  # damaged: it is only a cache
-    device = torch_device(config.train.device)
-    data, _ = load_data(config.data, config.noise, device)
+def compute_stage(stage: Stage, folder: Path) -> Made:
+    """Make sure that a stage lies in `folder`, below its key; whoever asks at the same time waits for the first.
+
+    Returns:
+        computed: it was missing or damaged. diverged: it is not there, and no training that begins with it can succeed.
+    Raises:
+        ValueError: a pre-training diverged.
+    """
+    with _claimed(folder / stage.key):
+        if _is_whole(stage, folder):
+            return "found"
+        if stage.kind == "pre-training":
+            _compute_pretraining(stage, folder)
+        else:
+            try:
+                _compute_warm_up(stage, folder)
+            except FloatingPointError:  # each trial finds it out again, and is a failed trial with that cause
+                return "diverged"
+        return "computed"
+
+
+def start_of(config: TrainConfig, data: TrainingData, folder: Path) -> tuple[TrainState, list[Row]]:
+    """Where a training begins: behind those of its stages that lie in `folder`, with the rows of their epochs (none of
+    a pre-training)."""
+    stage = warm_up(config)
+    if stage and _lies_in(stage, folder):
+        state = load_checkpoint(_file(stage, folder), stage.config, data)
+        state.generator.manual_seed(config.train.seed)
+        return state, read_rows(folder / stage.key, state.epoch)
+    return TrainState.create(config, data, read_pretraining(config, folder)), []
+
+
+def read_pretraining(config: TrainConfig, folder: Path) -> dict[str, Tensor] | None:
+    """The weights that the pre-training of `config` left in `folder`; None where it is not."""
+    stage = pretraining(config)
+    return read_tensors(_file(stage, folder)) if stage and _lies_in(stage, folder) else None
+
+
+def _lies_in(stage: Stage, folder: Path) -> bool:
+    """Whether a stage is there; where it is damaged, it is computed anew first."""
+    return _file(stage, folder).exists() and compute_stage(stage, folder) != "diverged"
+
+
+def _compute_pretraining(stage: Stage, folder: Path) -> None:
+    config = stage.config
+    data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
     state = PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
     for loss, _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
         if not math.isfinite(loss):
             raise ValueError(f"pre-training: the loss became {loss}; a smaller pretrain/lr may help")
-    write_tensors(_file(config, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
-    return True
+    write_tensors(_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
 
 
-def read_stage(config: TrainConfig, folder: Path) -> dict[str, Tensor] | None:
-    """The weights that the stage of `config` left in `folder`; None where it is not. Raises ValueError: damaged."""
-    if not stage_key(config) or not _file(config, folder).exists():
-        return None
+def _compute_warm_up(stage: Stage, folder: Path) -> None:
+    config = stage.config
+    data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
+    augmenter = Augmenter.fit(config.augment, data.images)
+    observer = Observer(data, truth, augmenter)
+    end = milestones(config, len(data.images), len(data.train_index)).warmup
+    state = TrainState.create(config, data, read_pretraining(config, folder))
+    rows = []
+    for metrics in run_epochs(config, data, state):
+        # The study spends the time once; no trial does.
+        rows.append(row_of(metrics, observer, state) | {"seconds": 0.0})
+        if state.samples >= end:
+            break
+    write_rows(folder / stage.key, rows)
+    save_checkpoint(_file(stage, folder), config, state, InputSpec.of(data, augmenter))
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold a stage's folder; the claim of a killed worker ends with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_whole(stage: Stage, folder: Path) -> bool:
     try:
-        return read_tensors(_file(config, folder))
-    except DamagedFile as fault:
-        raise ValueError(f"stage {fault}; start the study again, which computes it anew") from fault
+        read_tensors(_file(stage, folder))
+        return stage.kind == "pre-training" or bool(read_rows(folder / stage.key, 2**62))
+    except (OSError, ValueError):  # it is only a cache
+        return False
 
 
-def _file(config: TrainConfig, folder: Path) -> Path:
-    return folder / stage_key(config) / "encoder.pt"
+def _file(stage: Stage, folder: Path) -> Path:
+    return folder / stage.key / ("encoder.pt" if stage.kind == "pre-training" else "checkpoint.pt")

@@ -113,7 +113,7 @@ def _concurrent(plan: Plan, nodes: list[tuple[float, float]], where: str) -> int
 
 def describe(plan: Plan) -> str:
     """What the study file says, in a few lines."""
-    spec = plan.spec
+    spec, stages = plan.spec, Counter(stage.kind for stage in shared_stages(plan))
     lines = [
         f"study {spec.name}: {plan.trials} trials = {len(plan.conditions)} conditions x "
         f"({len(spec.baselines)} baselines + {spec.budget.trials_per_condition} searched)",
@@ -121,7 +121,7 @@ def describe(plan: Plan) -> str:
         f"conditions: {', '.join(c.id for c in plan.conditions)}",
         f"baselines: {', '.join(spec.baselines) or 'none'}",
         *(f"space: {path}: {dimension.in_words()}" for path, dimension in spec.space.items()),
-        f"shared pre-training: {len(shared_stages(plan))}, computed once",
+        *(f"shared {kind}: {count}, each computed once" for kind, count in stages.items()),
     ]
     return "\n".join(lines)
 

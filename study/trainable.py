@@ -1,11 +1,9 @@
 """What runs in a worker: one trial, a row an epoch. Interrupted, it goes on from its last checkpoint."""
 
-import json
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,11 @@ from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_ch
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
 from codim.device import torch_device
-from codim.evaluate import NAN, Observer
-from codim.metrics import OracleMetrics
+from codim.evaluate import Observer
 from codim.state import TrainState
 from codim.train import run_epochs
-from study.stages import read_stage
-
-Row = dict[str, Any]
+from study.rows import Row, read_rows, row_of, write_rows
+from study.stages import start_of
 
 
 @dataclass(frozen=True)
@@ -77,27 +73,18 @@ def train(job: Job) -> Iterator[Row]:
     augmenter = Augmenter.fit(config.augment, data.images)
     observer, spec = Observer(data, truth, augmenter), InputSpec.of(data, augmenter)
     folder = Path(job.folder)
-    state, rows = _restored(folder, config, data) or (_started(config, data, Path(job.stages)), [])
+    state, rows = _restored(folder, config, data) or start_of(config, data, Path(job.stages))
     if rows and state.samples >= config.train.samples:
         yield _with_history(rows)
     saved, first = time.monotonic(), True
     for metrics in run_epochs(config, data, state):
-        seen = state.evaluation
-        oracle = _UNKNOWN if seen is None else observer.measure(state.networks, seen, state.divisions)
-        rows.append(asdict(metrics) | asdict(oracle))
+        rows.append(row_of(metrics, observer, state))
         if time.monotonic() - saved >= job.checkpoint_seconds:
-            _write_rows(folder, rows)
+            write_rows(folder, rows)
             save_checkpoint(folder / "checkpoint.pt", config, state, spec)
             saved = time.monotonic()
         yield _with_history(rows) if first else rows[-1]
         first = False
-
-
-_UNKNOWN = OracleMetrics(*(NAN for _ in fields(OracleMetrics)))
-
-
-def _started(config: TrainConfig, data: TrainingData, stages: Path) -> TrainState:
-    return TrainState.create(config, data, read_stage(config, stages))
 
 
 def _restored(folder: Path, config: TrainConfig, data: TrainingData) -> tuple[TrainState, list[Row]] | None:
@@ -105,19 +92,8 @@ def _restored(folder: Path, config: TrainConfig, data: TrainingData) -> tuple[Tr
     if not has_checkpoint(folder / "checkpoint.pt"):
         return None
     state = load_checkpoint(folder / "checkpoint.pt", config, data)
-    rows: list[Row] = json.loads((folder / "epochs.json").read_text())
-    return state, [row for row in rows if row["epoch"] < state.epoch]
+    return state, read_rows(folder, state.epoch)
 
 
 def _with_history(rows: list[Row]) -> Row:
     return {**rows[-1], "history": rows[:-1]} if len(rows) > 1 else rows[-1]
-
-
-def _write_rows(folder: Path, rows: list[Row]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / f".epochs.json.{os.getpid()}"
-    with scratch.open("w") as file:
-        json.dump(rows, file)
-        file.flush()
-        os.fsync(file.fileno())  # a power cut must not leave a checkpoint without its rows
-    scratch.replace(folder / "epochs.json")

@@ -26,6 +26,7 @@ class LoopConfig(Section):
     """With several workers: batch norm over the batches of all. False: each over its own share, which is faster, but
     then the result depends on the number of workers. Pre-training always takes all (as SimCLR)."""
     seed: int = Field(default=0, ge=0)
-    """Of weights, order, views and MixUp in stages 1 to 3."""
+    """Of weights, order, views and MixUp in stages 1 to 3; until co-training in place of `warmup/seed`, if that is
+    None."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where there is one."""

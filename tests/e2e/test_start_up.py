@@ -89,7 +89,15 @@ def test_a_dry_run_tells_the_plan_before_it_imports_torch() -> None:
     plan, _, error = done.stderr.partition("Traceback")
     assert "torch is refused" in error
     told = [line.split(":")[0] for line in plan.splitlines()]
-    assert told == ["study digits", "budget", "conditions", "baselines", *["space"] * 4, "shared pre-training"]
+    assert told == [
+        "study digits",
+        "budget",
+        "conditions",
+        "baselines",
+        *["space"] * 4,
+        "shared pre-training",
+        "shared warm-up",
+    ]
     assert "64 trials = 4 conditions x (4 baselines + 12 searched)" in plan
     assert "budget: 60000 samples" in plan
     assert "conditions: symmetric-0.2, symmetric-0.5, symmetric-0.8, asymmetric-0.4" in plan

@@ -77,7 +77,7 @@ def test_the_same_command_goes_on(write_study: WriteStudy, tmp_path: Path) -> No
     assert {record.status for record in records.values()} == {"complete"}
     for record in records.values():
         epochs = [row["epoch"] for row in folder.read_epochs(record.trial)]
-        assert epochs == list(range(1, len(epochs) + 1))  # epoch 0 is the shared pre-training
+        assert epochs == list(range(1, len(epochs) + 1))  # epoch 0 is the shared pre-training, 1 the shared warm-up
         assert record.epochs == len(epochs)
         assert record.samples >= record.budget
     assert told(folder) == dict.fromkeys(records, 1)

@@ -1,5 +1,7 @@
-"""Shared pre-training."""
+"""Shared pre-training and warm-up: who shares them, and that sharing changes nothing but the time."""
 
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ from studies import WriteStudy
 from codim.config import TrainConfig
 from codim.datasets import DATASETS
 from study.plan import Plan, load_plan
-from study.stage_keys import shared_stages, stage_key
-from study.stages import compute_stage, read_stage
+from study.stage_keys import Stage, pretraining, shared_stages, warm_up
+from study.stages import compute_stage, read_pretraining
+from study.trainable import Job, Row, train
 
 
 @pytest.fixture
@@ -18,14 +21,32 @@ def plan(write_study: WriteStudy) -> Plan:
     return load_plan(write_study())
 
 
-def config(plan: Plan, seed: int = 1) -> TrainConfig:
-    return plan.searched_config(plan.conditions[0], {"mixmatch/lambda_u": 2.0}, seed)
+def config(plan: Plan, seed: int = 1, condition: int = 0, lambda_u: float = 2.0) -> TrainConfig:
+    return plan.searched_config(plan.conditions[condition], {"mixmatch/lambda_u": lambda_u}, seed)
 
 
-def test_all_trials_and_conditions_share_one(plan: Plan) -> None:
-    assert list(shared_stages(plan)) == [stage_key(config(plan))]
-    other = plan.searched_config(plan.conditions[1], {"mixmatch/lambda_u": 9.0}, 7)
-    assert stage_key(other) == stage_key(config(plan))
+def first(config: TrainConfig) -> Stage:
+    stage = pretraining(config)
+    assert stage
+    return stage
+
+
+def second(config: TrainConfig) -> Stage:
+    stage = warm_up(config)
+    assert stage
+    return stage
+
+
+def shared(plan: Plan, kind: str) -> list[str]:
+    return [stage.key for stage in shared_stages(plan) if stage.kind == kind]
+
+
+def test_all_trials_share_the_pretraining_those_of_a_condition_the_warm_up(plan: Plan) -> None:
+    assert shared(plan, "pre-training") == [first(config(plan)).key]
+    assert first(config(plan, 7, 1, 9.0)) == first(config(plan))
+    assert shared(plan, "warm-up") == [second(config(plan, condition=k)).key for k in (0, 1)]
+    assert second(config(plan, 7, 1, 9.0)) == second(config(plan, condition=1))
+    assert [stage.kind for stage in shared_stages(plan)] == ["pre-training", "warm-up", "warm-up"]
 
 
 def test_open_set_noise_changes_the_images_and_so_the_stage(
@@ -36,46 +57,108 @@ def test_open_set_noise_changes_the_images_and_so_the_stage(
     open_set = {"kind": "openset", "open_share": 0.5, "source": "cifar10"}
     conditions = [{"kind": "none"}, {**open_set, "rate": 0.2}, {**open_set, "rate": 0.4}]
     plan = load_plan(write_study(conditions=conditions))
-    keys = [stage_key(plan.searched_config(c, {"mixmatch/lambda_u": 2.0}, 0)) for c in plan.conditions]
+    keys = [first(config(plan, condition=k)).key for k in range(3)]
     assert len(set(keys)) == 3
-    assert set(shared_stages(plan)) == set(keys)
+    assert shared(plan, "pre-training") == keys
 
 
-def test_a_searched_setting_that_enters_it_unshares_it(write_study: WriteStudy) -> None:
-    space = {"pretrain/temperature": {"type": "float", "low": 0.1, "high": 1}}
+@pytest.mark.parametrize(
+    ("path", "low", "high", "kinds"),
+    [
+        ("pretrain/temperature", 0.1, 1.0, set()),
+        ("augment/strong_jitter", 0.1, 0.9, set()),
+        ("optim/lr", 0.01, 0.1, {"pre-training"}),
+        ("warmup/confidence_penalty", 0.1, 1.0, {"pre-training"}),
+        ("contrastive/weight", 0.1, 1.0, {"pre-training", "warm-up"}),
+        ("divide/p_threshold", 0.1, 0.9, {"pre-training", "warm-up"}),
+    ],
+)
+def test_a_searched_setting_unshares_what_it_enters(
+    write_study: WriteStudy, path: str, low: float, high: float, kinds: set[str]
+) -> None:
+    space = {path: {"type": "float", "low": low, "high": high}}
     plan = load_plan(write_study(space=space, baselines={}))
-    assert not shared_stages(plan)
-    keys = {stage_key(plan.searched_config(plan.conditions[0], {"pretrain/temperature": t}, 0)) for t in (0.1, 0.2)}
-    assert len(keys) == 2
+    assert {stage.kind for stage in shared_stages(plan)} == kinds
+    one, other = (plan.searched_config(plan.conditions[0], {path: value}, 0) for value in (low, high))
+    assert (first(one).key == first(other).key) == ("pre-training" in kinds)
+    assert (second(one).key == second(other).key) == ("warm-up" in kinds)
 
 
-def test_a_method_without_pretraining_needs_none(write_study: WriteStudy) -> None:
-    plan = load_plan(write_study(baselines={"dividemix": {"method": "dividemix"}}))
-    assert stage_key(plan.baseline_config(plan.conditions[0], "dividemix", 0)) == ""
-    assert len(shared_stages(plan)) == 1
+def test_a_method_without_a_stage_shares_none(write_study: WriteStudy) -> None:
+    plan = load_plan(write_study(baselines={"dividemix": {"method": "dividemix"}, "ce": {"method": "ce"}}))
+    dividemix, ce = (plan.baseline_config(plan.conditions[0], name, 0) for name in ("dividemix", "ce"))
+    assert pretraining(dividemix) is pretraining(ce) is warm_up(ce) is None
+    # The one trial a condition that warms up without pre-training has nobody to share it with.
+    assert second(dividemix).key not in shared(plan, "warm-up")
+    assert len(shared_stages(plan)) == 3
 
 
 def test_one_that_diverged_is_not_kept(write_study: WriteStudy, tmp_path: Path) -> None:
     plan = load_plan(write_study(fixed__pretrain={"epochs": 1, "lr": 1e30}))
     with pytest.raises(ValueError, match="pre-training: the loss became nan"):
-        compute_stage(config(plan), tmp_path)
-    assert read_stage(config(plan), tmp_path) is None
+        compute_stage(first(config(plan)), tmp_path)
+    assert read_pretraining(config(plan), tmp_path) is None
+
+
+def test_a_warm_up_that_diverged_fails_its_trials_not_the_study(write_study: WriteStudy, tmp_path: Path) -> None:
+    plan = load_plan(write_study(fixed__optim={"lr": 1e30}))
+    assert compute_stage(second(config(plan)), tmp_path) == "diverged"
+    with pytest.raises(FloatingPointError, match="the training loss became"):
+        list(train(job(config(plan), tmp_path, tmp_path)))
 
 
 def test_computed_once_and_again_when_damaged(plan: Plan, tmp_path: Path) -> None:
-    assert read_stage(config(plan), tmp_path) is None
-    assert compute_stage(config(plan), tmp_path)
-    assert not compute_stage(config(plan), tmp_path)
-    whole = read_stage(config(plan), tmp_path)
+    stages = [first(config(plan)), second(config(plan))]
+    assert read_pretraining(config(plan), tmp_path) is None
+    assert [compute_stage(stage, tmp_path) for stage in stages] == ["computed", "computed"]
+    assert [compute_stage(stage, tmp_path) for stage in stages] == ["found", "found"]
+    whole = read_pretraining(config(plan), tmp_path)
     assert whole
-    encoder = tmp_path / stage_key(config(plan)) / "encoder.pt"
-    encoder.write_bytes(encoder.read_bytes()[:-1000])
-    with pytest.raises(ValueError, match="damaged"):
-        read_stage(config(plan), tmp_path)
-    assert compute_stage(config(plan), tmp_path)
-    again = read_stage(config(plan), tmp_path)
+    rows = list(train(job(config(plan), tmp_path, tmp_path / "whole")))
+    for file in tmp_path.glob("*/*.pt"):
+        file.write_bytes(file.read_bytes()[:-1000])
+    again = read_pretraining(config(plan), tmp_path)
     assert again
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert values(list(train(job(config(plan), tmp_path, tmp_path / "again")))) == values(rows)
+    (tmp_path / stages[1].key / "epochs.json").write_text("[{")
+    assert compute_stage(stages[1], tmp_path) == "computed"
+
+
+def test_sharing_changes_nothing_but_the_time(plan: Plan, tmp_path: Path) -> None:
+    """Bit for bit, for two seeds, which do differ once co-training begins."""
+    stages = tmp_path / "stages"
+    for stage in shared_stages(plan):
+        compute_stage(stage, stages)
+    curves = []
+    for seed in (1, 2):
+        own = config(plan, seed)
+        alone = list(train(job(own, tmp_path / "none", tmp_path / f"alone-{seed}")))
+        head, *rest = train(job(own, stages, tmp_path / f"shared-{seed}"))
+        rows = [*head.pop("history"), head, *rest]
+        assert alone[0]["phase"] == "pretrain"
+        assert values(rows) == values(alone[1:])
+        assert [row["seconds"] == 0 for row in rows] == [row["phase"] == "warmup" for row in rows]
+        curves.append(values(rows))
+    warm = sum(row["phase"] == "warmup" for row in rows)
+    assert curves[0][:warm] == curves[1][:warm]
+    assert curves[0][warm] != curves[1][warm]
+
+
+def test_who_asks_second_waits_and_finds(plan: Plan, tmp_path: Path) -> None:
+    stage = first(config(plan))
+    (tmp_path / stage.key).mkdir()
+    made: list[str] = []
+    asks = [threading.Thread(target=lambda: made.append(compute_stage(stage, tmp_path))) for _ in range(2)]
+    with (tmp_path / stage.key / ".lock").open("w") as claim:
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        for thread in asks:
+            thread.start()
+        asks[0].join(0.5)
+        assert not made
+    for thread in asks:
+        thread.join()
+    assert sorted(made) == ["computed", "found"]
 
 
 def test_weights_to_start_from_count_by_their_content(write_study: WriteStudy, tmp_path: Path) -> None:
@@ -84,12 +167,23 @@ def test_weights_to_start_from_count_by_their_content(write_study: WriteStudy, t
     for name, content in zip(names, (b"one", b"one", b"two"), strict=True):
         (tmp_path / name).write_bytes(content)
 
-    def key(name: str) -> str:
+    def keys(name: str) -> tuple[str, str]:
         network = {"name": "resnet18", "weights": name}
         plan = load_plan(write_study(fixed__network=network), nominal=True)
-        return stage_key(config(plan))
+        return first(config(plan)).key, second(config(plan)).key
 
-    a, same, other = map(key, names)
-    assert a == same != other
+    a, same, other = map(keys, names)
+    assert a[0] == same[0] != other[0]
     (tmp_path / "a.pth").write_bytes(b"two")
-    assert key("a.pth") == other
+    changed = keys("a.pth")
+    assert changed[0] == other[0]
+    assert changed[1] != a[1]
+
+
+def job(config: TrainConfig, stages: Path, folder: Path) -> Job:
+    return Job("t", config.model_dump(mode="json"), str(folder), str(stages), threads=1, checkpoint_seconds=1e9)
+
+
+def values(rows: list[Row]) -> list[str]:
+    """All but the wall time; text, because NaN differs from itself."""
+    return [repr({**row, "seconds": 0}) for row in rows]
