@@ -91,8 +91,8 @@ def main() -> None:
         f"| each trial alone | {alone:,} | {seconds['alone']:.0f} |\n"
         f"| {len(stages)} stages shared | {sharing:,} | {seconds['stages'] + seconds['sharing']:.0f} |\n\n"
         f"{alone / sharing:.2f} times fewer samples, {seconds['alone'] / (seconds['stages'] + seconds['sharing']):.2f} "
-        f"times less time; {plan.spec.name}, {args.trials} searched trials in each of {len(plan.conditions)} conditions.\n"
-        "All curves are equal to the last bit."
+        f"times less time; {plan.spec.name}, {args.trials} searched trials in each of "
+        f"{len(plan.conditions)} conditions. All curves are equal to the last bit."
     )
     keep(f"shared_stages-{plan.spec.name}", text, {"samples": {"alone": alone, "sharing": sharing}, "seconds": seconds})
 
