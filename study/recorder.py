@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from codim.metrics import EpochMetrics, OracleMetrics
+from study.attempt import Attempt, Outcome
 from study.plan import Plan
 from study.records import ResultsFolder, TrialRecord
-from study.search import Attempt, Outcome
 
 WRITE_SECONDS = 2.0
 """Between two writes of a running trial's tables."""
@@ -32,7 +32,7 @@ class Recorder:
 
     def finished(self) -> dict[str, Outcome]:
         return {
-            name: Outcome(record.status, record.cause, record.objective)
+            name: Outcome(record.status, record.cause, record.objective, record.seconds, record.constraints)
             for name, record in self.records.items()
             if record.status != "running"
         }
@@ -73,6 +73,7 @@ class Recorder:
         record = self.records[attempt.trial]
         self._sum_up(attempt.trial)
         record.status, record.cause, record.objective = outcome.status, outcome.cause, outcome.objective
+        record.constraints = dict(outcome.constraints)
         record.ended = datetime.now(UTC)
         test = [row["oracle_test_acc"] for row in self._evaluated(attempt.trial)]
         record.oracle_test_acc = _mean(test[-attempt.last :])

@@ -57,6 +57,8 @@ class TrialRecord:
     epochs: int = 0
     seconds: float = 0.0
     """Wall time in training, over all its runs."""
+    constraints: dict[str, float] = field(default_factory=dict)
+    """Metric -> how far it lies beyond the study's bounds; 0 or less: within."""
     objective: float = float("nan")
     """The study's objective, in [0, 1]; NaN until the trial has one. Pruned trials keep their last value."""
     started: datetime | None = None
@@ -72,8 +74,13 @@ class TrialRecord:
     oracle_test_acc_best: float = float("nan")
     """Best epoch's test accuracy: for comparison with published tables only."""
 
+    @property
+    def can_be_best(self) -> bool:
+        """It ran to the end, within all bounds."""
+        return self.status == "complete" and all(beyond <= 0 for beyond in self.constraints.values())
 
-_JSON = {"config", "split_states", "oracle_transition"}
+
+_JSON = {"config", "constraints", "split_states", "oracle_transition"}
 _TYPES: dict[Any, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
@@ -125,7 +132,7 @@ def records_of(table: pa.Table) -> list[TrialRecord]:
     records = []
     for row in table.to_pylist():
         params = {key.removeprefix("param/"): row.pop(key) for key in list(row) if key.startswith("param/")}
-        row |= {name: json.loads(row[name]) for name in _JSON}
+        row |= {name: json.loads(row[name]) for name in _JSON if name in row}
         records.append(TrialRecord(params={k: v for k, v in params.items() if v is not None}, **row))
     return records
 

@@ -44,6 +44,5 @@ def shared_stages(plan: Plan) -> dict[str, TrainConfig]:
         plan.baseline_config(condition, name, 0) for condition in plan.conditions for name in plan.spec.baselines
     ]
     if not any(path.split("/")[0] in DEPENDS_ON for path in plan.spec.space):
-        values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
-        configs += [plan.searched_config(condition, values, 0) for condition in plan.conditions]
+        configs += [plan.corner(condition, -1) for condition in plan.conditions]
     return {key: config for config in configs if (key := stage_key(config))}
