@@ -3,8 +3,8 @@
 results/<study>/spec.json            the study file, resolved
 results/<study>/environment.json     versions, machine, command, forecast
 results/<study>/optuna.journal       the search's memory (the driver is its only writer)
-results/<study>/trials.parquet       one row a trial
-results/<study>/epochs/<trial>.parquet   one row an epoch
+results/<study>/trials.parquet       one row a trial; written now and then
+results/<study>/epochs/<trial>.parquet   one row an epoch; of an ended trial its record too, as metadata
 results/<study>/stages/<key>/        shared stages
 results/<study>/report/              written by the analysis
 results/<study>/ray/                 Tune's own files: checkpoints, logs
@@ -13,7 +13,7 @@ results/<study>/ray/                 Tune's own files: checkpoints, logs
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -81,6 +81,7 @@ class TrialRecord:
 
 
 _JSON = {"config", "constraints", "split_states", "oracle_transition"}
+_RECORD = b"codim_record"
 _TYPES: dict[Any, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
@@ -137,6 +138,12 @@ def records_of(table: pa.Table) -> list[TrialRecord]:
     return records
 
 
+def _record_of(row: dict[str, Any]) -> TrialRecord:
+    for name in ("started", "ended"):
+        row[name] = row[name] and datetime.fromisoformat(row[name])
+    return TrialRecord(**row)
+
+
 class ResultsFolder:
     """Paths and atomic writes of one study's folder. Readers never see half a file."""
 
@@ -154,10 +161,23 @@ class ResultsFolder:
         _write(trials_table(records), self.trials)
 
     def read_trials(self) -> list[TrialRecord]:
-        return records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        """All trials, those included that ended after the table was written."""
+        table = records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        records = {record.trial: record for record in table}
+        for path in sorted(self.epochs.glob("*.parquet")):
+            if path.stem not in records or records[path.stem].status == "running":
+                text = (pq.read_schema(path).metadata or {}).get(_RECORD)
+                if text:
+                    records[path.stem] = _record_of(json.loads(text))
+        return list(records.values())
 
-    def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        _write(pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA), self.epochs / f"{trial}.parquet")
+    def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
+        """`ended`: the trial's record, once it is final."""
+        table = pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA)
+        if ended:
+            text = json.dumps(asdict(ended), default=datetime.isoformat)
+            table = table.replace_schema_metadata({**EPOCH_SCHEMA.metadata, _RECORD: text})
+        _write(table, self.epochs / f"{trial}.parquet")
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         path = self.epochs / f"{trial}.parquet"

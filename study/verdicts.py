@@ -11,15 +11,15 @@ from scipy import stats
 
 from study.records import TrialRecord
 
-UNSAFE_CORRELATION = 0.3
+UNSAFE_CORRELATION = 0.25
 """Spearman's, below which stopping at a rung is called unsafe.
 
-Only trials that went on have a final value. Among the best third at a rung the spread of values is .53 of that among
-all (standard normal, cut at its upper third), so .3 among them is about .5 among all (Thorndike's correction for such
-a selection, case 2); and at .5 the best of 27 settings is outside the best third at the rung with one chance in four.
+Only trials that went on have a final value, and those are alike at the rung: where all settings' values at the rung
+correlate with the final ones by .5 (both normal), Spearman's is .26 among the best third at the rung; and then the best
+of 27 settings is outside that third, and stopped, one time in four. tests/study/test_verdicts.py simulates both.
 """
 MIN_TRIALS = 10
-"""Complete trials below which no verdict is given: with 10, the 95 % interval of a correlation of .3 is -.41 to .78."""
+"""No verdict on fewer complete trials; with 10, the 95 % interval of a correlation of .25 is -.45 to .76."""
 
 
 class RankCorrelation(NamedTuple):
