@@ -175,6 +175,7 @@ def main(arguments: Arguments) -> None:
     for way in ways:
         with tempfile.TemporaryDirectory() as scratch:
             runs.append(way(Path(scratch), arguments.trials))
+        print(f"{runs[-1].name}: {runs[-1].trial:.3f} s a trial", flush=True)
         memory = memory or gib()
     lines = [
         f"{len(runs[0].ends)} trials over {len(RATES)} conditions, 2 at a time, 8 epochs each; load {load:.1f} before",
