@@ -70,6 +70,7 @@ def switch_table(trials: Trials) -> pd.DataFrame:
     for setting in (s for s in searched_settings(trials.spec) if s.zero):
         for condition in trials.conditions:
             frame = _ranked(trials, condition)
+            frame = frame[setting.values(frame).notna()]
             is_off = setting.values(frame).eq(0)
             on, off = frame["objective"][~is_off], frame["objective"][is_off]
             if min(len(on), len(off)) >= MIN_GROUP:
@@ -84,7 +85,7 @@ def _ranked(trials: Trials, condition: str) -> pd.DataFrame:
     frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
     frame = frame[frame["status"].isin(["complete", "pruned"])]
     for setting in searched_settings(trials.spec):
-        frame = frame[setting.allows(frame)]
+        frame = frame[setting.allows(frame) | setting.values(frame).isna()]
     complete = frame["status"] == "complete"
     worst = frame.loc[complete, "objective"].min()
     return frame.assign(objective=frame["objective"].where(complete, worst - 1e-6))
@@ -97,7 +98,7 @@ def _points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[_Point]:
     points: list[_Point] = [({}, {}) for _ in range(len(frame))]
     for setting in settings:
         for (params, distributions), value in zip(points, setting.values(frame), strict=True):
-            if setting.zero and value == 0:
+            if pd.isna(value) or (setting.zero and value == 0):
                 continue
             params[setting.path] = int(value) if setting.type == "int" else value
             distributions[setting.path] = _distribution(setting)

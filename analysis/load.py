@@ -51,8 +51,10 @@ class Trials:
 
     @cached_property
     def complete(self) -> pd.DataFrame:
-        """The trials that ran to the end of their budget and have an objective: the only ones that are ranked."""
-        return self.trials[(self.trials["status"] == "complete") & self.trials["objective"].notna()]
+        """The trials that ran to the end of their budget, within the study's bounds, and have an objective: the only
+        ones that are ranked."""
+        within = self.trials["constraints"].map(lambda text: all(beyond <= 0 for beyond in json.loads(text).values()))
+        return self.trials[(self.trials["status"] == "complete") & self.trials["objective"].notna() & within]
 
     @cached_property
     def searched(self) -> pd.DataFrame:
@@ -87,6 +89,8 @@ def load_trials(path: Path | str) -> Trials:
     )
     trials["condition"] = trials["condition"].astype(order)
     trials["number"] = trials["trial"].str.extract(r"(\d+)$", expand=False).astype("int64")
+    if "constraints" not in trials:  # a table from before there were any
+        trials["constraints"] = "{}"
     trials["method"] = trials["baseline"].where(trials["baseline"] != "", "search")
     trials = trials.sort_values(["condition", "number"], ignore_index=True)
     epochs = _read_epochs(folder.epochs)

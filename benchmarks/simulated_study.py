@@ -1,58 +1,205 @@
-"""Cost of the driver: 300 simulated trials over 4 conditions, the start of Ray included. Bar: 0.5 s a trial.
+"""Cost of the driver: simulated trials over 8 conditions, in this project, in plain Ray Tune with OptunaSearch, and in
+bare Optuna, all on the same curves. Bars: 0.35 s a trial on 2 cores, the last hundred trials at most 1.5 times as slow
+as the first.
 
-Usage: python benchmarks/simulated_study.py
+The three run one after the other. Plain Tune and bare Optuna take one condition after the other, since neither knows of
+conditions; Tune reuses its actors, as the study does. A trial's time is wall time over trials; the start of Ray and of
+its first workers is in "all of it" and not in the hundreds, which lie between the ends of trials.
+
+Usage: python benchmarks/simulated_study.py [--trials 1000] [--only study]
 """
 
 import os
-import platform
+import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Literal
 
 SIMULATED = Path(__file__).parents[1] / "tests" / "study"
-os.environ["PYTHONPATH"] = str(SIMULATED)  # for Ray's workers
+os.environ["PYTHONPATH"] = os.pathsep.join([str(SIMULATED), os.environ.get("PYTHONPATH", "")])  # for Ray's workers
 sys.path.insert(0, str(SIMULATED))
 
+import optuna  # noqa: E402
 import simulated  # noqa: E402
+import tyro  # noqa: E402
+from kept import keep  # noqa: E402
+from optuna.storages import JournalStorage  # noqa: E402
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.schedulers import ASHAScheduler  # noqa: E402
+from ray.tune.search.optuna import OptunaSearch  # noqa: E402
 
 from study.cluster import connected  # noqa: E402
 from study.driver import run_study  # noqa: E402
 from study.plan import load_plan  # noqa: E402
 from study.progress import Progress  # noqa: E402
 from study.records import ResultsFolder  # noqa: E402
+from study.trainable import Job  # noqa: E402
 
-STUDY = """
+RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SAMPLES, MIN_BUDGET = 8000, 4000
+STUDY = f"""
 name: simulated
-fixed: {train: {samples: 8000}, pretrain: {epochs: 1}, warmup: {epochs: 1}, mixmatch: {rampup_epochs: 1}}
-conditions:
-  - {kind: symmetric, rate: 0.2}
-  - {kind: symmetric, rate: 0.5}
-  - {kind: symmetric, rate: 0.8}
-  - {kind: asymmetric, rate: 0.4, map: digits}
-space: {mixmatch/lambda_u: {type: float, low: 1, high: 100, log: true}}
-baselines: {codim-sup: {method: codim-sup}}
-pruner: {kind: successive_halving, min_budget: 4000}
-budget: {trials_per_condition: 74}
+fixed: {{train: {{samples: {SAMPLES}}}, pretrain: {{epochs: 1}}, warmup: {{epochs: 1}}, mixmatch: {{rampup_epochs: 1}}}}
+conditions: [{", ".join(f"{{kind: symmetric, rate: {rate}}}" for rate in RATES)}]
+space: {{mixmatch/lambda_u: {{type: float, low: 1, high: 100, log: true}}}}
+pruner: {{kind: successive_halving, min_budget: {MIN_BUDGET}}}
+budget: {{trials_per_condition: TRIALS}}
 """
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        (Path(scratch) / "study.yaml").write_text(STUDY)
-        plan = load_plan(Path(scratch) / "study.yaml")
-        folder = ResultsFolder(Path(scratch) / "results")
-        folder.root.mkdir()
-        started = time.perf_counter()
-        with connected(None, cpus=2, gpus=0):
-            finished = run_study(plan, folder, Progress(plan), simulated.curve)
-        seconds = time.perf_counter() - started
-        assert finished
-    versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "optuna", "torch"))
-    print(f"{plan.trials} trials in {seconds:.1f} s: {seconds / plan.trials:.3f} s a trial (2 trials at a time)")
-    print(f"{os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}, {versions}")
+@dataclass(frozen=True)
+class Arguments:
+    """Cost of a trial in the driver, beside plain Ray Tune and bare Optuna."""
+
+    trials: int = 1000
+    """Over all 8 conditions."""
+    only: Literal["all", "study"] = "all"
+    """study: leave the other two out, whose time grows too."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way to run the trials."""
+
+    name: str
+    seconds: float
+    """All of it."""
+    ends: list[float]
+    """When each trial ended, in seconds since the start, sorted."""
+
+    @property
+    def trial(self) -> float:
+        return self.seconds / len(self.ends)
+
+    def hundred(self, last: bool) -> float:
+        """Seconds a trial, between the ends of the first or last hundred."""
+        ends = self.ends[-100:] if last else self.ends[:100]
+        return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def job(rate: float, lambda_u: float) -> Job:
+    config = {"noise": {"rate": rate}, "mixmatch": {"lambda_u": lambda_u}, "train": {"samples": SAMPLES}}
+    return Job("", config, "", "", 1, 0)
+
+
+def study(folder: Path, trials: int) -> Run:
+    """This project's driver."""
+    (folder / "study.yaml").write_text(STUDY.replace("TRIALS", str(trials // len(RATES))))
+    plan = load_plan(folder / "study.yaml")
+    results = ResultsFolder(folder / "results")
+    results.root.mkdir()
+    began, started = time.time(), time.perf_counter()
+    with connected(None, cpus=2, gpus=0):
+        assert run_study(plan, results, Progress(plan), simulated.curve)
+    seconds = time.perf_counter() - started
+    ends = sorted(record.ended.timestamp() - began for record in results.read_trials() if record.ended)
+    assert len(ends) == plan.trials
+    return Run("this project", seconds, ends)
+
+
+def plain_tune(folder: Path, trials: int) -> Run:
+    """Ray Tune as its documentation has it: OptunaSearch and ASHA."""
+
+    def trainable(config: dict[str, Any]) -> None:
+        for row in simulated.curve(job(config["rate"], config["lambda_u"])):
+            tune.report({"val_acc": row["val_acc"], "samples": row["samples"]})
+
+    started, ends = time.perf_counter(), []
+
+    class Clock(tune.Callback):
+        def on_trial_complete(self, *_: object, **__: object) -> None:
+            ends.append(time.perf_counter() - started)
+
+    with connected(None, cpus=2, gpus=0):
+        for rate in RATES:
+            tune.Tuner(
+                tune.with_resources(trainable, {"cpu": 1}),
+                param_space={"rate": rate, "lambda_u": tune.loguniform(1, 100)},
+                tune_config=tune.TuneConfig(
+                    metric="val_acc",
+                    mode="max",
+                    search_alg=OptunaSearch(seed=0),
+                    scheduler=ASHAScheduler("samples", max_t=SAMPLES, grace_period=MIN_BUDGET, reduction_factor=3),
+                    num_samples=trials // len(RATES),
+                    max_concurrent_trials=2,
+                    reuse_actors=True,
+                ),
+                run_config=tune.RunConfig(
+                    name=f"rate-{rate}", storage_path=str(folder), callbacks=[Clock()], verbose=0
+                ),
+            ).fit()
+    return Run("plain Ray Tune + OptunaSearch", time.perf_counter() - started, sorted(ends))
+
+
+def bare_optuna(folder: Path, trials: int) -> Run:
+    """Optuna's loop in one process, with the study's sampler, pruner and storage."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    journal = str(folder / "journal")
+    storage = JournalStorage(JournalFileBackend(journal, JournalFileOpenLock(journal)))
+    started, ends = time.perf_counter(), []
+    for rate in RATES:
+
+        def objective(trial: optuna.Trial, rate: float = rate) -> float:
+            for row in simulated.curve(job(rate, trial.suggest_float("lambda_u", 1, 100, log=True))):
+                trial.report(row["val_acc"], row["samples"] // 1000)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+            return float(row["val_acc"])
+
+        optuna.create_study(
+            study_name=str(rate),
+            storage=storage,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(multivariate=True, seed=0),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(MIN_BUDGET // 1000, 3),
+        ).optimize(objective, trials // len(RATES), callbacks=[lambda *_: ends.append(time.perf_counter() - started)])
+    return Run("bare Optuna", time.perf_counter() - started, ends)
+
+
+def gib() -> float:
+    """Peak memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main(arguments: Arguments) -> None:
+    ways: list[Callable[[Path, int], Run]] = [study]
+    if arguments.only == "all":
+        ways += [plain_tune, bare_optuna]
+    load, runs, memory = os.getloadavg()[0], [], 0.0
+    for way in ways:
+        with tempfile.TemporaryDirectory() as scratch:
+            runs.append(way(Path(scratch), arguments.trials))
+        print(f"{runs[-1].name}: {runs[-1].trial:.3f} s a trial", flush=True)
+        memory = memory or gib()
+    lines = [
+        f"{len(runs[0].ends)} trials over {len(RATES)} conditions, 2 at a time, 8 epochs each; load {load:.1f} before",
+        "",
+        "| | s a trial, all of it | first hundred | last hundred | last over first |",
+        "|---|---|---|---|---|",
+    ]
+    for run in runs:
+        first, last = run.hundred(False), run.hundred(True)
+        lines.append(f"| {run.name} | {run.trial:.3f} | {first:.3f} | {last:.3f} | {last / first:.2f} |")
+    versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "optuna"))
+    lines += ["", f"peak memory of the study's driver: {memory:.2f} GiB; {versions}"]
+    numbers = {
+        run.name: {
+            "trials": len(run.ends),
+            "seconds_per_trial": run.trial,
+            "first_hundred": run.hundred(False),
+            "last_hundred": run.hundred(True),
+        }
+        for run in runs
+    }
+    content = {"load_before": load, "driver_gib": memory, "runs": numbers}
+    keep(f"simulated_study-{arguments.trials}", "\n".join(lines), content)
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Arguments))

@@ -7,13 +7,14 @@ from typing import get_args
 import ray
 from ray import tune
 
+from study.attempt import Attempt
 from study.cluster import node_resources
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
 from study.progress import Progress
 from study.recorder import Recorder
 from study.records import ResultsFolder
-from study.search import Attempt, Search
+from study.search import Search
 from study.stage_keys import Kind, shared_stages
 from study.stages import compute_stage
 from study.trainable import Job, Train, train, trainable

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from codim.budget import Milestones, ends_in_words, milestones
 from codim.config import METHODS, TrainConfig, merge, train_config
@@ -17,6 +17,8 @@ from codim.nominal import NOMINAL, nominal_data
 from codim.settings.data import DataConfig
 from codim.settings.divide import DivideConfig
 from study.conditions import Condition, ConditionData, read_conditions
+from study.consistency import require_consistent
+from study.dimensions import nested, present, switched_on
 from study.records import Value
 from study.source import Location, Source, SpecError
 from study.spec import StudySpec, close_first, load_study
@@ -49,14 +51,19 @@ class Plan:
 
     def searched_config(self, condition: Condition, params: Mapping[str, Value], seed: int) -> TrainConfig:
         """Of a searched trial. `params`: `section/setting` -> value."""
-        return _compose(merge(self.spec.fixed, _nested(params)), condition, seed)
+        return _compose(merge(self.spec.fixed, nested(params)), condition, seed)
+
+    def corner(self, condition: Condition, end: Literal[0, -1]) -> TrainConfig:
+        """Of a searched trial at the lower (0) or upper (-1) end of every range."""
+        space = self.spec.space
+        return self.searched_config(condition, present(space, {p: d.corners()[end] for p, d in space.items()}), 0)
 
     def baseline_config(self, condition: Condition, name: str, seed: int) -> TrainConfig:
         return _compose(_baseline_settings(self.spec, name), condition, seed)
 
     def params_of(self, config: TrainConfig) -> dict[str, Value]:
-        """The searched settings as they stand in `config`."""
-        return {path: _setting(config, path) for path in self.spec.space}
+        """The searched settings as they stand in `config`, without those whose `when` does not hold there."""
+        return present(self.spec.space, {path: _setting(config, path) for path in self.spec.space})
 
 
 def load_plan(path: Path, nominal: bool = False) -> Plan:
@@ -116,6 +123,7 @@ def _least(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callabl
 
 
 def _plan(spec: StudySpec, source: Source, look: Look, nominal: bool = False, about: str = "") -> Plan:
+    require_consistent(spec, source)
     conditions = read_conditions(spec, source, nominal)
     check = _Check(spec, source, look, about)
     check.paths()
@@ -173,7 +181,7 @@ class _Check:
                 "but the objective is measured on the validation part; allowed: between 0 and 1, e.g. 0.2"
             )  # fmt: skip
         for params in self._corners(condition, data):
-            config = self._composed(("fixed",), merge(self.spec.fixed, _nested(params)), condition)
+            config = self._composed(("fixed",), merge(self.spec.fixed, nested(params)), condition)
             self._budget(("fixed", "train", "samples"), config, data, params)
             self._given(("fixed", "divide"), config, require_given)
             self._min_budget(config, data, params)
@@ -190,20 +198,21 @@ class _Check:
         Settings are bounded one by one, so single values find every value that is out of range; only the lengths of the
         stages depend on several settings at once. A value between the corners finds a setting that must be whole.
         """
-        corners: list[dict[str, Value]] = [{}]
+        space, corners = self.spec.space, [dict[str, Value]()]
         moving: dict[str, tuple[Value, ...]] = {}
-        for path, dimension in self.spec.space.items():
+        for path, dimension in space.items():
             marks = set()
             for value in (*dimension.corners(), *dimension.inside()):
-                settings = merge(self.spec.fixed, _nested({path: value}))
-                config = self._composed(("space", path), settings, condition)
+                params = switched_on(space, path) | {path: value}
+                config = self._composed(("space", path), merge(self.spec.fixed, nested(params)), condition)
                 if data:
                     marks.add(_stages(config, data))
-                corners.append({path: value})
+                corners.append(params)
             if len(marks) > 1:
                 moving[path] = dimension.corners()
-        corners += [dict(zip(moving, values, strict=True)) for values in itertools.product(*moving.values())]
-        return corners
+        moving |= {p: space[p].corners() for path in moving for p in switched_on(space, path)}
+        points = (dict(zip(moving, values, strict=True)) for values in itertools.product(*moving.values()))
+        return corners + [present(space, point) for point in points]
 
     def _composed(self, location: Location, settings: Mapping[str, Any], condition: Condition) -> TrainConfig:
         try:
@@ -241,6 +250,11 @@ class _Check:
 
     def _min_budget(self, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]) -> None:
         pruner, marks = self.spec.pruner, _stages(config, data)
+        if pruner.kind != "none" and pruner.min_budget >= config.train.samples:
+            raise self.source.error(
+                ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} leaves nothing to stop; allowed: "
+                f"below train/samples, {config.train.samples}"
+            )  # fmt: skip
         if pruner.kind != "none" and config.train.co_training and pruner.min_budget < marks.rampup:
             raise self.source.error(
                 ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} is too small"
@@ -274,14 +288,6 @@ def _baseline_settings(spec: StudySpec, name: str) -> dict[str, Any]:
     own = spec.baselines[name]
     preset = METHODS.get(str(own.get("method")), {})
     return merge(merge(spec.fixed, preset), own)
-
-
-def _nested(params: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
-    nested: dict[str, dict[str, Value]] = {}
-    for path, value in params.items():
-        section, setting = path.split("/")
-        nested.setdefault(section, {})[setting] = value
-    return nested
 
 
 def _setting(config: TrainConfig, path: str) -> Value:

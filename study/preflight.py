@@ -60,8 +60,7 @@ def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
 
 def representative(plan: Plan) -> TrainConfig:
     """A searched trial, at the upper end of every range."""
-    values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
-    return plan.searched_config(plan.conditions[0], values, 0)
+    return plan.corner(plan.conditions[0], -1)
 
 
 def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
@@ -164,7 +163,7 @@ def _difference(path: str, old: Any, new: Any) -> tuple[str, Any, Any]:
 def resolved_spec(plan: Plan) -> dict[str, Any]:
     """spec.json: the study file with every default written out."""
     config, first = representative(plan), plan.conditions[0]
-    searched = plan.searched_config(first, {path: d.corners()[0] for path, d in plan.spec.space.items()}, 0)
+    searched = plan.corner(first, 0)
     baselines = {name: plan.baseline_config(first, name, 0) for name in plan.spec.baselines}
     return plan.spec.model_dump(mode="json") | {
         "data": config.data.name,

@@ -91,7 +91,7 @@ class Progress:
     def _best(self, records: list[TrialRecord]) -> dict[str, float]:
         best: dict[str, float] = {}
         for condition in self.plan.conditions:
-            values = [r.objective for r in records if r.condition == condition.id and r.status == "complete"]
+            values = [r.objective for r in records if r.condition == condition.id and r.can_be_best]
             if values:
                 best[condition.id] = max(values)
         return best
@@ -103,7 +103,7 @@ class Progress:
         for condition in self.plan.conditions:
             own = [record for record in records if record.condition == condition.id]
             count = Counter(record.status for record in own)
-            best = max((r for r in own if r.status == "complete"), key=lambda r: r.objective, default=None)
+            best = max((r for r in own if r.can_be_best), key=lambda r: r.objective, default=None)
             numbers = [str(count[s]) for s in ("complete", "pruned", "failed", "running")]
             found = (f"{best.objective:.4f}", best.baseline or best.trial) if best else ("", "")
             table.add_row(condition.id, *numbers, *found)

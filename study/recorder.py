@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from codim.metrics import EpochMetrics, OracleMetrics
+from study.attempt import Attempt, Outcome
 from study.plan import Plan
 from study.records import ResultsFolder, TrialRecord
-from study.search import Attempt, Outcome
 
 WRITE_SECONDS = 2.0
-"""Between two writes of a running trial's tables."""
+"""Between two writes of the tables, at least."""
+WRITE_SHARE = 0.05
+"""Of the time, at most, for these writes: the table of 10,000 trials takes about a second."""
 _COLUMNS = [f.name for cls in (EpochMetrics, OracleMetrics) for f in fields(cls)]
 
 
@@ -28,11 +30,13 @@ class Recorder:
         self._rows: dict[str, list[dict[str, Any]]] = {}
         """Epochs of the running trials only."""
         self._changed: set[str] = set()
-        self._written = time.monotonic()
+        self._behind = False
+        """Whether a trial has ended since the table of trials was written."""
+        self._written, self._wait = time.monotonic(), WRITE_SECONDS
 
     def finished(self) -> dict[str, Outcome]:
         return {
-            name: Outcome(record.status, record.cause, record.objective)
+            name: Outcome(record.status, record.cause, record.objective, record.seconds, record.constraints)
             for name, record in self.records.items()
             if record.status != "running"
         }
@@ -69,29 +73,34 @@ class Recorder:
         self._changed.add(attempt.trial)
 
     def finish(self, attempt: Attempt, outcome: Outcome) -> None:
-        """A trial ended. When this returns, the tables on disk say so."""
+        """A trial ended. When this returns, `read_trials` says so; the table of trials follows with the next flush,
+        since a table that is written for each of its rows takes longer and longer."""
         record = self.records[attempt.trial]
         self._sum_up(attempt.trial)
         record.status, record.cause, record.objective = outcome.status, outcome.cause, outcome.objective
+        record.constraints = dict(outcome.constraints)
         record.ended = datetime.now(UTC)
         test = [row["oracle_test_acc"] for row in self._evaluated(attempt.trial)]
         record.oracle_test_acc = _mean(test[-attempt.last :])
         record.oracle_test_acc_best = max(test, default=math.nan)
-        self._write_epochs([attempt.trial])
-        self.folder.write_trials(list(self.records.values()))
+        self._write_epochs([attempt.trial], record)
         self._changed.discard(attempt.trial)
+        self._behind = True
         del self._rows[attempt.trial]
 
     def flush(self, now: bool = False) -> None:
         """Write what changed, if the last time is long enough ago or `now`."""
-        if not self._changed or (time.monotonic() - self._written < WRITE_SECONDS and not now):
+        started = time.monotonic()
+        if not (self._changed or self._behind) or (started - self._written < self._wait and not now):
             return
         for trial in self._changed:
             self._sum_up(trial)
         self._write_epochs(self._changed)
         self.folder.write_trials(list(self.records.values()))
         self._changed.clear()
+        self._behind = False
         self._written = time.monotonic()
+        self._wait = max(WRITE_SECONDS, (self._written - started) / WRITE_SHARE)
 
     def _sum_up(self, trial: str) -> None:
         record, rows = self.records[trial], self._rows[trial]
@@ -103,11 +112,11 @@ class Recorder:
     def _evaluated(self, trial: str) -> list[dict[str, Any]]:
         return [r for r in self._rows[trial] if r["phase"] != "pretrain" and r["oracle_test_acc"] is not None]
 
-    def _write_epochs(self, trials: Iterable[str]) -> None:
+    def _write_epochs(self, trials: Iterable[str], ended: TrialRecord | None = None) -> None:
         for trial in trials:
             condition = self.records[trial].condition
             rows = [{"trial": trial, "condition": condition, **row} for row in self._rows[trial]]
-            self.folder.write_epochs(trial, rows)
+            self.folder.write_epochs(trial, rows, ended)
 
 
 def _mean(values: list[float]) -> float:

@@ -3,8 +3,8 @@
 results/<study>/spec.json            the study file, resolved
 results/<study>/environment.json     versions, machine, command, forecast
 results/<study>/optuna.journal       the search's memory (the driver is its only writer)
-results/<study>/trials.parquet       one row a trial
-results/<study>/epochs/<trial>.parquet   one row an epoch
+results/<study>/trials.parquet       one row a trial; written now and then
+results/<study>/epochs/<trial>.parquet   one row an epoch; of an ended trial its record too, as metadata
 results/stages/<key>/                shared stages, of all studies in the folder
 results/<study>/report/              written by the analysis
 results/<study>/ray/                 Tune's own files: checkpoints, logs
@@ -13,7 +13,7 @@ results/<study>/ray/                 Tune's own files: checkpoints, logs
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -57,6 +57,8 @@ class TrialRecord:
     epochs: int = 0
     seconds: float = 0.0
     """Wall time in training, over all its runs."""
+    constraints: dict[str, float] = field(default_factory=dict)
+    """Metric -> how far it lies beyond the study's bounds; 0 or less: within."""
     objective: float = float("nan")
     """The study's objective, in [0, 1]; NaN until the trial has one. Pruned trials keep their last value."""
     started: datetime | None = None
@@ -72,8 +74,14 @@ class TrialRecord:
     oracle_test_acc_best: float = float("nan")
     """Best epoch's test accuracy: for comparison with published tables only."""
 
+    @property
+    def can_be_best(self) -> bool:
+        """It ran to the end, within all bounds."""
+        return self.status == "complete" and all(beyond <= 0 for beyond in self.constraints.values())
 
-_JSON = {"config", "split_states", "oracle_transition"}
+
+_JSON = {"config", "constraints", "split_states", "oracle_transition"}
+_RECORD = b"codim_record"
 _TYPES: dict[Any, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
@@ -125,9 +133,15 @@ def records_of(table: pa.Table) -> list[TrialRecord]:
     records = []
     for row in table.to_pylist():
         params = {key.removeprefix("param/"): row.pop(key) for key in list(row) if key.startswith("param/")}
-        row |= {name: json.loads(row[name]) for name in _JSON}
+        row |= {name: json.loads(row[name]) for name in _JSON if name in row}
         records.append(TrialRecord(params={k: v for k, v in params.items() if v is not None}, **row))
     return records
+
+
+def _record_of(row: dict[str, Any]) -> TrialRecord:
+    for name in ("started", "ended"):
+        row[name] = row[name] and datetime.fromisoformat(row[name])
+    return TrialRecord(**row)
 
 
 class ResultsFolder:
@@ -147,10 +161,23 @@ class ResultsFolder:
         _write(trials_table(records), self.trials)
 
     def read_trials(self) -> list[TrialRecord]:
-        return records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        """All trials, those included that ended after the table was written."""
+        table = records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        records = {record.trial: record for record in table}
+        for path in sorted(self.epochs.glob("*.parquet")):
+            if path.stem not in records or records[path.stem].status == "running":
+                text = (pq.read_schema(path).metadata or {}).get(_RECORD)
+                if text:
+                    records[path.stem] = _record_of(json.loads(text))
+        return list(records.values())
 
-    def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        _write(pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA), self.epochs / f"{trial}.parquet")
+    def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
+        """`ended`: the trial's record, once it is final."""
+        table = pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA)
+        if ended:
+            text = json.dumps(asdict(ended), default=datetime.isoformat)
+            table = table.replace_schema_metadata({**EPOCH_SCHEMA.metadata, _RECORD: text})
+        _write(table, self.epochs / f"{trial}.parquet")
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         path = self.epochs / f"{trial}.parquet"

@@ -1,4 +1,4 @@
-"""One Optuna study per condition, in one journal; with study/space.py the only module that knows Optuna.
+"""One Optuna study per condition, in one journal. Optuna is known here and in samplers, pruners, space and attempt.
 
 Each condition's search sees its own trials only. Baselines are kept in an Optuna study of their own, "<condition>
 baselines": most of them are no points of the space (another method, or a stage left out), and a trial without the
@@ -9,8 +9,7 @@ space is copied, once complete, into the condition's study, where it informs the
 import contextlib
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,15 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
-from scipy.stats import qmc
 
-from codim.config import TrainConfig
+from study.attempt import INTERRUPTED, Attempt, Outcome
 from study.conditions import Condition
+from study.dimensions import in_order, searched
 from study.plan import Plan
+from study.pruners import make_pruner
 from study.records import Status, Value
-from study.space import at, decoded, distribution, encoded
+from study.samplers import make_sampler, quasi_random
+from study.space import decoded, distribution, encoded, suggested
 
 CURVE_POINTS = 50
 """Steps at which a trial's curve is given to the pruner, over its budget."""
@@ -33,61 +34,6 @@ _STATES: dict[Status, TrialState] = {
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended."""
-
-    status: Status
-    cause: str = ""
-    """Why it failed or was pruned."""
-    objective: float = math.nan
-
-
-INTERRUPTED = Outcome("failed", "interrupted")
-"""Told to Optuna of an attempt that another one continues; such a trial is no trial of the study."""
-
-
-@dataclass
-class Attempt:
-    """A trial under way. A trial that was interrupted has several attempts, each an Optuna trial of its own."""
-
-    trial: str
-    """Identifier of the record: <condition>-<four digits>."""
-    condition: Condition
-    baseline: str
-    """Empty for a searched trial."""
-    params: dict[str, Value]
-    config: TrainConfig
-    handle: optuna.Trial = field(repr=False)
-    last: int
-    """The k of mean_last_<k>."""
-    values: dict[int, float] = field(default_factory=dict)
-    """Epoch -> metric."""
-    step: int = -1
-    """Last step given to the pruner, in thousands of samples."""
-    lost: str = ""
-    """Why its worker was lost last; it may have gone on in another."""
-    failure: str = ""
-    """Why it must be told as failed."""
-    pruned: bool = False
-
-    @property
-    def objective(self) -> float:
-        """Mean of the last k values so far; NaN before the first."""
-        tail = [self.values[epoch] for epoch in sorted(self.values)][-self.last :]
-        return math.fsum(tail) / len(tail) if tail else math.nan
-
-    def outcome(self) -> Outcome:
-        """Now that it has ended."""
-        if self.failure:
-            return Outcome("failed", self.failure, self.objective)
-        if self.pruned:
-            return Outcome("pruned", f"below its rivals after {self.step},000 samples", self.objective)
-        if not math.isfinite(self.objective):
-            return Outcome("failed", "no epoch reported the objective")
-        return Outcome("complete", "", self.objective)
 
 
 class Search:
@@ -107,11 +53,13 @@ class Search:
         self._distributions = {path: distribution(dimension) for path, dimension in plan.spec.space.items()}
         self._searched: dict[str, optuna.Study] = {}
         self._baselines: dict[str, optuna.Study] = {}
+        directions = ["maximize", "minimize"] if plan.spec.objective.cost else ["maximize"]
+        common: dict[str, Any] = {"storage": storage, "directions": directions, "load_if_exists": True}
         for condition in plan.conditions:
-            common: dict[str, Any] = {"storage": storage, "direction": "maximize", "load_if_exists": True}
-            study = optuna.create_study(study_name=condition.id, pruner=self._pruner(), **common)
+            pruner = make_pruner(plan.spec.pruner, plan.corner(condition, 0).train.samples)
+            study = optuna.create_study(study_name=condition.id, pruner=pruner, **common)
             # The number of trials enters the seed: a search that goes on must not draw the same points again.
-            study.sampler = self._sampler(self._seed(condition, len(study.get_trials(deepcopy=False))))
+            study.sampler = make_sampler(plan.spec, self._seed(condition, len(study.get_trials(deepcopy=False))))
             self._searched[condition.id] = study
             self._baselines[condition.id] = optuna.create_study(
                 study_name=f"{condition.id} baselines", pruner=optuna.pruners.NopPruner(), **common
@@ -136,11 +84,13 @@ class Search:
         names = list(self.plan.spec.baselines)
         if number < len(names):
             return self._baseline(condition, trial, names[number])
-        return self._point(condition, trial, self._quasi_random(condition, number - len(names)))
+        sampler, seed = self.plan.spec.sampler, self._seed(condition, 0)
+        return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, number - len(names)))
 
     def hear(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
         metric, epoch = self.plan.spec.objective.metric, row["epoch"]
+        attempt.measure(row)
         if row["phase"] == "pretrain":
             return True
         if metric not in row:
@@ -157,6 +107,8 @@ class Search:
         if step <= attempt.step:
             return True
         attempt.step = step
+        if self.plan.spec.objective.cost:  # Optuna keeps curves of one objective only
+            return True
         attempt.handle.report(attempt.objective, step)
         if attempt.baseline or row["samples"] >= budget:
             return True
@@ -165,9 +117,10 @@ class Search:
 
     def tell(self, attempt: Attempt, outcome: Outcome) -> None:
         """The end of a trial; its record is written before."""
-        _end((self._baselines if attempt.baseline else self._searched)[attempt.condition.id], attempt.handle, outcome)
+        study = (self._baselines if attempt.baseline else self._searched)[attempt.condition.id]
+        self._end(study, attempt.handle, outcome)
         if attempt.baseline and outcome.status == "complete":
-            self._inform(attempt.condition, attempt.baseline, outcome.objective)
+            self._inform(attempt.condition, attempt.baseline, self._values(outcome), outcome.constraints)
 
     def _baseline(self, condition: Condition, trial: str, name: str) -> Attempt:
         config = self.plan.baseline_config(condition, name, _number(trial))
@@ -175,18 +128,23 @@ class Search:
         handle.set_user_attr("baseline", name)
         handle.set_user_attr("trial", trial)
         params = self.plan.params_of(config)
-        return Attempt(trial, condition, name, params, config, handle, self.plan.spec.objective.last)
+        spec = self.plan.spec
+        return Attempt(trial, condition, name, params, config, handle, spec.objective.last, spec.constraints)
 
     def _point(self, condition: Condition, trial: str, fixed: dict[str, Any]) -> Attempt:
         study = self._searched[condition.id]
         if fixed:
             study.enqueue_trial(fixed, {"trial": trial})
-        handle = study.ask(self._distributions)
+        handle = study.ask()
         handle.set_user_attr("trial", trial)
-        space = self.plan.spec.space
-        params = {path: decoded(space[path], value) for path, value in handle.params.items()}
+        spec = self.plan.spec
+        params: dict[str, Value] = {}
+        for path in in_order(spec.space):
+            if searched(spec.space, path, params):
+                value = suggested(handle, path, self._distributions[path])
+                params[path] = decoded(spec.space[path], value)
         config = self.plan.searched_config(condition, params, _number(trial))
-        return Attempt(trial, condition, "", params, config, handle, self.plan.spec.objective.last)
+        return Attempt(trial, condition, "", params, config, handle, spec.objective.last, spec.constraints)
 
     def _take_over(self, condition: Condition, study: optuna.Study, finished: Mapping[str, Outcome]) -> None:
         """What an earlier driver left: trials under way are ended, and listed for another attempt."""
@@ -194,7 +152,7 @@ class Search:
             study.ask()
         for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             outcome = finished.get(trial.user_attrs.get("trial", ""), INTERRUPTED)
-            _end(study, optuna.Trial(study, trial._trial_id), outcome)
+            self._end(study, optuna.Trial(study, trial._trial_id), outcome)
         latest = {t.user_attrs["trial"]: t for t in study.get_trials() if "trial" in t.user_attrs}
         for name, trial in latest.items():
             self._started[condition.id].add(name)
@@ -202,10 +160,12 @@ class Search:
             if trial.state == TrialState.FAIL and trial.user_attrs.get("cause") == INTERRUPTED.cause:
                 params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
                 self._interrupted.append((condition, name, baseline, params))
-            elif trial.state == TrialState.COMPLETE and baseline and trial.value is not None:
-                self._inform(condition, baseline, trial.value)
+            elif trial.state == TrialState.COMPLETE and baseline:
+                self._inform(condition, baseline, trial.values, trial.constraints)
 
-    def _inform(self, condition: Condition, name: str, value: float) -> None:
+    def _inform(
+        self, condition: Condition, name: str, values: Sequence[float], constraints: Mapping[str, float]
+    ) -> None:
         """Copy a complete baseline into the condition's search if it is a point of the space, once."""
         study, space = self._searched[condition.id], self.plan.spec.space
         if any(trial.user_attrs.get("baseline") == name for trial in study.get_trials(deepcopy=False)):
@@ -218,61 +178,30 @@ class Search:
         with contextlib.suppress(ValueError):  # a value outside its range
             study.add_trial(
                 optuna.trial.create_trial(
-                    value=value, params=point, distributions=self._distributions, user_attrs={"baseline": name}
+                    values=values,
+                    params=point,
+                    distributions={path: self._distributions[path] for path in point},
+                    user_attrs={"baseline": name},
+                    constraints=dict(constraints),
                 )
             )
 
-    def _quasi_random(self, condition: Condition, index: int) -> dict[str, Any]:
-        """The index-th point of the start of a TPE search; empty where the sampler is to choose."""
-        sampler = self.plan.spec.sampler
-        if sampler.kind != "tpe" or index >= sampler.startup:
-            return {}
-        points = qmc.Sobol(len(self._distributions), seed=self._seed(condition, 0))
-        unit = points.random_base2(math.ceil(math.log2(sampler.startup)))[index]
-        return {path: at(own, u) for u, (path, own) in zip(unit, self._distributions.items(), strict=True)}
+    def _end(self, study: optuna.Study, handle: optuna.Trial, outcome: Outcome) -> None:
+        if outcome.cause:
+            handle.set_user_attr("cause", outcome.cause)
+        for name, beyond in outcome.constraints.items():
+            handle.set_constraint(name, beyond)
+        complete = outcome.status == "complete"
+        study.tell(handle, self._values(outcome) if complete else None, state=_STATES[outcome.status])
 
-    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        sampler = self.plan.spec.sampler
-        if sampler.kind == "random":
-            return optuna.samplers.RandomSampler(seed)
-        return optuna.samplers.TPESampler(
-            n_startup_trials=sampler.startup, multivariate=True, constant_liar=True, seed=seed
-        )
+    def _values(self, outcome: Outcome) -> list[float]:
+        """As Optuna knows them."""
+        return [outcome.objective, outcome.seconds] if self.plan.spec.objective.cost else [outcome.objective]
 
     def _seed(self, condition: Condition, trials: int) -> int:
         """The same on every machine, which Python's hash() is not."""
         text = f"{self.plan.spec.sampler.seed}/{condition.id}/{trials}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
-
-    def _pruner(self) -> optuna.pruners.BasePruner:
-        pruner = self.plan.spec.pruner
-        first = math.ceil(pruner.min_budget / 1000)
-        if pruner.kind == "successive_halving":
-            return _Halving(max(first, 1), pruner.reduction_factor)
-        if pruner.kind == "median":
-            return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first)
-        return optuna.pruners.NopPruner()
-
-
-class _Halving(optuna.pruners.SuccessiveHalvingPruner):
-    """Successive halving in which an interrupted attempt no longer competes: the attempt that continues it does."""
-
-    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        return super().prune(_WithoutInterrupted(study), trial)  # type: ignore[arg-type]
-
-
-class _WithoutInterrupted:
-    """What a pruner sees of an Optuna study."""
-
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def get_trials(self, *args: Any, **kwargs: Any) -> list[optuna.trial.FrozenTrial]:
-        trials = self._study.get_trials(*args, **kwargs)
-        return [trial for trial in trials if trial.user_attrs.get("cause") != INTERRUPTED.cause]
 
 
 def repair_journal(journal: Path) -> None:
@@ -283,13 +212,6 @@ def repair_journal(journal: Path) -> None:
         if not content.endswith(b"\n"):
             with journal.open("r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)
-
-
-def _end(study: optuna.Study, handle: optuna.Trial, outcome: Outcome) -> None:
-    if outcome.cause:
-        handle.set_user_attr("cause", outcome.cause)
-    complete = outcome.status == "complete"
-    study.tell(handle, outcome.objective if complete else None, state=_STATES[outcome.status])
 
 
 def _number(trial: str) -> int:

@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from study.dimensions import ZERO_PROBABILITY, CategoricalDimension, Dimension, FloatDimension, IntDimension
 from study.records import Value
-from study.spec import ZERO_PROBABILITY, CategoricalDimension, Dimension, FloatDimension, IntDimension
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
@@ -19,7 +20,7 @@ def distribution(dimension: Dimension) -> BaseDistribution:
     if isinstance(dimension, CategoricalDimension):
         return CategoricalDistribution(dimension.choices)
     if isinstance(dimension, IntDimension):
-        return IntDistribution(dimension.low, dimension.high, log=dimension.log)
+        return IntDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
     low = _zero_edge(dimension) if dimension.zero else dimension.low
     return FloatDistribution(low, dimension.high, log=dimension.log, step=dimension.step)
 
@@ -29,6 +30,17 @@ def _zero_edge(dimension: FloatDimension) -> float:
     if dimension.log:
         return float(dimension.low * (dimension.low / dimension.high) ** share)
     return dimension.low - share * (dimension.high - dimension.low)
+
+
+def suggested(handle: optuna.Trial, path: str, distribution: BaseDistribution) -> Any:
+    """Ask a trial for the value of one dimension."""
+    if isinstance(distribution, CategoricalDistribution):
+        return handle.suggest_categorical(path, distribution.choices)
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    low, high, log = distribution.low, distribution.high, distribution.log
+    if isinstance(distribution, IntDistribution):
+        return handle.suggest_int(path, distribution.low, distribution.high, step=distribution.step, log=log)
+    return handle.suggest_float(path, low, high, step=distribution.step, log=log)
 
 
 def decoded(dimension: Dimension, value: Any) -> Value:
@@ -53,10 +65,12 @@ def at(distribution: BaseDistribution, u: float) -> Value:
         choice: Value = distribution.choices[int(u * len(distribution.choices))]  # type: ignore[assignment]
         return choice
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    whole = isinstance(distribution, IntDistribution)
-    low, high = distribution.low, distribution.high + whole
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution):
+        if distribution.log:
+            return int(low * ((high + 1) / low) ** u)
+        grid = range(distribution.low, distribution.high + 1, distribution.step)
+        return grid[int(u * len(grid))]
     value = low * (high / low) ** u if distribution.log else low + u * (high - low)
-    if whole:
-        return int(value)
     step = distribution.step
     return float(value if step is None else low + round((value - low) / step) * step)

@@ -1,7 +1,6 @@
 """StudySpec: one study, as its file in search_spaces/ describes it. No Ray here, and no training."""
 
 import difflib
-import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,106 +9,16 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from codim.section import Section
+from study.dimensions import CategoricalDimension, Choice, Dimension, FloatDimension, IntDimension
 from study.source import Source
 
-ZERO_PROBABILITY = 0.1
-"""Share of the prior that an explicit 0 takes beside its range."""
 PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
 """Settings that name a file or a folder, beside the `path` of a condition."""
 STAGES = "stages"
 """Folder of the shared stages, beside those of the studies."""
 OBJECTIVES = ("val_acc", "val_acc_a", "val_acc_b")
-
-
-class FloatDimension(Section):
-    """A real setting, drawn from [low, high]."""
-
-    type: Literal["float"]
-    low: float
-    high: float
-    log: bool = False
-    """Draw uniformly in the logarithm."""
-    step: float | None = Field(default=None, gt=0)
-    """Grid, from `low`; not with `log` or `zero`."""
-    zero: bool = False
-    """An explicit 0 beside the range, drawn with probability ZERO_PROBABILITY before anything is known."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_range(self.low, self.high, self.log)
-        if self.zero and self.low <= 0:
-            raise ValueError(f"zero: true needs low > 0 (found {self.low}); 0 must lie outside the range")
-        if self.step is not None and (self.log or self.zero):
-            raise ValueError("step goes with neither log: true nor zero: true")
-        return self
-
-    def in_words(self) -> str:
-        step = f" in steps of {self.step:g}" if self.step else ""
-        zero = ", or 0" if self.zero else ""
-        return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}{step}{zero}"
-
-    def corners(self) -> tuple[float, ...]:
-        return (*([0.0] if self.zero else []), self.low, self.high)
-
-    def inside(self) -> tuple[float, ...]:
-        """A value between the corners that is no whole number."""
-        return (self.low + (self.step or (self.high - self.low) / math.e),)
-
-
-class IntDimension(Section):
-    """A whole setting, drawn from low to high, both included."""
-
-    type: Literal["int"]
-    low: int
-    high: int
-    log: bool = False
-    """Draw uniformly in the logarithm."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_range(self.low, self.high, self.log)
-        return self
-
-    def in_words(self) -> str:
-        return f"{self.low} to {self.high}, whole{', log' if self.log else ''}"
-
-    def corners(self) -> tuple[int, ...]:
-        return (self.low, self.high)
-
-    def inside(self) -> tuple[int, ...]:
-        return ()
-
-
-class CategoricalDimension(Section):
-    """A setting that takes one of a few values without order."""
-
-    type: Literal["categorical"]
-    choices: tuple[bool | int | float | str, ...] = Field(min_length=2)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if len({repr(choice) for choice in self.choices}) < len(self.choices):
-            raise ValueError(f"choices must differ (found {list(self.choices)})")
-        return self
-
-    def in_words(self) -> str:
-        return f"one of {', '.join(map(str, self.choices))}"
-
-    def corners(self) -> tuple[bool | int | float | str, ...]:
-        return self.choices
-
-    def inside(self) -> tuple[bool, ...]:
-        return ()
-
-
-Dimension = Annotated[FloatDimension | IntDimension | CategoricalDimension, Field(discriminator="type")]
-
-
-def _check_range(low: float, high: float, log: bool) -> None:
-    if low >= high:
-        raise ValueError(f"low must be below high (found low {low}, high {high})")
-    if log and low <= 0:
-        raise ValueError(f"log: true needs low > 0 (found {low})")
+CONSTRAINED = ("seconds", "val_loss", "labelled_fraction", "separation", "classes_without_labelled")
+"""Metrics that a constraint may bound: those of EpochMetrics that say something about the trial as a whole."""
 
 
 class Objective(Section):
@@ -119,6 +28,9 @@ class Objective(Section):
     """Accuracy on the validation part against its given labels: of the ensemble, or of network a or b alone."""
     reduction: str = "mean_last_5"
     """mean_last_<k>: mean over the last k evaluated epochs. Never a maximum: that would choose by luck."""
+    cost: Literal["seconds"] | None = None
+    """A second objective, to be small: wall time of the whole training. Not samples, of which all trials draw the
+    same number."""
 
     @field_validator("metric")
     @classmethod
@@ -145,22 +57,49 @@ class Objective(Section):
         return int(self.reduction.removeprefix("mean_last_"))
 
 
+class Limit(Section):
+    """Bounds of one metric. A trial beyond them is never the best, and the sampler keeps away from there."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("names no bound; allowed: min, max, or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min must not be above max (found min {self.min}, max {self.max})")
+        return self
+
+
 class Sampler(Section):
-    kind: Literal["tpe", "random"] = "tpe"
+    kind: Literal["tpe", "gp", "cmaes", "random", "qmc"] = "tpe"
+    """tpe: multivariate tree-structured Parzen estimator. gp: Gaussian process. cmaes: CMA-ES. qmc: Sobol points."""
     seed: int = 0
     """Each condition draws its own seed from this one and its id."""
     startup: int = Field(default=10, ge=1)
-    """tpe: quasi-random points (Sobol) at the start of each condition."""
+    """tpe, gp, cmaes: quasi-random points (Sobol) at the start of each condition."""
 
 
 class Pruner(Section):
     """Stops searched trials early, each against its own condition only. Baselines always run to the end."""
 
-    kind: Literal["successive_halving", "median", "none"] = "successive_halving"
+    kind: Literal["successive_halving", "hyperband", "median", "none"] = "successive_halving"
     min_budget: int = Field(default=0, ge=0)
     """Samples that every trial may draw before it can be stopped; must lie past pre-training, warm-up and ramp-up."""
     reduction_factor: int = Field(default=3, ge=2)
-    """successive_halving: one in so many goes on from each rung, and the next rung lies so many times higher."""
+    """successive_halving, hyperband: one in so many goes on from each rung, and the next rung lies so many times
+    higher."""
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _one_seed(cls, kind: Any) -> Any:
+        if kind == "wilcoxon":
+            raise ValueError(
+                "compares two settings over the same seeds, and a trial trains with one seed of its own (the epochs of "
+                "a curve are no independent pairs); allowed: successive_halving, hyperband, median, none"
+            )
+        return kind
 
 
 class Budget(Section):
@@ -194,6 +133,8 @@ class StudySpec(Section):
     baselines: dict[str, dict[str, Any]] = Field(default={})
     """Name -> settings over `fixed`; a `method` brings its preset. Run first in each condition."""
     objective: Objective = Objective()
+    constraints: dict[str, Limit] = Field(default={})
+    """Metric -> its bounds: `seconds` of the whole training, the others as the mean over the objective's epochs."""
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
     budget: Budget
@@ -207,6 +148,14 @@ class StudySpec(Section):
         if name == STAGES:
             raise ValueError(f"{name!r} is the folder of the shared stages; allowed: any other name")
         return name
+
+    @field_validator("constraints")
+    @classmethod
+    def _reported(cls, constraints: dict[str, Limit]) -> dict[str, Limit]:
+        for name in constraints:
+            if name not in CONSTRAINED:
+                raise ValueError(f"{name!r} is no metric that every trial reports; allowed: {', '.join(CONSTRAINED)}")
+        return constraints
 
 
 def load_study(path: Path) -> tuple[StudySpec, Source]:
@@ -243,10 +192,17 @@ def _placed(settings: dict[str, Any], source: Source) -> dict[str, Any]:
 
 
 def _placed_choices(path: str, dimension: Dimension, source: Source) -> Dimension:
-    if path not in PATHS or dimension.type != "categorical":
-        return dimension
-    choices = tuple(str(source.beside(choice)) if isinstance(choice, str) else choice for choice in dimension.choices)
-    return dimension.model_copy(update={"choices": choices})
+    """The dimension with absolute paths among its choices, and among those that its `when` names."""
+
+    def placed(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        return tuple(str(source.beside(choice)) if isinstance(choice, str) else choice for choice in choices)
+
+    update: dict[str, Any] = {
+        "when": {parent: placed(wanted) if parent in PATHS else wanted for parent, wanted in dimension.when.items()}
+    }
+    if path in PATHS and isinstance(dimension, CategoricalDimension):
+        update["choices"] = placed(dimension.choices)
+    return dimension.model_copy(update=update)
 
 
 def _explain(fault: ErrorDetails) -> str:
@@ -265,6 +221,7 @@ def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
         "float": FloatDimension,
         "int": IntDimension,
         "categorical": CategoricalDimension,
+        "constraints": Limit,
     }
     section: type[Section] = StudySpec
     for part in location[:-1]:

@@ -79,14 +79,7 @@ def shared_stages(plan: Plan) -> list[Stage]:
         for condition in plan.conditions:
             baselines = [of(plan.baseline_config(condition, name, 0)) for name in plan.spec.baselines]
             # Two searched trials that differ in every setting: they have in common what all have.
-            low, high = (
-                of(
-                    plan.searched_config(
-                        condition, {path: own.corners()[end] for path, own in plan.spec.space.items()}, 0
-                    )
-                )
-                for end in (0, -1)
-            )
+            low, high = (of(plan.corner(condition, end)) for end in (0, -1))
             needed += [stage for stage in (*baselines, *((low, high) if low == high else ())) if stage]
     users = Counter(stage.key for stage in needed)
     return list({stage.key: stage for stage in needed if users[stage.key] > 1}.values())

@@ -77,6 +77,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
         progress.say(describe_forecast(expected))
         if dry_run:
             return True
+        from study.closing import closing
         from study.driver import compute_stages, run_study
 
         write_json(folder.spec, resolved)
@@ -85,6 +86,8 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
         finished = run_study(plan, folder, progress)
     if not finished:
         return None
+    for line in closing(plan, folder):
+        progress.say(line)
     count = Counter(record.status for record in folder.read_trials())
     progress.say(
         f"{count.total()} trials, {count['pruned']} pruned, {count['failed']} failed, "

@@ -9,8 +9,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from study.attempt import Attempt
 from study.recorder import Recorder
-from study.search import Attempt, Search
+from study.search import Search
 from study.trainable import Job
 
 

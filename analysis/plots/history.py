@@ -37,7 +37,7 @@ def compute(trials: Trials) -> Info:
     if frame["objective"].isna().all():
         raise NotApplicable("No trial has an objective yet.")
     frame.insert(4, "role", frame["trial"].map(roles(trials)))
-    ranked = frame["objective"].where(frame["status"] == "complete")
+    ranked = frame["objective"].where(frame["trial"].isin(trials.complete["trial"]))
     frame["best_so_far"] = ranked.groupby(frame["condition"], observed=True).transform(
         lambda column: pd.Series(np.fmax.accumulate(column.to_numpy(dtype=float)), index=column.index)
     )

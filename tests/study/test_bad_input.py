@@ -23,6 +23,13 @@ from study.spec import load_study
 
 RUN = Path(__file__).parents[2] / "study" / "run.py"
 RANGE = {"type": "float", "low": 1, "high": 10}
+WHOLE = {"type": "int", "low": 1, "high": 4}
+CHOICE = {"type": "categorical", "choices": [True, "b"]}
+MEDIAN = {"kind": "median", "min_budget": 4000}
+
+
+def when(parent: str, value: Any) -> dict[str, Any]:
+    return {"type": "float", "low": 0.01, "high": 0.1, "when": {parent: value}}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +86,52 @@ RANGE = {"type": "float", "low": 1, "high": 10}
         ({"objective": {"metric": "oracle_test_acc"}}, "metric", "is refused: a search that looks at test images"),
         ({"objective": {"metric": "loss"}}, "metric", "allowed: val_acc"),
         ({"objective": {"reduction": "max"}}, "reduction", "allowed: mean_last_<k>"),
+        ({"objective": {"cost": "samples"}}, "cost", "objective -> cost: Input should be 'seconds'"),
+        (
+            {"objective": {"cost": "seconds"}, "pruner": MEDIAN},
+            "kind: median",
+            "'median' ranks trials by one objective",
+        ),
+        ({"sampler": {"kind": "bayes"}}, "kind: bayes", "'tpe', 'gp', 'cmaes', 'random' or 'qmc'"),
+        ({"sampler": {"kind": "cmaes"}}, "kind: cmaes", "needs two or more dimensions of type float or int"),
+        (
+            {"sampler": {"kind": "cmaes"}, "objective": {"cost": "seconds"}},
+            "kind: cmaes",
+            "takes one objective, and objective -> cost adds a second; allowed beside it: tpe, gp, random, qmc",
+        ),
+        ({"pruner": {"kind": "wilcoxon"}}, "kind: wilcoxon", "trains with one seed of its own"),
+        ({"pruner": {"kind": "halving"}}, "kind: halving", "'successive_halving', 'hyperband', 'median' or 'none'"),
+        ({"pruner": MEDIAN | {"min_budget": 8000}}, "min_budget", "allowed: below train/samples, 8000"),
+        ({"constraints": {"memory_gib": {"max": 3}}}, "constraints", "'memory_gib' is no metric that every trial"),
+        ({"constraints": {"seconds": {}}}, "seconds", "names no bound; allowed: min, max"),
+        ({"constraints": {"seconds": {"maximum": 1}}}, "maximum", "unknown key; allowed: max, min"),
+        ({"constraints": {"seconds": {"min": 2, "max": 1}}}, "seconds", "min must not be above max"),
+        ({"space__warmup/epochs": {**WHOLE, "step": 2}}, "warmup/epochs", "low plus a number of steps (low 1, step 2)"),
+        ({"space__warmup/epochs": {**WHOLE, "step": 3, "log": True}}, "warmup/epochs", "step goes not with log: true"),
+        (
+            {"space__optim/lr": when("optim/momentum", 1)},
+            "when",
+            "when: optim/momentum is no dimension of this space; al",
+        ),
+        ({"space__optim/lr": when("mixmatch/lambda_u", 1)}, "when", "mixmatch/lambda_u is no switch; allowed: a categ"),
+        (
+            {"space__optim/lr": when("average/kind", 1), "space__average/kind": CHOICE},
+            "when",
+            "when: average/kind is never 1; allowed: True, b",
+        ),
+        (
+            {"space__optim/lr": when("mixmatch/lambda_u", 0), "space__mixmatch/lambda_u": RANGE | {"zero": True}},
+            "when",
+            "mixmatch/lambda_u is never 0; allowed: zero, nonzero",
+        ),
+        (
+            {
+                "space__optim/lr": {"type": "categorical", "choices": [0.01, 0.1], "when": {"average/kind": True}},
+                "space__average/kind": CHOICE | {"when": {"optim/lr": 0.1}},
+            },
+            "when",
+            "wait for each other",
+        ),
     ],
 )
 def test_a_study_file(changes: dict[str, Any], line_of: str, told: str, write_study: WriteStudy) -> None:
@@ -90,6 +143,15 @@ def test_a_study_file(changes: dict[str, Any], line_of: str, told: str, write_st
     assert message.startswith(f"{file}:")
     line = int(message.removeprefix(f"{file}:").split(":")[0])
     assert line_of in "\n".join(file.read_text().splitlines()[line - 1 : line + 1])
+
+
+def test_cmaes_without_its_package(write_study: WriteStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_study(sampler={"kind": "cmaes"}, **{"space__optim/lr": RANGE | {"low": 0.1, "high": 0.2}})
+    monkeypatch.setattr("study.consistency.find_spec", lambda name: None)
+    with pytest.raises(
+        SpecError, match=r"study.yaml:\d+: sampler -> kind: 'cmaes' needs .*: pip install cmaes; allowed"
+    ):
+        load_plan(file)
 
 
 def test_a_budget_that_suffices_without_co_training(write_study: WriteStudy) -> None:
@@ -330,4 +392,4 @@ def test_the_resolved_study_says_everything(written: Callable[[], Any]) -> None:
     }  # fmt: skip
     assert spec["budget"] == {"trials_per_condition": 2, "samples": 8000}
     assert spec["data"] == "digits"
-    assert spec["objective"] == {"metric": "val_acc", "reduction": "mean_last_5"}
+    assert spec["objective"] == {"metric": "val_acc", "reduction": "mean_last_5", "cost": None}

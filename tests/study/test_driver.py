@@ -1,5 +1,6 @@
 """Whole studies with known curves, through real Ray and real Optuna."""
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -69,6 +70,33 @@ def test_failures_have_a_cause_and_the_study_goes_on(write_study: WriteStudy, tm
     assert states(folder) == {"COMPLETE": 3, "FAIL": 3}  # a baseline that is a point of the space counts there too
     assert "FloatingPointError" in (folder.ray / "trials" / "symmetric-0.5-0003" / "error.txt").read_text()
     assert records["symmetric-0.5-0005"].status == "complete"
+
+
+def test_a_costly_setting_beside_a_switch(write_study: WriteStudy, tmp_path: Path) -> None:
+    """Each trial takes 8 x .01 s, which breaks the bound; loss is never reported, which breaks it too."""
+    space = {
+        "contrastive/weight": {"type": "categorical", "choices": [0, 0.5]},
+        "contrastive/temperature": {"type": "float", "low": 0.4, "high": 1, "when": {"contrastive/weight": 0.5}},
+    }
+    file = write_study(
+        conditions=[{"kind": "symmetric", "rate": 0.5}],
+        budget__trials_per_condition=12,
+        objective={"cost": "seconds"},
+        constraints={"seconds": {"max": 0.07}, "val_loss": {"max": 2}},
+        space=space,
+    )
+    folder, records = run(file, tmp_path / "results", simulated.curve)
+    assert states(folder)["COMPLETE"] >= 12
+    searched = [record for record in records.values() if not record.baseline]
+    assert len({len(record.params) for record in searched}) == 2
+    for record in searched:
+        on = record.params["contrastive/weight"] == 0.5
+        assert record.config["contrastive"]["temperature"] == record.params.get("contrastive/temperature", 0.3)
+        assert ("contrastive/temperature" in record.params) == on
+        assert record.constraints == {"seconds": pytest.approx(0.01), "val_loss": math.inf}
+        assert not record.can_be_best
+    table = pq.read_table(folder.trials)["param/contrastive/temperature"]
+    assert table.null_count == sum(len(record.params) == 1 for record in records.values())
 
 
 def test_a_killed_worker_costs_no_epoch(write_study: WriteStudy, tmp_path: Path) -> None:

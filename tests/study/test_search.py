@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from studies import WriteStudy
 
+from study.attempt import INTERRUPTED, Attempt, Outcome
+from study.dimensions import ZERO_PROBABILITY, FloatDimension, IntDimension
 from study.plan import Plan, load_plan
-from study.search import INTERRUPTED, Attempt, Outcome, Search, repair_journal
+from study.search import Search, repair_journal
 from study.space import at, decoded, distribution, encoded
-from study.spec import ZERO_PROBABILITY, FloatDimension, IntDimension
 
 ZERO = FloatDimension(type="float", low=1, high=100, log=True, zero=True)
 

@@ -1,0 +1,42 @@
+"""What is said at the end of a study, beside the counts: the fronts where cost counts, and whether pruning was safe."""
+
+from study.plan import Plan
+from study.pruners import rungs
+from study.records import ResultsFolder
+from study.verdicts import UNSAFE_CORRELATION, pareto_front, rank_correlation
+
+
+def closing(plan: Plan, folder: ResultsFolder) -> list[str]:
+    """Lines about a finished study; none where there is nothing to say."""
+    return _fronts(plan, folder) + _correlations(plan, folder)
+
+
+def _fronts(plan: Plan, folder: ResultsFolder) -> list[str]:
+    if plan.spec.objective.cost is None:
+        return []
+    return [
+        f"{condition}: not beaten in both accuracy and seconds: "
+        + ", ".join(f"{r.trial} ({r.objective:.4f}, {r.seconds:.1f} s)" for r in front)
+        for condition, front in pareto_front(folder.read_trials()).items()
+    ]
+
+
+def _correlations(plan: Plan, folder: ResultsFolder) -> list[str]:
+    objective, budget = plan.spec.objective, plan.corner(plan.conditions[0], 0).train.samples
+    complete = [r for r in folder.read_trials() if r.status == "complete" and not r.baseline]
+    lines = []
+    for condition in plan.conditions if rungs(plan.spec.pruner, budget) else ():
+        curves = [folder.read_epochs(r.trial) for r in complete if r.condition == condition.id]
+        found = [
+            rank_correlation(curves, rung, objective.metric, objective.last) for rung in rungs(plan.spec.pruner, budget)
+        ]
+        told = ", ".join(f"{one.spearman:.2f} at {one.samples} samples (n = {one.n})" for one in found)
+        lines.append(f"{condition.id}: rank correlation of a rung's values with the final ones: {told}")
+        lines += [
+            f"warning: {condition.id}: {one.spearman:.2f} is below {UNSAFE_CORRELATION}: what a trial is worth after "
+            f"{one.samples} samples hardly says what it reaches, so that good settings were probably stopped there; "
+            "give a higher pruner -> min_budget, or pruner -> kind: none"
+            for one in found
+            if one.unsafe
+        ]
+    return lines

@@ -1,0 +1,103 @@
+"""Each pruner by its name stops exactly the trials that plain Optuna stops, interrupted attempts or not."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import optuna
+import pytest
+from studies import WriteStudy
+
+from study.attempt import Attempt
+from study.plan import Plan, load_plan
+from study.pruners import rungs
+from study.search import Search
+from study.spec import Pruner
+
+BUDGET, FIRST, FACTOR, TRIALS = 40_000, 4000, 2, 30
+PLAIN = {
+    "successive_halving": lambda: optuna.pruners.SuccessiveHalvingPruner(FIRST // 1000, FACTOR),
+    "hyperband": lambda: optuna.pruners.HyperbandPruner(FIRST // 1000, BUDGET // 1000, FACTOR),
+    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=FIRST // 1000),
+    "none": optuna.pruners.NopPruner,
+}
+
+
+@pytest.fixture
+def plan(write_study: WriteStudy, request: pytest.FixtureRequest) -> Plan:
+    pruner = {"kind": request.param, "min_budget": FIRST, "reduction_factor": FACTOR}
+    return load_plan(
+        write_study(
+            conditions=[{"kind": "symmetric", "rate": 0.5}],
+            baselines={},
+            sampler={"kind": "random"},
+            pruner=pruner,
+            fixed__train__samples=BUDGET,
+            budget__trials_per_condition=TRIALS,
+        )
+    )
+
+
+def row(epoch: int, value: float) -> dict[str, Any]:
+    return {"epoch": epoch, "phase": "cotrain", "samples": 2000 * (epoch + 1), "seconds": 1.0, "val_acc": value}
+
+
+def curve(trial: str) -> list[float]:
+    """Twenty epochs that rise, with noise, towards a value of the trial's own."""
+    random = Random(trial)
+    top = random.random()
+    return [top * (1 - 0.8 ** (epoch + 1)) + random.gauss(0, 0.05) for epoch in range(20)]
+
+
+def run(search: Search, attempt: Attempt, plain: optuna.Trial | None) -> int:
+    """How many epochs the trial gets; `plain` hears the same, and must say the same."""
+    for epoch, value in enumerate(curve(attempt.trial)):
+        go_on, step = search.hear(attempt, row(epoch, value)), attempt.step
+        if plain:
+            plain.report(attempt.objective, step)
+            assert go_on == (step * 1000 >= BUDGET or not plain.should_prune()), f"{attempt.trial}, epoch {epoch}"
+        if not go_on:
+            break
+    search.tell(attempt, attempt.outcome())
+    return epoch + 1
+
+
+@pytest.mark.parametrize("plan", PLAIN, indirect=True)
+def test_stops_those_that_plain_optuna_stops(plan: Plan, tmp_path: Path) -> None:
+    kind = plan.spec.pruner.kind
+    # Hyperband deals trials to brackets by the study's name and their number.
+    plain = optuna.create_study(study_name="symmetric-0.5", direction="maximize", pruner=PLAIN[kind]())
+    search, lengths = Search(plan, tmp_path / "journal", {}), []
+    for attempt in iter(search.next, None):
+        oracle = plain.ask()
+        lengths.append(run(search, attempt, oracle))
+        pruned = optuna.trial.TrialState.PRUNED if attempt.pruned else optuna.trial.TrialState.COMPLETE
+        plain.tell(oracle, None if attempt.pruned else attempt.objective, state=pruned)
+    assert len(lengths) == TRIALS
+    assert max(lengths) == 20
+    assert min(lengths) == (20 if kind == "none" else 2), "the first rung lies after two epochs"
+
+
+@pytest.mark.parametrize("plan", PLAIN, indirect=True)
+def test_interrupted_attempts_do_not_compete(plan: Plan, tmp_path: Path) -> None:
+    """Ten attempts shine and are lost; those that go on are all alike, so that none is behind another."""
+    first = Search(plan, tmp_path / "journal", {})
+    for _ in range(10):
+        attempt = first.next()
+        assert attempt
+        for epoch in range(0, 18, 2):
+            first.hear(attempt, row(epoch, 0.9), replayed=True)
+    second = Search(plan, tmp_path / "journal", {})
+    for _ in range(10):
+        attempt = second.next()
+        assert attempt
+        assert all(second.hear(attempt, row(epoch, 0.5)) for epoch in range(1, 20, 2))
+        second.tell(attempt, attempt.outcome())
+
+
+def test_rungs_lie_where_the_pruners_look() -> None:
+    halving = Pruner(kind="successive_halving", min_budget=4000, reduction_factor=3)
+    assert rungs(halving, 40_000) == [4000, 12_000, 36_000]
+    assert rungs(halving, 36_000) == [4000, 12_000]
+    assert rungs(halving.model_copy(update={"kind": "median"}), 40_000) == [4000]
+    assert rungs(halving.model_copy(update={"kind": "none"}), 40_000) == []
