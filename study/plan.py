@@ -5,6 +5,7 @@ first, and without torch, which takes seconds; then what the data say.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ NOT_SEARCHED = (
 )
 """The conditions, what the objective is measured on and what it does not see, the trial's place, its budget, and the
 machine: never searched."""
+MAX_CORNERS = 4_096
+"""Of the dimensions that move the milestones together, in one condition."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,11 @@ class _Check:
                 corners.append({path: value})
             if len(marks) > 1:
                 moving[path] = dimension.corners()
+        if math.prod(map(len, moving.values())) > MAX_CORNERS:
+            raise self.source.error(
+                ("space", next(iter(moving))), f"space: {', '.join(moving)} all move the stages of a training, and have "
+                f"too many values to check together; allowed: {MAX_CORNERS} combinations"
+            )  # fmt: skip
         corners += [dict(zip(moving, values, strict=True)) for values in itertools.product(*moving.values())]
         return corners
 

@@ -39,6 +39,8 @@ class FloatDimension(Section):
             raise ValueError(f"zero: true needs low > 0 (found {self.low}); 0 must lie outside the range")
         if self.step is not None and (self.log or self.zero):
             raise ValueError("step goes with neither log: true nor zero: true")
+        if self.step is not None and self.high - self.low > 1e6 * self.step:
+            raise ValueError(f"step: {self.step} is too small; allowed: at most a million steps from low to high")
         return self
 
     def in_words(self) -> str:
@@ -82,7 +84,7 @@ class CategoricalDimension(Section):
     """A setting that takes one of a few values without order."""
 
     type: Literal["categorical"]
-    choices: tuple[bool | int | float | str, ...] = Field(min_length=2)
+    choices: tuple[bool | int | float | str, ...] = Field(min_length=2, max_length=100)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -133,7 +135,7 @@ class Objective(Section):
     @field_validator("reduction")
     @classmethod
     def _known(cls, reduction: str) -> str:
-        if not re.fullmatch(r"mean_last_[1-9]\d*", reduction):
+        if not re.fullmatch(r"mean_last_[1-9]\d{0,4}", reduction):
             raise ValueError(f"{reduction!r} is unknown; allowed: mean_last_<k>, e.g. mean_last_5")
         return reduction
 
@@ -147,7 +149,7 @@ class Sampler(Section):
     kind: Literal["tpe", "random"] = "tpe"
     seed: int = 0
     """Each condition draws its own seed from this one and its id."""
-    startup: int = Field(default=10, ge=1)
+    startup: int = Field(default=10, ge=1, le=1_000)
     """tpe: quasi-random points (Sobol) at the start of each condition."""
 
 
@@ -162,14 +164,14 @@ class Pruner(Section):
 
 
 class Budget(Section):
-    trials_per_condition: int = Field(ge=1)
+    trials_per_condition: int = Field(ge=1, le=100_000)
     """Searched trials; the baselines run beside them."""
 
 
 class Resources(Section):
     """Of one trial."""
 
-    cpus_per_trial: float = Field(default=1, gt=0)
+    cpus_per_trial: float = Field(default=1, ge=0.01)
     """CPU cores, and as many threads of torch (at least one)."""
     gpus_per_trial: float = Field(default=0, ge=0)
     """GPUs; a fraction shares one."""
@@ -185,9 +187,9 @@ class StudySpec(Section):
     """Names the results folder."""
     fixed: dict[str, Any] = Field(default={})
     """Settings of every trial, {section: {setting: value}}, and optionally `method`; the rest keeps its default."""
-    conditions: tuple[dict[str, Any], ...] = Field(min_length=1)
+    conditions: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=200)
     """Noise settings, each with an optional `id`."""
-    space: dict[str, Dimension] = Field(min_length=1)
+    space: dict[str, Dimension] = Field(min_length=1, max_length=100)
     """`section/setting` -> dimension."""
     baselines: dict[str, dict[str, Any]] = Field(default={})
     """Name -> settings over `fixed`; a `method` brings its preset. Run first in each condition."""
