@@ -17,6 +17,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
 
 import ray
+from ray._private import ray_constants
 from ray._private.services import find_bootstrap_address
 from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -47,7 +48,8 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        context = ray.init(address="local", num_cpus=cpus, num_gpus=gpus, dashboard_host="127.0.0.1", **quiet)
+        with _on_loopback():
+            context = ray.init(address="local", num_cpus=cpus, num_gpus=gpus, dashboard_host="127.0.0.1", **quiet)
         session = Path(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
     else:
         found = _found(address)
@@ -68,6 +70,18 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
         ray.shutdown()
         if address is None:
             _remove_session(session)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray started in this context listens on 127.0.0.1 only: it takes the address of a machine that is no cluster, which
+    is its rule on a Mac. On Linux its servers would listen on every interface, and `_node_ip_address` changes that only
+    to another address of the machine."""
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _found(address: str) -> str:
