@@ -20,7 +20,6 @@ import ray
 from ray._private import ray_constants
 from ray._private.services import find_bootstrap_address
 from ray.exceptions import AuthenticationError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import codim
 import study
@@ -74,9 +73,9 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
 
 @contextmanager
 def _on_loopback() -> Iterator[None]:
-    """Ray started in this context listens on 127.0.0.1 only: it takes the address of a machine that is no cluster, which
-    is its rule on a Mac. On Linux its servers would listen on every interface, and `_node_ip_address` changes that only
-    to another address of the machine."""
+    """Ray started in this context listens on 127.0.0.1 only: it does as on a Mac, where it forms no clusters. On Linux
+    its servers would listen on every interface, and `_node_ip_address` changes that only to another address of the
+    machine."""
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
         yield
@@ -126,19 +125,3 @@ def node_resources() -> list[tuple[float, float]]:
     """CPUs and GPUs of each node that is alive."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return [(node.get("CPU", 0), node.get("GPU", 0)) for node in nodes]
-
-
-def require_shared(folder: Path) -> None:
-    """Check that every node of the cluster sees `folder`, where checkpoints and stages lie. Raises ClusterError."""
-    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    here = ray.get_runtime_context().get_node_id()
-    sees = ray.remote(num_cpus=0)(os.path.isdir)
-    for node in nodes:
-        if node["NodeID"] == here:
-            continue
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        if not ray.get(sees.options(scheduling_strategy=strategy).remote(str(folder))):
-            raise ClusterError(
-                f"--results {folder}: node {node['NodeManagerAddress']} does not see this folder; on a cluster of "
-                "several nodes the results must lie on storage that all of them share"
-            )

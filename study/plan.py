@@ -207,8 +207,8 @@ class _Check:
                 moving[path] = dimension.corners()
         if math.prod(map(len, moving.values())) > MAX_CORNERS:
             raise self.source.error(
-                ("space", next(iter(moving))), f"space: {', '.join(moving)} all move the stages of a training, and have "
-                f"too many values to check together; allowed: {MAX_CORNERS} combinations"
+                ("space", next(iter(moving))), f"space: {', '.join(moving)} move the stages of a training, and "
+                f"have too many values to check together; allowed: {MAX_CORNERS} combinations"
             )  # fmt: skip
         corners += [dict(zip(moving, values, strict=True)) for values in itertools.product(*moving.values())]
         return corners

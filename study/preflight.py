@@ -1,4 +1,4 @@
-"""Before anything starts: does the study fit, may it write where it is told, what will it cost."""
+"""Before anything starts: does the study fit, and may it write where it is told."""
 
 import fcntl
 import json
@@ -10,36 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
-from codim.budget import milestones, pretrain_samples
 from codim.config import TrainConfig
-from study.conditions import ConditionData
+from study.forecast import Forecast, representative
 from study.plan import Plan
 from study.records import ResultsFolder
 from study.source import SpecError
-from study.stage_keys import shared_stages, stage_key
 
 FREE_TO_CHANGE = ("conditions", "budget", "resources", "checkpoint_seconds")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
-
-
-class Speed(NamedTuple):
-    """Seconds per sample of a stage, its share of the evaluation and of the observer's passes included."""
-
-    pretrain: float
-    warmup: float
-    cotrain: float
-
-
-class Forecast(NamedTuple):
-    """What the whole study takes if nothing is pruned."""
-
-    trials: int
-    hours: float
-    """Wall time with `concurrent` trials at a time."""
-    concurrent: int
 
 
 def threads(plan: Plan) -> int:
@@ -56,31 +37,6 @@ def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
             fits = min(fits, gpus / wanted.gpus_per_trial)
         total += math.floor(fits)
     return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
-
-
-def representative(plan: Plan) -> TrainConfig:
-    """A searched trial, at the upper end of every range."""
-    values = {path: dimension.corners()[-1] for path, dimension in plan.spec.space.items()}
-    return plan.searched_config(plan.conditions[0], values, 0)
-
-
-def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
-    """From the measured speed to hours."""
-    condition = plan.conditions[0]
-    data = plan.data[condition.id]
-    shared = shared_stages(plan)
-    configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
-    configs += [representative(plan)] * plan.spec.budget.trials_per_condition
-    seconds = len(plan.conditions) * sum(_trial_seconds(c, data, speed, stage_key(c) in shared) for c in configs)
-    stages = sum(pretrain_samples(config.pretrain, data.images) * speed.pretrain for config in shared.values())
-    return Forecast(plan.trials, (seconds / concurrent + stages) / 3600, concurrent)
-
-
-def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: bool) -> float:
-    marks = milestones(config, data.images, data.training_images)
-    warm = (marks.warmup if config.train.co_training else config.train.samples) - marks.pretrain
-    seconds = warm * speed.warmup + (0 if shared else marks.pretrain * speed.pretrain)
-    return seconds + (config.train.samples - marks.pretrain - warm) * speed.cotrain
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 Location = Sequence[str | int]
 """Keys and list positions from the top of the file, for example ("space", "mixmatch/lambda_u", "low")."""
 MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_CHARACTERS = 100_000, 20, 20_000, 1_000
-"""Of a study file; of one entry in another; aliases written out; of one value. No study comes near them, and within them
-no file costs much time or memory."""
+"""Of a study file; of one entry in another; aliases written out; of one value. No study comes near them, and within
+them no file costs much time or memory."""
 
 
 class SpecError(ValueError):
@@ -59,7 +59,7 @@ class Source:
             entries, levels, anchor = 1, 0, getattr(event, "anchor", None)
             if isinstance(event, CollectionStartEvent):
                 open_.append([anchor, 1, 0])
-                sizes.pop(anchor, None)
+                sizes.pop(str(anchor), None)
             elif isinstance(event, CollectionEndEvent):
                 anchor, entries, levels = open_.pop()
             elif isinstance(event, AliasEvent):

@@ -177,6 +177,9 @@ class Resources(Section):
     """GPUs; a fraction shares one."""
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time. auto: as many as the machine or cluster holds at the start."""
+    price_per_node_hour: float = Field(default=0, ge=0)
+    """What a node costs in an hour, in any currency, whether or not trials fill it: for the forecast, and for what the
+    study cost in the end. 0: money is not told."""
 
 
 class StudySpec(Section):
