@@ -147,7 +147,14 @@ class ResultsFolder:
         _write(trials_table(records), self.trials)
 
     def read_trials(self) -> list[TrialRecord]:
-        return records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        """Raises ValueError: the table is damaged."""
+        try:
+            return records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(
+                f"{self.trials} is damaged ({reason}); restore it from a copy, or give the study another --results"
+            ) from error
 
     def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
         _write(pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA), self.epochs / f"{trial}.parquet")
@@ -160,7 +167,10 @@ class ResultsFolder:
 def _write(table: pa.Table, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, scratch)
+    with scratch.open("wb") as file:
+        pq.write_table(table, file)
+        file.flush()
+        os.fsync(file.fileno())  # a rename can reach the disk before the bytes do
     scratch.replace(path)
 
 
@@ -172,6 +182,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Empty where there is no such file."""
-    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    """Empty where there is no such file. Raises ValueError: it is damaged."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it from a copy, or remove it") from error
     return content

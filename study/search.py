@@ -22,6 +22,7 @@ from scipy.stats import qmc
 
 from codim.config import TrainConfig
 from study.conditions import Condition
+from study.journal import repair_journal
 from study.plan import Plan
 from study.records import Status, Value
 from study.space import at, decoded, distribution, encoded
@@ -273,16 +274,6 @@ class _WithoutInterrupted:
     def get_trials(self, *args: Any, **kwargs: Any) -> list[optuna.trial.FrozenTrial]:
         trials = self._study.get_trials(*args, **kwargs)
         return [trial for trial in trials if trial.user_attrs.get("cause") != INTERRUPTED.cause]
-
-
-def repair_journal(journal: Path) -> None:
-    """Drop half a last line and the lock of a killed driver: Optuna would append to the one and wait for the other."""
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if journal.exists():
-        content = journal.read_bytes()
-        if not content.endswith(b"\n"):
-            with journal.open("r+b") as file:
-                file.truncate(content.rfind(b"\n") + 1)
 
 
 def _end(study: optuna.Study, handle: optuna.Trial, outcome: Outcome) -> None:

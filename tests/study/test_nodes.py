@@ -1,20 +1,19 @@
 """A cluster of two nodes that see different file systems and libraries, behind a token: what preflight says of it."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from conftest import wait_for_line
 from PIL import Image
 from ruamel.yaml import YAML
-from studies import SPEC
+from studies import SPEC, Head
 
 ROOT = Path(__file__).parents[2]
 NAMESPACES = subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0
@@ -43,37 +42,28 @@ class Cluster(NamedTuple):
     address: str
     environment: dict[str, str]
     base: Path
-    """Holds `inputs/data`, which the second node lacks, and the folders for results: `hidden`, `read-only` and `shared`."""
+    """Holds `inputs/data`, which the second node lacks, and folders for results: `hidden`, `read-only`, `shared`."""
 
 
 @pytest.fixture(scope="module")
-def cluster(ray_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(head: Head, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     base = tmp_path_factory.mktemp("cluster")
     for name in ("hidden", "read-only", "shared", "libraries/optuna-0.0.1.dist-info"):
         (base / name).mkdir(parents=True)
     (base / "libraries" / "optuna-0.0.1.dist-info" / "METADATA").write_text("Name: optuna\nVersion: 0.0.1\n")
     pictures(base / "inputs" / "data")
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
-    environment = {**os.environ, **token, "PYTHONPATH": str(ROOT), "RAY_TMPDIR": str(ray_folder)}
-    start = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=2", "--num-gpus=0"]
-    log = (base / "head.log").open("w")
-    head = subprocess.Popen(
-        [*start, "--head", "--port=0", "--include-dashboard=false"], env=environment, stdout=log, stderr=log
-    )
-    address = wait_for(r"--address='([^']+)'", base / "head.log", head)
     mounts = f"mount -t tmpfs none {base}/hidden && mount -t tmpfs none {base}/inputs && "
     mounts += f"mount --bind {base}/read-only {base}/read-only && mount -o remount,ro,bind {base}/read-only && "
-    poor = {**environment, "PYTHONPATH": f"{base / 'libraries'}:{ROOT}"}
+    poor = {**head.environment, "PYTHONPATH": f"{base / 'libraries'}:{ROOT}"}
     joined = (base / "second.log").open("w")
-    command = ["unshare", "-rm", "sh", "-c", f'{mounts} exec "$@"', "sh", *start, f"--address={address}"]
+    command = ["unshare", "-rm", "sh", "-c", f'{mounts} exec "$@"', "sh", *head.start, f"--address={head.address}"]
     second = subprocess.Popen(command, env=poor, stdout=joined, stderr=joined)
     try:
-        wait_for(r"(Ray runtime started)", base / "second.log", second)
-        yield Cluster(address, environment, base)
+        wait_for_line(r"(Ray runtime started)", base / "second.log", second)
+        yield Cluster(head.address, head.environment, base)
     finally:
-        for node in (second, head):
-            node.terminate()
-            node.wait(30)
+        second.terminate()
+        second.wait(30)
 
 
 def pictures(folder: Path) -> None:
@@ -83,15 +73,6 @@ def pictures(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         for i in range(20):
             Image.fromarray(draw.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / name / f"{i}.png")
-
-
-def wait_for(pattern: str, log: Path, process: "subprocess.Popen[bytes]") -> str:
-    deadline = time.monotonic() + 120
-    while not (found := re.search(pattern, log.read_text())):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
-    return found[1]
 
 
 @pytest.fixture(scope="module")
