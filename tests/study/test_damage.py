@@ -54,7 +54,8 @@ class TestWhatWasUsed:
     def test_beside_the_forecast(self) -> None:
         said = compare(self.EXPECTED._asdict(), [record(f"none-000{i}") for i in range(4)], 1.5)
         assert said == (
-            "used: 4 trials, 2000 samples, 1:30:00, 4.50 to pay; forecast: 4 trials, 4000 samples, 2:00:00, 6.00 to pay "
+            "used: 4 trials, 2000 samples, 1:30:00, 4.50 to pay; "
+            "forecast: 4 trials, 4000 samples, 2:00:00, 6.00 to pay "
             "(75% of the hours, 50% of the samples)"
         )
 
