@@ -177,6 +177,9 @@ class Resources(Section):
     """GPUs; a fraction shares one."""
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time. auto: as many as the machine or cluster holds at the start."""
+    epoch_timeout_minutes: float | None = Field(default=None, gt=0)
+    """An epoch that takes longer (the first one with all that precedes it, such as decoding the images) is taken for a
+    trial that hangs: it fails, and its resources come back. None: trials may take their time."""
     price_per_node_hour: float = Field(default=0, ge=0)
     """What a node costs in an hour, in any currency, whether or not trials fill it: for the forecast, and for what the
     study cost in the end. 0: money is not told."""

@@ -22,6 +22,7 @@ from codim.metrics import OracleMetrics
 from codim.state import TrainState
 from codim.train import run_epochs
 from study.stages import read_stage
+from study.watchdog import watched
 
 Row = dict[str, Any]
 
@@ -39,6 +40,8 @@ class Job:
     """Folder of the shared stages."""
     threads: int
     checkpoint_seconds: float
+    epoch_timeout_minutes: float | None = None
+    """What `watched` allows."""
 
 
 Train = Callable[[Job], Iterator[Row]]
@@ -51,7 +54,7 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
 
     def run_trial(config: dict[str, Any]) -> None:
         job = Job(**config)
-        rows = train(job)
+        rows = watched(train(job), Path(job.folder), job.epoch_timeout_minutes)
         while True:
             try:
                 row = next(rows, None)

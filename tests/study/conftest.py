@@ -55,8 +55,9 @@ def local_ray(ray_folder: Path) -> Iterator[None]:
 def head(ray_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     """A cluster of one node with two CPUs, behind a token; it outlives the drivers that join it."""
     root, here = Path(__file__).parents[2], Path(__file__).parent
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32}
-    environment = {**os.environ, **token, "PYTHONPATH": f"{root}:{here}", "RAY_TMPDIR": str(ray_folder)}
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32, "RAY_USAGE_STATS_ENABLED": "0"}
+    patience = {"RAY_raylet_start_wait_time_s": "120"}  # the machine may be busy
+    environment = {**os.environ, **own, **patience, "PYTHONPATH": f"{root}:{here}", "RAY_TMPDIR": str(ray_folder)}
     log = tmp_path_factory.mktemp("head") / "log"
     start = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=2", "--num-gpus=0"]
     with log.open("w") as file:

@@ -84,3 +84,11 @@ def killed(job: Job) -> Iterator[Row]:
         if job.trial.endswith("0001") and sound["epoch"] == 3 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hung(job: Job) -> Iterator[Row]:
+    """Trial 1 sleeps for ever after epoch 2."""
+    for sound in curve(job):
+        if job.trial.endswith("0001") and sound["epoch"] == 3:
+            time.sleep(10_000)
+        yield sound
