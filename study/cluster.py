@@ -17,9 +17,9 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
 
 import ray
+from ray._private import ray_constants
 from ray._private.services import find_bootstrap_address
 from ray.exceptions import AuthenticationError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import codim
 import study
@@ -47,7 +47,8 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        context = ray.init(address="local", num_cpus=cpus, num_gpus=gpus, dashboard_host="127.0.0.1", **quiet)
+        with _on_loopback():
+            context = ray.init(address="local", num_cpus=cpus, num_gpus=gpus, dashboard_host="127.0.0.1", **quiet)
         session = Path(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
     else:
         found = _found(address)
@@ -68,6 +69,18 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
         ray.shutdown()
         if address is None:
             _remove_session(session)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray started in this context listens on 127.0.0.1 only: it does as on a Mac, where it forms no clusters. On Linux
+    its servers would listen on every interface, and `_node_ip_address` changes that only to another address of the
+    machine."""
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _found(address: str) -> str:
@@ -112,19 +125,3 @@ def node_resources() -> list[tuple[float, float]]:
     """CPUs and GPUs of each node that is alive."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return [(node.get("CPU", 0), node.get("GPU", 0)) for node in nodes]
-
-
-def require_shared(folder: Path) -> None:
-    """Check that every node of the cluster sees `folder`, where checkpoints and stages lie. Raises ClusterError."""
-    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    here = ray.get_runtime_context().get_node_id()
-    sees = ray.remote(num_cpus=0)(os.path.isdir)
-    for node in nodes:
-        if node["NodeID"] == here:
-            continue
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        if not ray.get(sees.options(scheduling_strategy=strategy).remote(str(folder))):
-            raise ClusterError(
-                f"--results {folder}: node {node['NodeManagerAddress']} does not see this folder; on a cluster of "
-                "several nodes the results must lie on storage that all of them share"
-            )

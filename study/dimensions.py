@@ -48,6 +48,8 @@ class FloatDimension(_Dimension):
             raise ValueError(f"zero: true needs low > 0 (found {self.low}); 0 must lie outside the range")
         if self.step is not None and (self.log or self.zero):
             raise ValueError("step goes with neither log: true nor zero: true")
+        if self.step is not None and self.high - self.low > 1e6 * self.step:
+            raise ValueError(f"step: {self.step} is too small; allowed: at most a million steps from low to high")
         return self
 
     def in_words(self) -> str:
@@ -98,7 +100,7 @@ class CategoricalDimension(_Dimension):
     """A setting that takes one of a few values without order."""
 
     type: Literal["categorical"]
-    choices: tuple[Choice, ...] = Field(min_length=2)
+    choices: tuple[Choice, ...] = Field(min_length=2, max_length=100)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -44,6 +44,7 @@ def run_study(plan: Plan, folder: ResultsFolder, progress: Progress, train: Trai
             stages=str(folder.stages),
             threads=threads(plan),
             checkpoint_seconds=plan.spec.checkpoint_seconds,
+            epoch_timeout_minutes=plan.spec.resources.epoch_timeout_minutes,
         )
 
     def ended(attempt: Attempt) -> None:

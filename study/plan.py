@@ -5,6 +5,7 @@ first, and without torch, which takes seconds; then what the data say.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ NOT_SEARCHED = (
 )
 """The conditions, what the objective is measured on and what it does not see, the trial's place, its budget, and the
 machine: never searched."""
+MAX_CORNERS = 4_096
+"""Of the dimensions that move the milestones together, in one condition."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,11 @@ class _Check:
             if len(marks) > 1:
                 moving[path] = dimension.corners()
         moving |= {p: space[p].corners() for path in moving for p in switched_on(space, path)}
+        if math.prod(map(len, moving.values())) > MAX_CORNERS:
+            raise self.source.error(
+                ("space", next(iter(moving))), f"space: {', '.join(moving)} move the stages of a training, and "
+                f"have too many values to check together; allowed: {MAX_CORNERS} combinations"
+            )  # fmt: skip
         points = (dict(zip(moving, values, strict=True)) for values in itertools.product(*moving.values()))
         return corners + [present(space, point) for point in points]
 

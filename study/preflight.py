@@ -1,4 +1,4 @@
-"""Before anything starts: does the study fit, may it write where it is told, what will it cost."""
+"""Before anything starts: does the study fit, and may it write where it is told."""
 
 import fcntl
 import json
@@ -6,40 +6,21 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, NamedTuple, get_args
+from typing import Any
 
-from codim.budget import milestones
 from codim.config import TrainConfig
-from study.conditions import ConditionData
+from study.forecast import Forecast, representative
 from study.plan import Plan
 from study.records import ResultsFolder
 from study.source import SpecError
-from study.stage_keys import Kind, pretraining, shared_stages, warm_up
 
 FREE_TO_CHANGE = ("conditions", "budget", "resources", "checkpoint_seconds")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
-
-
-class Speed(NamedTuple):
-    """Seconds per sample of a stage, its share of the evaluation and of the observer's passes included."""
-
-    pretrain: float
-    warmup: float
-    cotrain: float
-
-
-class Forecast(NamedTuple):
-    """What the whole study takes if nothing is pruned."""
-
-    trials: int
-    hours: float
-    """Wall time with `concurrent` trials at a time."""
-    concurrent: int
 
 
 def threads(plan: Plan) -> int:
@@ -56,44 +37,6 @@ def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
             fits = min(fits, gpus / wanted.gpus_per_trial)
         total += math.floor(fits)
     return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
-
-
-def representative(plan: Plan) -> TrainConfig:
-    """A searched trial, at the upper end of every range."""
-    return plan.corner(plan.conditions[0], -1)
-
-
-def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
-    """From the measured speed to hours."""
-    condition = plan.conditions[0]
-    data = plan.data[condition.id]
-    shared = shared_stages(plan)
-    keys = {stage.key for stage in shared}
-    configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
-    configs += [representative(plan)] * plan.spec.budget.trials_per_condition
-    seconds = len(plan.conditions) * sum(_trial_seconds(config, data, speed, keys) for config in configs)
-    seconds /= concurrent
-    for kind in get_args(Kind):
-        own = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
-        seconds += sum(own) / min(concurrent, len(own)) if own else 0
-    return Forecast(plan.trials, seconds / 3600, concurrent)
-
-
-def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: Set[str]) -> float:
-    marks = milestones(config, data.images, data.training_images)
-    warm = (marks.warmup if config.train.co_training else config.train.samples) - marks.pretrain
-    seconds = (config.train.samples - marks.pretrain - warm) * speed.cotrain
-    first, second = pretraining(config), warm_up(config)
-    if second and second.key in shared:
-        return seconds
-    if first and first.key not in shared:
-        seconds += _stage_seconds(config, "pre-training", data, speed)
-    return seconds + warm * speed.warmup
-
-
-def _stage_seconds(config: TrainConfig, kind: Kind, data: ConditionData, speed: Speed) -> float:
-    marks = milestones(config, data.images, data.training_images)
-    return marks.pretrain * speed.pretrain if kind == "pre-training" else (marks.warmup - marks.pretrain) * speed.warmup
 
 
 @contextmanager

@@ -161,8 +161,14 @@ class ResultsFolder:
         _write(trials_table(records), self.trials)
 
     def read_trials(self) -> list[TrialRecord]:
-        """All trials, those included that ended after the table was written."""
-        table = records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        """All trials, those included that ended after the table was written. Raises ValueError: a table is damaged."""
+        try:
+            table = records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(
+                f"{self.trials} is damaged ({reason}); restore it from a copy, or give the study another --results"
+            ) from error
         records = {record.trial: record for record in table}
         for path in sorted(self.epochs.glob("*.parquet")):
             if path.stem not in records or records[path.stem].status == "running":
@@ -187,7 +193,10 @@ class ResultsFolder:
 def _write(table: pa.Table, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, scratch)
+    with scratch.open("wb") as file:
+        pq.write_table(table, file)
+        file.flush()
+        os.fsync(file.fileno())  # a rename can reach the disk before the bytes do
     scratch.replace(path)
 
 
@@ -199,6 +208,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Empty where there is no such file."""
-    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    """Empty where there is no such file. Raises ValueError: it is damaged."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it from a copy, or remove it") from error
     return content

@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 from study.attempt import INTERRUPTED, Attempt, Outcome
 from study.conditions import Condition
 from study.dimensions import in_order, searched
+from study.journal import repair_journal
 from study.plan import Plan
 from study.pruners import make_pruner
 from study.records import Status, Value
@@ -202,16 +203,6 @@ class Search:
         """The same on every machine, which Python's hash() is not."""
         text = f"{self.plan.spec.sampler.seed}/{condition.id}/{trials}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
-
-
-def repair_journal(journal: Path) -> None:
-    """Drop half a last line and the lock of a killed driver: Optuna would append to the one and wait for the other."""
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if journal.exists():
-        content = journal.read_bytes()
-        if not content.endswith(b"\n"):
-            with journal.open("r+b") as file:
-                file.truncate(content.rfind(b"\n") + 1)
 
 
 def _number(trial: str) -> int:

@@ -6,10 +6,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 Location = Sequence[str | int]
 """Keys and list positions from the top of the file, for example ("space", "mixmatch/lambda_u", "low")."""
+MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_CHARACTERS = 100_000, 20, 20_000, 1_000
+"""Of a study file; of one entry in another; aliases written out; of one value. No study comes near them, and within
+them no file costs much time or memory."""
 
 
 class SpecError(ValueError):
@@ -20,21 +24,64 @@ class Source:
     """The content of a study file and where its entries stand."""
 
     def __init__(self, path: Path) -> None:
-        """Read it. Raises SpecError: the file cannot be read, is not YAML, repeats a key, or carries a tag."""
+        """Read it. Raises SpecError: the file cannot be read, is too large, is not YAML, repeats a key, or carries a
+        tag."""
         self.path = path
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+            text = content.decode()
         except (OSError, UnicodeDecodeError) as error:
             raise SpecError(f"{path}: the study file cannot be read: {error}") from None
+        if len(content) > MAX_BYTES:
+            raise SpecError(f"{path}: the study file is too large; allowed: {MAX_BYTES} bytes")
         try:
+            self._require_modest(text)
             self.content: Any = YAML(typ="safe", pure=True).load(text)
             self._root: Node | None = YAML(typ="safe", pure=True).compose(text)
+        except SpecError:
+            raise
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f":{mark.line + 1}" if mark else ""
             raise SpecError(f"{path}{line}: not a valid study file: {error.problem}") from None
         except (YAMLError, ValueError) as error:
-            raise SpecError(f"{path}: not a valid study file: {error}") from None
+            raise SpecError(f"{path}: not a valid study file: {' '.join(str(error).split())}") from None
+
+    def _require_modest(self, text: str) -> None:
+        """Raises SpecError: what is nested too deep for Python's stack, or aliases stand for too much. The events come
+        one by one, before anything is built of them."""
+        sizes: dict[str, tuple[int, int]] = {}
+        """By anchor: entries, and levels below it."""
+        open_: list[list[Any]] = [[None, 0, 0]]
+        """Anchor, entries and levels so far, of each collection that has not ended."""
+        for event in YAML(typ="safe", pure=True).parse(text):
+            entries, levels, anchor = 1, 0, getattr(event, "anchor", None)
+            if isinstance(event, CollectionStartEvent):
+                open_.append([anchor, 1, 0])
+                sizes.pop(str(anchor), None)
+            elif isinstance(event, CollectionEndEvent):
+                anchor, entries, levels = open_.pop()
+            elif isinstance(event, AliasEvent):
+                if anchor not in sizes:
+                    raise self._too_much(event, f"the alias *{anchor} stands for nothing that ends before it")
+                entries, levels = sizes[anchor]
+            elif not isinstance(event, ScalarEvent):
+                continue
+            elif len(event.value) > MAX_CHARACTERS:
+                raise self._too_much(event, f"a value is too long; allowed: {MAX_CHARACTERS} characters")
+            if not isinstance(event, CollectionStartEvent):
+                outer = open_[-1]
+                outer[1], outer[2] = outer[1] + entries, max(outer[2], levels + 1)
+                if anchor and not isinstance(event, AliasEvent):
+                    sizes[anchor] = entries, levels
+            if len(open_) + levels > MAX_DEPTH:
+                raise self._too_much(event, f"nested too deep; allowed: {MAX_DEPTH} levels")
+            if open_[-1][1] > MAX_ENTRIES:
+                raise self._too_much(event, f"too many entries, aliases written out; allowed: {MAX_ENTRIES}")
+
+    def _too_much(self, event: Any, message: str) -> SpecError:
+        return SpecError(f"{self.path}:{event.start_mark.line + 1}: not a valid study file: {message}")
 
     def line(self, location: Location) -> int:
         """Line, from 1, of the deepest entry of `location` that the file has."""

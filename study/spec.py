@@ -47,7 +47,7 @@ class Objective(Section):
     @field_validator("reduction")
     @classmethod
     def _known(cls, reduction: str) -> str:
-        if not re.fullmatch(r"mean_last_[1-9]\d*", reduction):
+        if not re.fullmatch(r"mean_last_[1-9]\d{0,4}", reduction):
             raise ValueError(f"{reduction!r} is unknown; allowed: mean_last_<k>, e.g. mean_last_5")
         return reduction
 
@@ -77,7 +77,7 @@ class Sampler(Section):
     """tpe: multivariate tree-structured Parzen estimator. gp: Gaussian process. cmaes: CMA-ES. qmc: Sobol points."""
     seed: int = 0
     """Each condition draws its own seed from this one and its id."""
-    startup: int = Field(default=10, ge=1)
+    startup: int = Field(default=10, ge=1, le=1_000)
     """tpe, gp, cmaes: quasi-random points (Sobol) at the start of each condition."""
 
 
@@ -103,19 +103,25 @@ class Pruner(Section):
 
 
 class Budget(Section):
-    trials_per_condition: int = Field(ge=1)
+    trials_per_condition: int = Field(ge=1, le=100_000)
     """Searched trials; the baselines run beside them."""
 
 
 class Resources(Section):
     """Of one trial."""
 
-    cpus_per_trial: float = Field(default=1, gt=0)
+    cpus_per_trial: float = Field(default=1, ge=0.01)
     """CPU cores, and as many threads of torch (at least one)."""
     gpus_per_trial: float = Field(default=0, ge=0)
     """GPUs; a fraction shares one."""
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time. auto: as many as the machine or cluster holds at the start."""
+    epoch_timeout_minutes: float | None = Field(default=None, gt=0)
+    """An epoch that takes longer (the first one with all that precedes it, such as decoding the images) is taken for a
+    trial that hangs: it fails, and its resources come back. None: trials may take their time."""
+    price_per_node_hour: float = Field(default=0, ge=0)
+    """What a node costs in an hour, in any currency, whether or not trials fill it: for the forecast, and for what the
+    study cost in the end. 0: money is not told."""
 
 
 class StudySpec(Section):
@@ -126,9 +132,9 @@ class StudySpec(Section):
     """Names the results folder."""
     fixed: dict[str, Any] = Field(default={})
     """Settings of every trial, {section: {setting: value}}, and optionally `method`; the rest keeps its default."""
-    conditions: tuple[dict[str, Any], ...] = Field(min_length=1)
+    conditions: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=200)
     """Noise settings, each with an optional `id`."""
-    space: dict[str, Dimension] = Field(min_length=1)
+    space: dict[str, Dimension] = Field(min_length=1, max_length=100)
     """`section/setting` -> dimension."""
     baselines: dict[str, dict[str, Any]] = Field(default={})
     """Name -> settings over `fixed`; a `method` brings its preset. Run first in each condition."""

@@ -1,33 +1,39 @@
 """How fast this machine trains: a few steps of each stage, timed."""
 
 import math
+import tempfile
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from codim.augment import Augmenter
 from codim.budget import epoch_images
+from codim.checkpoint import InputSpec, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, Truth, load_data
 from codim.device import torch_device
 from codim.evaluate import Observer
 from codim.state import TrainState
 from codim.train import run_epochs
-from study.preflight import Speed
+from study.forecast import Speed
 
 SLICE_IMAGES = 512
 """Of the data, for the timing."""
 
 
 def measure_speed(config: TrainConfig, threads: int) -> Speed:
-    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data."""
+    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data; then weigh a
+    checkpoint."""
     torch.set_num_threads(threads)
     whole, whole_truth = load_data(config.data, config.noise, torch_device(config.train.device))
     part = _slice(whole)
     ours, whole_epoch = (epoch_images(config, len(data.train_index)) for data in (part, whole))
     truth = _truth_of(part, whole_truth, ours / whole_epoch)
-    observer = Observer(part, truth, Augmenter.fit(config.augment, part.images))
+    augmenter = Augmenter.fit(config.augment, part.images)
+    observer = Observer(part, truth, augmenter)
     short = config.model_copy(
         update={
             "pretrain": config.pretrain.model_copy(update={"epochs": 2, "lr": 1e-4}),
@@ -51,7 +57,18 @@ def measure_speed(config: TrainConfig, threads: int) -> Speed:
         drawn = metrics.samples
         if metrics.phase == "cotrain" and metrics.epoch >= 5:
             break
-    return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"])
+    per_image = sum(tensor.nbytes for tensor in _of_images(state)) / len(part.train_index)
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder, "checkpoint.pt"), short, state, InputSpec.of(part, augmenter))
+        own = Path(folder, "checkpoint.pt").stat().st_size
+    weight = own + per_image * (len(whole.train_index) - len(part.train_index))
+    return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"], weight)
+
+
+def _of_images(state: TrainState) -> list[Tensor]:
+    """What grows with the number of images in a checkpoint."""
+    own = [getattr(division, f.name) for division in state.divisions for f in fields(division)]
+    return [state.active, *state.loss_history, *(value for value in own if isinstance(value, Tensor))]
 
 
 def _slice(data: TrainingData) -> TrainingData:

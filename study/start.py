@@ -6,14 +6,12 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+from study.forecast import Usage, compare, describe_forecast, forecast, representative, require_disk
 from study.plan import Plan, full_plan, outline
 from study.preflight import (
-    Forecast,
     concurrent_trials,
     environment,
-    forecast,
     locked,
-    representative,
     require_same_study,
     require_writable,
     resolved_spec,
@@ -54,6 +52,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
     with ExitStack() as stack:
         if address is None:
             concurrent = _concurrent(plan, [(cpus, gpus)], "this machine")
+            progress.say(f"this machine: {cpus} CPUs, {gpus} GPUs: {concurrent} trials at a time")
             speed = measure_speed(representative(plan), threads(plan))
             if not dry_run:
                 from study.cluster import connected
@@ -63,32 +62,43 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
         else:
             import ray
 
-            from study.cluster import connected, node_resources, require_shared
+            from study.cluster import connected
+            from study.nodes import describe_nodes, nodes, require_able
 
             stack.enter_context(connected(address, 0, 0))
-            concurrent = _concurrent(plan, node_resources(), "the cluster")
+            found = nodes()
+            progress.say(describe_nodes(plan, found))
+            concurrent = _concurrent(plan, [(node.cpus, node.gpus) for node in found], "the cluster")
+            if not dry_run:
+                stack.enter_context(locked(folder))
+            require_able(plan, found, folder.root, dry_run)
             need = plan.spec.resources
             task = ray.remote(num_cpus=need.cpus_per_trial, num_gpus=need.gpus_per_trial)(measure_speed)
             speed = ray.get(task.remote(representative(plan), threads(plan)))
-            if not dry_run:
-                stack.enter_context(locked(folder))
-                require_shared(folder.root)
-        expected = forecast(plan, speed, concurrent)
+        expected = forecast(plan, speed, concurrent, len(found) if address else 1)
         progress.say(describe_forecast(expected))
+        progress.say(require_disk(folder, expected))
         if dry_run:
             return True
         from study.closing import closing
         from study.driver import compute_stages, run_study
 
         write_json(folder.spec, resolved)
-        write_json(folder.environment, environment(plan, expected, read_json(folder.environment)))
-        compute_stages(plan, folder, progress.say)
-        finished = run_study(plan, folder, progress)
+        usage = Usage(folder)
+        old = read_json(folder.environment)
+        write_json(folder.environment, environment(plan, expected, old) | {"starts": usage.starts})
+        try:
+            compute_stages(plan, folder, progress.say)
+            finished = run_study(plan, folder, progress)
+        finally:
+            hours = usage.end()
     if not finished:
         return None
     for line in closing(plan, folder):
         progress.say(line)
-    count = Counter(record.status for record in folder.read_trials())
+    records = folder.read_trials()
+    progress.say(compare(read_json(folder.environment)["forecast"], records, hours))
+    count = Counter(record.status for record in records)
     progress.say(
         f"{count.total()} trials, {count['pruned']} pruned, {count['failed']} failed, "
         f"{clock(time.monotonic() - started)}: {folder.root}"
@@ -135,11 +145,4 @@ def describe_data(plan: Plan) -> str:
     return (
         f"data: {data.training_images} training and {data.validation_images} validation images, {data.classes} classes"
         f"\nrealised noise: {', '.join(f'{c.id} {plan.data[c.id].noise_rate:.3f}' for c in plan.conditions)}"
-    )
-
-
-def describe_forecast(expected: Forecast) -> str:
-    return (
-        f"forecast: at most {clock(expected.hours * 3600)} with {expected.concurrent} trials at a time "
-        "(from a few steps and test images timed on a part of the data; nothing pruned)"
     )

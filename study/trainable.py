@@ -20,6 +20,7 @@ from codim.state import TrainState
 from codim.train import run_epochs
 from study.rows import Row, read_rows, row_of, write_rows
 from study.stages import start_of
+from study.watchdog import watched
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Job:
     """Folder of the shared stages."""
     threads: int
     checkpoint_seconds: float
+    epoch_timeout_minutes: float | None = None
+    """What `watched` allows."""
 
 
 Train = Callable[[Job], Iterator[Row]]
@@ -47,7 +50,7 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
 
     def run_trial(config: dict[str, Any]) -> None:
         job = Job(**config)
-        rows = train(job)
+        rows = watched(train(job), Path(job.folder), job.epoch_timeout_minutes)
         while True:
             try:
                 row = next(rows, None)

@@ -10,7 +10,7 @@ from codim.section import Section
 class LoopConfig(Section):
     """The loop over the stages (codim/train.py)."""
 
-    samples: int = Field(default=15_000_000, ge=1)
+    samples: int = Field(default=15_000_000, ge=1, le=10**12)
     """Budget: images that one network draws for its gradient steps, over all stages, pre-training included."""
     batch_size: int = Field(default=64, ge=2)
     """Images per step of the warm-up; in stage 3 images per step of each set. Of all workers together."""

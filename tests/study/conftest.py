@@ -1,6 +1,10 @@
 """Real Ray, on two CPUs, with its files in the test's own folder."""
 
 import os
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -8,7 +12,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from studies import SPEC, WriteStudy
+from studies import SPEC, Head, WriteStudy
 
 
 @pytest.fixture
@@ -45,3 +49,32 @@ def local_ray(ray_folder: Path) -> Iterator[None]:
 
     with connected(None, cpus=2, gpus=0):
         yield
+
+
+@pytest.fixture(scope="session")
+def head(ray_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    """A cluster of one node with two CPUs, behind a token; it outlives the drivers that join it."""
+    root, here = Path(__file__).parents[2], Path(__file__).parent
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32, "RAY_USAGE_STATS_ENABLED": "0"}
+    patience = {"RAY_raylet_start_wait_time_s": "120"}  # the machine may be busy
+    environment = {**os.environ, **own, **patience, "PYTHONPATH": f"{root}:{here}", "RAY_TMPDIR": str(ray_folder)}
+    log = tmp_path_factory.mktemp("head") / "log"
+    start = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=2", "--num-gpus=0"]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*start, "--head", "--port=0", "--include-dashboard=false"], env=environment, stdout=file, stderr=file
+        )
+    address = wait_for_line(r"--address='([^']+)'", log, process)
+    yield Head(address, environment, start)
+    process.terminate()
+    process.wait(30)
+
+
+def wait_for_line(pattern: str, log: Path, process: "subprocess.Popen[Any]") -> str:
+    """The first group of `pattern`, once it stands in the log of a process."""
+    deadline = time.monotonic() + 120
+    while not (found := re.search(pattern, log.read_text())):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    return found[1]

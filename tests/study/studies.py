@@ -1,8 +1,8 @@
-"""A study file for the tests: small, and its trainings last a second."""
+"""A study file for the tests, small, whose trainings last a second; and what the fixtures of conftest.py give."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SPEC: dict[str, Any] = {
     "name": "tiny",
@@ -23,3 +23,13 @@ SPEC: dict[str, Any] = {
 }
 
 WriteStudy = Callable[..., Path]
+
+
+class Head(NamedTuple):
+    """A cluster's head."""
+
+    address: str
+    environment: dict[str, str]
+    """With it a process may join, and finds our packages."""
+    start: list[str]
+    """Command that starts a node, up to the address."""

@@ -108,6 +108,20 @@ def test_a_killed_worker_costs_no_epoch(write_study: WriteStudy, tmp_path: Path)
         assert [row["epoch"] for row in folder.read_epochs(name)] == list(range(simulated.EPOCHS))
 
 
+def test_a_trial_that_hangs_fails_and_gives_its_resources_back(write_study: WriteStudy, tmp_path: Path) -> None:
+    file = write_study(
+        conditions=[{"kind": "symmetric", "rate": 0.5}],
+        budget__trials_per_condition=3,
+        resources={"cpus_per_trial": 2, "epoch_timeout_minutes": 0.05},
+    )
+    folder, records = run(file, tmp_path / "results", simulated.hung)
+    assert [record.status for record in records.values()] == ["complete", "failed", "complete", "complete"]
+    left = folder.ray / "trials" / "symmetric-0.5-0001" / "hung.txt"
+    assert records["symmetric-0.5-0001"].cause == f"Hung: no epoch within 0.05 minutes; {left} says where it hung"
+    assert "simulated.py" in left.read_text()
+    assert [row["epoch"] for row in folder.read_epochs("symmetric-0.5-0001")] == [0, 1, 2]
+
+
 def test_a_finished_study_grows(write_study: WriteStudy, tmp_path: Path) -> None:
     _, before = run(write_study(), tmp_path / "results", simulated.curve)
     wider = write_study(

@@ -1,13 +1,52 @@
-"""A trial in this process: where its newest checkpoint is damaged, it goes on from the previous one, with its rows."""
+"""A trial without Ray: from a damaged checkpoint it goes on at the previous one, with its rows; where it hangs, it
+ends."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from study.trainable import Job, train
+from study.watchdog import HUNG, Hung, watched
+
+STUCK = """
+import sys
+from pathlib import Path
+from study.watchdog import watched
+
+def rows():
+    yield 1
+    yield 2
+    {how}
+
+for row in watched(rows(), Path(sys.argv[1]), 1 / 60):
+    print(row, flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", ["import time; time.sleep(100)", "'a' * 10**7 + 'b' in 'a' * 10**9"])
+def test_a_process_that_hangs_ends_itself(how: str, tmp_path: Path) -> None:
+    """Also in a call that keeps Python's lock."""
+    started = time.monotonic()
+    command = [sys.executable, "-c", STUCK.format(how=how), str(tmp_path)]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert (first.returncode, first.stdout) == (1, "1\n2\n")
+    assert time.monotonic() - started < 30
+    assert "in rows" in (tmp_path / HUNG).read_text()
+    with pytest.raises(Hung, match="no epoch within 1 minutes"):
+        next(watched(iter([1]), tmp_path, 1))
+
+
+def test_time_that_the_driver_takes_is_not_the_trials(tmp_path: Path) -> None:
+    for _ in watched(iter(range(3)), tmp_path, 0.5 / 60):
+        time.sleep(0.7)
 
 
 def timeless(rows: list[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,169 @@
+"""What a study will cost, before it: hours, samples, money, disk. And at its end, what it did cost beside that."""
+
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence, Set
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, get_args
+
+from codim.budget import milestones
+from codim.config import TrainConfig
+from study.conditions import ConditionData
+from study.plan import Plan
+from study.progress import clock
+from study.records import ResultsFolder, TrialRecord, read_json, write_json
+from study.source import SpecError
+from study.stage_keys import Kind, pretraining, shared_stages, warm_up
+
+COPIES = 3
+"""Of a checkpoint: the newest, the one before, and one that is being written."""
+TRIAL_BYTES = 100_000
+"""Rows of a trial in the tables and in Optuna's journal; more than twice what was measured with 300 epochs."""
+
+
+class Speed(NamedTuple):
+    """How fast a trial is, and how large."""
+
+    pretrain: float
+    """Seconds per sample of a stage, its share of the evaluation and of the observer's passes included; as the next
+    two."""
+    warmup: float
+    cotrain: float
+    checkpoint_bytes: float
+    """Of one checkpoint, with all images of the data set."""
+
+
+class Forecast(NamedTuple):
+    """What the whole study takes if nothing is pruned."""
+
+    trials: int
+    hours: float
+    """Wall time with `concurrent` trials at a time."""
+    concurrent: int
+    samples: int
+    """The budgets of all trials."""
+    price_per_hour: float
+    """Of all nodes together; 0: not given."""
+    disk_bytes: int
+    """Results folder, at its largest."""
+
+
+def representative(plan: Plan) -> TrainConfig:
+    """A searched trial, at the upper end of every range."""
+    return plan.corner(plan.conditions[0], -1)
+
+
+def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int) -> Forecast:
+    """From the measured speed and size of a trial to those of the study.
+
+    Args:
+        nodes: that are paid for.
+    """
+    condition = plan.conditions[0]
+    data = plan.data[condition.id]
+    shared = shared_stages(plan)
+    baselines = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
+    each, searched = plan.spec.budget.trials_per_condition, representative(plan)
+    counts = [*((config, 1) for config in baselines), (searched, each)]
+    keys = {stage.key for stage in shared}
+    seconds = len(plan.conditions) * sum(n * _trial_seconds(config, data, speed, keys) for config, n in counts)
+    seconds /= concurrent
+    for kind in get_args(Kind):
+        own = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
+        seconds += sum(own) / min(concurrent, len(own)) if own else 0
+    samples = len(plan.conditions) * sum(n * config.train.samples for config, n in counts)
+    at_a_time = COPIES * min(concurrent, plan.trials) + len(shared)
+    disk = round(at_a_time * speed.checkpoint_bytes) + plan.trials * TRIAL_BYTES
+    return Forecast(
+        plan.trials, seconds / 3600, concurrent, samples, nodes * plan.spec.resources.price_per_node_hour, disk
+    )
+
+
+def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: Set[str]) -> float:
+    marks = milestones(config, data.images, data.training_images)
+    warm = (marks.warmup if config.train.co_training else config.train.samples) - marks.pretrain
+    seconds = (config.train.samples - marks.pretrain - warm) * speed.cotrain
+    first, second = pretraining(config), warm_up(config)
+    if second and second.key in shared:
+        return seconds
+    if first and first.key not in shared:
+        seconds += _stage_seconds(config, "pre-training", data, speed)
+    return seconds + warm * speed.warmup
+
+
+def _stage_seconds(config: TrainConfig, kind: Kind, data: ConditionData, speed: Speed) -> float:
+    marks = milestones(config, data.images, data.training_images)
+    return marks.pretrain * speed.pretrain if kind == "pre-training" else (marks.warmup - marks.pretrain) * speed.warmup
+
+
+def require_disk(folder: ResultsFolder, expected: Forecast) -> str:
+    """What the results need beside what is free where they go, in words. Raises SpecError: too little is free."""
+    existing = next(path for path in (folder.root, *folder.root.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < expected.disk_bytes:
+        raise SpecError(
+            f"--results: {folder.root} needs about {size(expected.disk_bytes)} ({COPIES} checkpoints for each of "
+            f"{expected.concurrent} trials at a time, shared stages, tables), {size(free)} are free there; free some, "
+            "give another --results, or lower resources -> max_concurrent"
+        )
+    return f"disk: at most {size(expected.disk_bytes)} in {folder.root}, {size(free)} are free"
+
+
+def size(count: float) -> str:
+    """Bytes, as people read them: 1.2 GiB."""
+    units = ("bytes", "KiB", "MiB", "GiB", "TiB")
+    power = min(int(math.log(max(count, 1), 1024)), len(units) - 1)
+    return f"{count / 1024**power:.3g} {units[power]}"
+
+
+def describe_forecast(expected: Forecast) -> str:
+    return (
+        f"forecast: at most {_told(expected.trials, expected.hours, expected.samples, expected.price_per_hour)}, with "
+        f"{expected.concurrent} at a time (from a few steps and test images timed on a part of the data; nothing "
+        "pruned)"
+    )
+
+
+def _told(trials: int, hours: float, samples: int, price_per_hour: float) -> str:
+    money = f", {hours * price_per_hour:.2f} to pay" if price_per_hour else ""
+    return f"{trials} trials, {samples} samples, {clock(hours * 3600)}{money}"
+
+
+class Usage:
+    """Wall time of every start of a study, kept in environment.json; the time between two starts is not counted."""
+
+    def __init__(self, folder: ResultsFolder) -> None:
+        """A start. That an earlier one was killed shows in its row, and the tables know how far it came."""
+        self.folder = folder
+        self._started = time.monotonic()
+        self._before: list[dict[str, Any]] = read_json(folder.environment).get("starts", [])
+        for start in self._before:
+            if start["hours"] is None:
+                last = folder.trials.stat().st_mtime if folder.trials.exists() else 0.0
+                begun = datetime.fromisoformat(start["at"]).timestamp()
+                start["hours"] = max(0.0, last - begun) / 3600
+        self._now: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "hours": None}
+
+    @property
+    def starts(self) -> list[dict[str, Any]]:
+        """For environment.json: when, and hours of wall time; of the one that runs None."""
+        return [*self._before, self._now]
+
+    def end(self) -> float:
+        """Keep what this start took. Returns the hours of all."""
+        self._now["hours"] = (time.monotonic() - self._started) / 3600
+        write_json(self.folder.environment, read_json(self.folder.environment) | {"starts": self.starts})
+        return math.fsum(start["hours"] for start in self.starts)
+
+
+def compare(expected: Mapping[str, Any], records: Sequence[TrialRecord], hours: float) -> str:
+    """Forecast and truth in one line. `expected`: the forecast of environment.json."""
+    price, samples = expected.get("price_per_hour", 0.0), sum(record.samples for record in records)
+    used = _told(len(records), hours, samples, price)
+    if "samples" not in expected:  # of an older version
+        return f"used: {used}"
+    share = f"{hours / expected['hours']:.0%} of the hours, {samples / expected['samples']:.0%} of the samples"
+    return (
+        f"used: {used}; forecast: {_told(expected['trials'], expected['hours'], expected['samples'], price)} ({share})"
+    )

@@ -1,0 +1,160 @@
+"""The nodes of a cluster, each asked by a small task of its own: can it run a trial of this study?"""
+
+import os
+import platform
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from study.cluster import ClusterError
+from study.forecast import representative
+from study.plan import Plan
+from study.preflight import LIBRARIES, concurrent_trials
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that is alive."""
+
+    id: str
+    """Ray's."""
+    name: str
+    """Its address, and where several share one, the port too."""
+    cpus: float
+    gpus: float
+    gib: float
+    """Memory."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node says of itself."""
+
+    versions: dict[str, str]
+    fault: str
+    """Why it cannot load the data or use the results folder; empty: it can."""
+
+
+def nodes() -> list[Node]:
+    """Of the cluster that is connected, in the order of their names."""
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    addresses = [node["NodeManagerAddress"] for node in alive]
+    found = []
+    for node in alive:
+        address, has = node["NodeManagerAddress"], node["Resources"]
+        name = f"{address}:{node['NodeManagerPort']}" if addresses.count(address) > 1 else address
+        found.append(Node(node["NodeID"], name, has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0) / 2**30))
+    return sorted(found, key=lambda node: node.name)
+
+
+def describe_nodes(plan: Plan, found: Sequence[Node]) -> str:
+    """What each has, and how many trials fit on it at a time."""
+    lines = [f"nodes: {len(found)}"]
+    for node in found:
+        fits = concurrent_trials(plan, [(node.cpus, node.gpus)])
+        lines.append(
+            f"  {node.name}: {node.cpus:g} CPUs, {node.gpus:g} GPUs, {node.gib:.1f} GiB: {fits} trials at a time"
+        )
+    return "\n".join(lines)
+
+
+def require_able(plan: Plan, found: Sequence[Node], folder: Path, dry_run: bool) -> None:
+    """Check that every node has our versions, the data and the files that the study names, and the results folder.
+
+    Args:
+        dry_run: write nothing; a folder that is no more than of the same name on another node then passes.
+    Raises:
+        ClusterError: names every node that is not able, and why.
+    """
+    configs = [plan.searched_config(condition, {}, 0).model_dump(mode="json") for condition in plan.conditions]
+    configs += [
+        plan.baseline_config(plan.conditions[0], name, 0).model_dump(mode="json") for name in plan.spec.baselines
+    ]
+    configs.append(representative(plan).model_dump(mode="json"))
+    here, faults = _versions(), []
+    with _marked(folder, dry_run) as mark:
+        task = ray.remote(num_cpus=0, max_retries=0)(_answer)
+        asked = [
+            task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
+                configs, str(folder), mark
+            )
+            for node in found
+        ]
+        for node, reference in zip(found, asked, strict=True):
+            try:
+                answer = ray.get(reference)
+            except RayError as error:
+                faults.append(f"node {node.name} cannot run our code: {str(error).strip().splitlines()[-1]}")
+                continue
+            for name, own in answer.versions.items():
+                if own != here[name]:
+                    faults.append(f"node {node.name} has {name} {own}, this process {here[name]}")
+            if answer.fault:
+                faults.append(f"node {node.name}: {answer.fault}")
+            elif mark and not (folder / f"{mark}.{node.id}").exists():
+                faults.append(f"node {node.name}: what it writes into {folder} is not seen here")
+    if faults:
+        raise ClusterError("; ".join(faults))
+
+
+@contextmanager
+def _marked(folder: Path, dry_run: bool) -> Iterator[str]:
+    """Name of a file in `folder` by which a node knows that it sees the same one; empty in a dry run."""
+    if dry_run:
+        yield ""
+        return
+    mark = f".seen-{uuid.uuid4().hex}"
+    (folder / mark).touch()
+    try:
+        yield mark
+    finally:
+        for path in folder.glob(f"{mark}*"):
+            path.unlink(missing_ok=True)
+
+
+def _answer(configs: list[dict[str, Any]], folder: str, mark: str) -> Answer:
+    """In a worker."""
+    faults = [_storage_fault(Path(folder), mark)]
+    try:
+        from codim.config import TrainConfig
+        from codim.datasets import load_data
+
+        # Validation looks for the files that settings name, such as label files and initial weights.
+        checked = [TrainConfig.model_validate(config) for config in configs]
+        load_data(checked[0].data, checked[0].noise)
+    except (ValueError, OSError, ImportError) as error:
+        faults.append(" ".join(str(error).split()))
+    return Answer(_versions(), "; ".join(filter(None, faults)))
+
+
+def _storage_fault(folder: Path, mark: str) -> str:
+    shared = "on a cluster of several nodes the results must lie on storage that all of them share"
+    if mark and not (folder / mark).exists():
+        return f"--results {folder}: it does not see this folder; {shared}"
+    if not mark:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        writable = os.access(existing, os.W_OK | os.X_OK)
+        return "" if writable else f"--results {folder}: {existing} cannot be written there; {shared}"
+    try:
+        (folder / f"{mark}.{ray.get_runtime_context().get_node_id()}").touch()
+    except OSError as error:
+        return f"--results {folder}: it cannot write there: {error.strerror}"
+    return ""
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found

@@ -1,0 +1,78 @@
+"""A results folder whose files were cut or changed: the study says which one, and touches none."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from studies import WriteStudy
+
+from study.forecast import Forecast, Usage, compare
+from study.plan import load_plan
+from study.records import ResultsFolder, TrialRecord, read_json, write_json
+from study.search import Search, repair_journal
+
+
+def record(trial: str) -> TrialRecord:
+    known = {"trial": trial, "condition": "none", "noise_kind": "none", "noise_rate": 0.0, "status": "complete"}
+    return TrialRecord(**known, cause="", baseline="", params={}, config={}, seed=0, budget=1000, samples=500)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])
+def test_a_table(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.write_trials([record("none-0000")])
+    damaged = damage(folder.trials.read_bytes())
+    folder.trials.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"trials\.parquet is damaged \(.+\); restore it from a copy"):
+        folder.read_trials()
+    assert folder.trials.read_bytes() == damaged
+
+
+def test_a_line_within_the_journal(write_study: WriteStudy, tmp_path: Path) -> None:
+    """Only the last line can be half written by a kill; any other was damaged by something else."""
+    journal = tmp_path / "journal"
+    Search(load_plan(write_study()), journal, {}).next()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2][:10] + b"\n"
+    journal.write_bytes(b"".join(lines))
+    with pytest.raises(ValueError, match=r"journal:3 is damaged"):
+        repair_journal(journal)
+    assert journal.read_bytes() == b"".join(lines)
+
+
+def test_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "environment.json").write_text('{"versions"')
+    with pytest.raises(ValueError, match=r"environment\.json is damaged"):
+        read_json(tmp_path / "environment.json")
+
+
+class TestWhatWasUsed:
+    EXPECTED = Forecast(trials=4, hours=2.0, concurrent=2, samples=4000, price_per_hour=3.0, disk_bytes=1)
+
+    def test_beside_the_forecast(self) -> None:
+        said = compare(self.EXPECTED._asdict(), [record(f"none-000{i}") for i in range(4)], 1.5)
+        assert said == (
+            "used: 4 trials, 2000 samples, 1:30:00, 4.50 to pay; "
+            "forecast: 4 trials, 4000 samples, 2:00:00, 6.00 to pay "
+            "(75% of the hours, 50% of the samples)"
+        )
+
+    def test_over_all_starts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A start that was killed counts to its last table, even if the clock was set back meanwhile; the time between
+        two starts does not count."""
+        folder = ResultsFolder(tmp_path)
+        starts = [{"at": "2026-01-01T00:00:00+00:00", "hours": None}, {"at": "2030-01-01T00:00:00+00:00", "hours": 2}]
+        write_json(folder.environment, {"starts": starts})
+        folder.write_trials([record("none-0000")])
+        os.utime(folder.trials, (0, datetime(2026, 1, 1, 0, 30, tzinfo=UTC).timestamp()))
+        now = [1000.0]
+        monkeypatch.setattr("study.forecast.time.monotonic", lambda: now[0])
+        usage = Usage(folder)
+        now[0] += 3600
+        assert usage.end() == pytest.approx(0.5 + 2 + 1)
+        assert [start["hours"] for start in read_json(folder.environment)["starts"]] == [0.5, 2, 1]
+        os.utime(folder.trials, (0, 0))
+        write_json(folder.environment, {"starts": starts})
+        assert Usage(folder).starts[0]["hours"] == 0
