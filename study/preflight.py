@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple, get_args
@@ -16,11 +17,11 @@ from codim.budget import milestones
 from codim.config import TrainConfig
 from study.conditions import ConditionData
 from study.plan import Plan
-from study.records import ResultsFolder
+from study.records import Phase, ResultsFolder
 from study.source import SpecError
 from study.stage_keys import Kind, pretraining, shared_stages, warm_up
 
-FREE_TO_CHANGE = ("conditions", "budget", "resources", "checkpoint_seconds")
+FREE_TO_CHANGE = ("conditions", "budget", "confirm", "resources", "checkpoint_seconds")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
@@ -64,20 +65,30 @@ def representative(plan: Plan) -> TrainConfig:
     return plan.searched_config(plan.conditions[0], values, 0)
 
 
-def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
-    """From the measured speed to hours."""
+def forecast(plan: Plan, speed: Speed, concurrent: int, phase: Phase | None = None) -> Forecast:
+    """From the measured speed to hours. `phase`: the only one to run; both by default."""
     condition = plan.conditions[0]
     data = plan.data[condition.id]
     shared = shared_stages(plan)
-    keys = {stage.key for stage in shared}
-    configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
-    configs += [representative(plan)] * plan.spec.budget.trials_per_condition
-    seconds = len(plan.conditions) * sum(_trial_seconds(config, data, speed, keys) for config in configs)
-    seconds /= concurrent
+    searched, baselines = representative(plan), [plan.baseline_config(condition, b, 0) for b in plan.spec.baselines]
+    per_condition, trials = 0.0, 0
+    if phase != "confirm":
+        configs = [*baselines, *[searched] * plan.spec.budget.trials_per_condition]
+        keys = {stage.key for stage in shared}
+        per_condition += sum(_trial_seconds(config, data, speed, keys) for config in configs)
+        trials += len(configs)
+    if phase != "search":
+        configs = [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))] * plan.spec.confirm.seeds
+        # Fresh noise and all images: longer epochs, and of the stages only pre-training is shared.
+        whole = replace(data, training_images=data.images) if searched.data.validation == "split" else data
+        keys = {stage.key for stage in shared if stage.kind == "pre-training"}
+        per_condition += sum(_trial_seconds(config, whole, speed, keys) for config in configs)
+        trials += len(configs)
+    seconds = len(plan.conditions) * per_condition / concurrent
     for kind in get_args(Kind):
         own = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
         seconds += sum(own) / min(concurrent, len(own)) if own else 0
-    return Forecast(plan.trials, seconds / 3600, concurrent)
+    return Forecast(len(plan.conditions) * trials, seconds / 3600, concurrent)
 
 
 def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: Set[str]) -> float:

@@ -20,10 +20,10 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from scipy.stats import qmc
 
-from codim.config import TrainConfig
+from study.attempt import Attempt, Outcome
 from study.conditions import Condition
 from study.plan import Plan
-from study.records import Status, Value
+from study.records import Status
 from study.space import at, decoded, distribution, encoded
 
 CURVE_POINTS = 50
@@ -33,61 +33,25 @@ _STATES: dict[Status, TrialState] = {
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended."""
-
-    status: Status
-    cause: str = ""
-    """Why it failed or was pruned."""
-    objective: float = math.nan
-
-
 INTERRUPTED = Outcome("failed", "interrupted")
 """Told to Optuna of an attempt that another one continues; such a trial is no trial of the study."""
 
 
 @dataclass
-class Attempt:
-    """A trial under way. A trial that was interrupted has several attempts, each an Optuna trial of its own."""
+class Proposed(Attempt):
+    """A trial of the search. One that was interrupted has several attempts, each an Optuna trial of its own."""
 
-    trial: str
-    """Identifier of the record: <condition>-<four digits>."""
-    condition: Condition
-    baseline: str
-    """Empty for a searched trial."""
-    params: dict[str, Value]
-    config: TrainConfig
-    handle: optuna.Trial = field(repr=False)
-    last: int
-    """The k of mean_last_<k>."""
-    values: dict[int, float] = field(default_factory=dict)
-    """Epoch -> metric."""
+    handle: optuna.Trial = field(kw_only=True, repr=False)
     step: int = -1
     """Last step given to the pruner, in thousands of samples."""
-    lost: str = ""
-    """Why its worker was lost last; it may have gone on in another."""
-    failure: str = ""
-    """Why it must be told as failed."""
     pruned: bool = False
 
-    @property
-    def objective(self) -> float:
-        """Mean of the last k values so far; NaN before the first."""
-        tail = [self.values[epoch] for epoch in sorted(self.values)][-self.last :]
-        return math.fsum(tail) / len(tail) if tail else math.nan
-
     def outcome(self) -> Outcome:
-        """Now that it has ended."""
-        if self.failure:
-            return Outcome("failed", self.failure, self.objective)
-        if self.pruned:
+        if self.pruned and not self.failure:
             return Outcome("pruned", f"below its rivals after {self.step},000 samples", self.objective)
-        if not math.isfinite(self.objective):
+        if not self.failure and not math.isfinite(self.objective):
             return Outcome("failed", "no epoch reported the objective")
-        return Outcome("complete", "", self.objective)
+        return super().outcome()
 
 
 class Search:
@@ -122,7 +86,7 @@ class Search:
             for study in (self._searched[condition.id], self._baselines[condition.id]):
                 self._take_over(condition, study, finished)
 
-    def next(self) -> Attempt | None:
+    def next(self) -> Proposed | None:
         """The next trial: an interrupted one, else of the condition with the fewest; None when all are given out."""
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
@@ -138,7 +102,7 @@ class Search:
             return self._baseline(condition, trial, names[number])
         return self._point(condition, trial, self._quasi_random(condition, number - len(names)))
 
-    def hear(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
+    def hear(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
         metric, epoch = self.plan.spec.objective.metric, row["epoch"]
         if row["phase"] == "pretrain":
@@ -149,7 +113,7 @@ class Search:
             attempt.failure = f"{metric} is {row[metric]} in epoch {epoch}"
         if attempt.failure:
             return False
-        attempt.values = {e: value for e, value in attempt.values.items() if e < epoch} | {epoch: row[metric]}
+        attempt.heard(epoch, row[metric])
         budget = attempt.config.train.samples
         # Curves meet at common steps, since the median pruner compares equal steps and epochs differ in length.
         grid = max(1, round(budget / 1000 / CURVE_POINTS))
@@ -163,21 +127,21 @@ class Search:
         attempt.pruned = attempt.handle.should_prune() and not replayed
         return not attempt.pruned
 
-    def tell(self, attempt: Attempt, outcome: Outcome) -> None:
+    def tell(self, attempt: Proposed, outcome: Outcome) -> None:
         """The end of a trial; its record is written before."""
         _end((self._baselines if attempt.baseline else self._searched)[attempt.condition.id], attempt.handle, outcome)
         if attempt.baseline and outcome.status == "complete":
             self._inform(attempt.condition, attempt.baseline, outcome.objective)
 
-    def _baseline(self, condition: Condition, trial: str, name: str) -> Attempt:
+    def _baseline(self, condition: Condition, trial: str, name: str) -> Proposed:
         config = self.plan.baseline_config(condition, name, _number(trial))
         handle = self._baselines[condition.id].ask()
         handle.set_user_attr("baseline", name)
         handle.set_user_attr("trial", trial)
-        params = self.plan.params_of(config)
-        return Attempt(trial, condition, name, params, config, handle, self.plan.spec.objective.last)
+        params, data = self.plan.params_of(config), self.plan.data[condition.id]
+        return Proposed(trial, condition, data, name, params, config, self.plan.spec.objective.last, handle=handle)
 
-    def _point(self, condition: Condition, trial: str, fixed: dict[str, Any]) -> Attempt:
+    def _point(self, condition: Condition, trial: str, fixed: dict[str, Any]) -> Proposed:
         study = self._searched[condition.id]
         if fixed:
             study.enqueue_trial(fixed, {"trial": trial})
@@ -185,8 +149,8 @@ class Search:
         handle.set_user_attr("trial", trial)
         space = self.plan.spec.space
         params = {path: decoded(space[path], value) for path, value in handle.params.items()}
-        config = self.plan.searched_config(condition, params, _number(trial))
-        return Attempt(trial, condition, "", params, config, handle, self.plan.spec.objective.last)
+        config, data = self.plan.searched_config(condition, params, _number(trial)), self.plan.data[condition.id]
+        return Proposed(trial, condition, data, "", params, config, self.plan.spec.objective.last, handle=handle)
 
     def _take_over(self, condition: Condition, study: optuna.Study, finished: Mapping[str, Outcome]) -> None:
         """What an earlier driver left: trials under way are ended, and listed for another attempt."""

@@ -38,7 +38,7 @@ def row(job: Job, epoch: int, accuracy: float) -> Row:
         "phase": "cotrain",
         "samples": budget * (epoch + 1) // EPOCHS,
         "seconds": 0.01,
-        "val_acc": accuracy,
+        "val_acc": accuracy if job.config["data"]["val_fraction"] else NAN,
         "split_state": "ok",
         "classes_without_labelled": 0,
     }
@@ -61,13 +61,15 @@ def troubled(job: Job) -> Iterator[Row]:
 
 
 def slow(job: Job) -> Iterator[Row]:
-    """0.1 s an epoch; goes on from a checkpoint, which holds the number of epochs done."""
+    """0.1 s an epoch, noted in epochs.log; goes on from a checkpoint, which holds the number of epochs done."""
     checkpoint = Path(job.folder) / "checkpoint.pt"
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     rows = list(curve(job))
     for epoch in range(done, EPOCHS):
         time.sleep(0.1)
+        with Path(job.folder).parents[1].joinpath("epochs.log").open("a") as log:
+            log.write(f"{job.trial} {epoch}\n")
         scratch = checkpoint.with_suffix(".new")
         scratch.write_text(str(epoch + 1))
         scratch.replace(checkpoint)
