@@ -68,6 +68,8 @@ def run_study(
         recorder.flush(now=True)
         progress.show(recorder.records.values(), now=True)
 
+    if phase == "search":
+        progress.confirmations = recorder.ended("confirm")
     with progress:
         tick()
         if phase != "confirm":

@@ -19,14 +19,14 @@ EPOCHS = 8
 
 def curve(job: Job) -> Iterator[Row]:
     """Rises towards 1 - (log10 distance of lambda_u from the condition's optimum)^2 / 4."""
+    reached = value(job.config["noise"].get("rate", 0), job.config["mixmatch"]["lambda_u"])
     for epoch in range(EPOCHS):
-        yield row(job, epoch, value(job) * (1 - 0.5 ** (epoch + 1)))
+        yield row(job, epoch, reached * (1 - 0.5 ** (epoch + 1)))
 
 
-def value(job: Job) -> float:
-    best = OPTIMA.get(job.config["noise"].get("rate", 0), 25.0)
-    found = max(job.config["mixmatch"]["lambda_u"], 0.5)
-    return 0.9 - math.log10(found / best) ** 2 / 4
+def value(rate: float, lambda_u: float) -> float:
+    """What a trial reaches."""
+    return 0.9 - math.log10(max(lambda_u, 0.5) / OPTIMA.get(rate, 25.0)) ** 2 / 4
 
 
 def row(job: Job, epoch: int, accuracy: float) -> Row:

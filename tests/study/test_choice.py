@@ -1,6 +1,5 @@
 """Which settings are confirmed: by value, and without a look at what only an observer knows."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import simulated
+from found import search, searched
 from studies import WriteStudy
 
 from analysis.statistics import confusable_slope, symmetric_slope
@@ -30,37 +29,9 @@ def plan(write_study: WriteStudy) -> Plan:
     return load_plan(write_study(conditions=conditions, confirm={"top_k": 2, "seeds": 3}))
 
 
-def searched(plan: Plan, number: int, condition: int, lambda_u: float, **changes: Any) -> TrialRecord:
-    """A trial with the objective of `simulated`: its optimum is 3 at rate .2 and 50 at rate .8."""
-    own = plan.conditions[condition]
-    config = plan.searched_config(own, {"mixmatch/lambda_u": lambda_u}, number)
-    value = 0.9 - math.log10(lambda_u / simulated.OPTIMA[own.rate]) ** 2 / 4
-    facts: dict[str, Any] = {
-        "trial": f"{own.id}-{number:04d}",
-        "condition": own.id,
-        "noise_kind": "symmetric",
-        "noise_rate": own.rate,
-        "status": "complete",
-        "cause": "",
-        "baseline": "",
-        "params": {"mixmatch/lambda_u": lambda_u},
-        "config": config.model_dump(mode="json"),
-        "seed": number,
-        "budget": config.train.samples,
-        # Scores on noisy labels: at rate .8 all lie a quarter as far apart.
-        "objective": value * clean_slope(own.noise, 10),
-        "oracle_test_acc": value,
-    }
-    return TrialRecord(**(facts | changes))
-
-
 @pytest.fixture
 def records(plan: Plan) -> list[TrialRecord]:
-    """Ten trials a condition, spread over the range, and a baseline."""
-    lambdas = np.geomspace(1, 100, 10)
-    trials = [searched(plan, 1 + i, c, float(x)) for c in range(2) for i, x in enumerate(lambdas * (1 + 0.01 * c))]
-    baselines = [searched(plan, 0, c, 25.0, baseline="codim-sup") for c in range(2)]
-    return [*baselines, *trials]
+    return search(plan)
 
 
 class TestMinimaxRegret:
@@ -130,15 +101,14 @@ def test_what_pruning_found_bad_is_not_predicted_to_be_good(plan: Plan, records:
 
 
 def test_the_best_of_each_condition_its_baselines_and_the_robust_one(plan: Plan, records: list[TrialRecord]) -> None:
-    best, twin = records[4], searched(plan, 11, 0, float(records[4].params["mixmatch/lambda_u"]))
-    assert best.condition == "symmetric-0.2"
+    twin = searched(plan, 11, 0, float(records[3].params["mixmatch/lambda_u"]))
     lucky = searched(plan, 12, 0, 2.0, status="pruned", objective=0.99)
     broken = searched(plan, 0, 1, 25.0, baseline="codim-sup", status="failed")
     records = [*(r for r in records if r.trial != broken.trial), broken, twin, lucky]
     chosen = [(source.trial, condition) for source, condition in choose(plan, records)]
     robust = robust_setting(plan, records)
     assert robust
-    assert chosen[:3] == [(f"symmetric-0.2-{n:04d}", "symmetric-0.2") for n in (0, 3, 4)]  # 0002 is its twin
+    assert chosen[:3] == [(f"symmetric-0.2-{n:04d}", "symmetric-0.2") for n in (0, 3, 4)]  # 0011 is the twin of 0003
     assert [condition for _, condition in chosen[3:5]] == ["symmetric-0.8"] * 2
     assert set(chosen[5:]) == {(robust.trial, "symmetric-0.2"), (robust.trial, "symmetric-0.8")} - set(chosen[:5])
     assert len(set(chosen)) == len(chosen)
