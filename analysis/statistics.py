@@ -61,7 +61,8 @@ def confirmation_table(trials: Trials) -> pd.DataFrame:
     """
     frame = trials.confirmations
     frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
-    everywhere = set(frame.loc[frame.groupby("setting")["condition"].transform("nunique") > 1, "setting"])
+    places = frame[["condition", "setting"]].drop_duplicates()["setting"]
+    everywhere = set(places[places.duplicated()])
     rows = []
     for (condition, setting), own in frame.groupby(["condition", "setting"], observed=True, sort=True):
         x = own["oracle_test_acc"].to_numpy(dtype=float)

@@ -73,7 +73,9 @@ def run_study(
     with progress:
         tick()
         if phase != "confirm":
-            run(Search(plan, folder.journal, recorder.finished()), plan.trials)
+            search = Search(plan, folder.journal, recorder.finished())
+            if recorder.ended("search") < plan.trials:
+                run(search, plan.trials)
             if recorder.ended("search") < plan.trials:
                 return False
         if phase != "search" and plan.spec.confirm.seeds:

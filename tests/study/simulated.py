@@ -66,6 +66,8 @@ def slow(job: Job) -> Iterator[Row]:
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     rows = list(curve(job))
+    if done == EPOCHS:
+        yield rows[-1] | {"history": rows[:-1]}
     for epoch in range(done, EPOCHS):
         time.sleep(0.1)
         with Path(job.folder).parents[1].joinpath("epochs.log").open("a") as log:
