@@ -97,6 +97,7 @@ def _fresh(source: TrialRecord, condition: Condition, repeat: int) -> _Training:
     fresh = {
         "noise": noise,
         "data": config.data.model_copy(update={"val_fraction": held_out}),
+        "warmup": config.warmup.model_copy(update={"seed": None}),  # no stage that trials share
         "train": config.train.model_copy(update={"seed": seed}),
     }
     return _Training(trial, source.trial, source, condition, config.model_copy(update=fresh))

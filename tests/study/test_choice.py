@@ -19,6 +19,7 @@ from study.plan import Plan, load_plan
 from study.records import ResultsFolder, TrialRecord
 from study.regret import clean_slope, minimax, predicted
 from study.spec import CategoricalDimension, FloatDimension
+from study.stage_keys import warm_up
 
 RATES = (0.2, 0.8)
 
@@ -154,6 +155,7 @@ def test_seeds_and_noise_are_fresh(plan: Plan, records: list[TrialRecord]) -> No
         assert t.config.noise.model_dump() == {**noise, "seed": FRESH_SEEDS + int(t.trial[-1])}
         assert t.config.data.val_fraction == 0
         assert t.config.train.samples == t.like.budget
-        kept = {"noise": ..., "data": {"val_fraction"}, "train": {"seed"}}
+        assert warm_up(t.config) is None  # its seed is the training's too
+        kept = {"noise": ..., "data": {"val_fraction"}, "warmup": {"seed"}, "train": {"seed"}}
         before = type(t.config).model_validate(t.like.config)
         assert t.config.model_dump(exclude=kept) == before.model_dump(exclude=kept)
