@@ -29,10 +29,15 @@ class Trials:
     """The resolved study file; empty where it is not written yet."""
     environment: dict[str, Any]
     trials: pd.DataFrame
-    """One row a trial: the fields of `study.records.TrialRecord`, its `params` as columns `param/<module>/<setting>`,
-    and `number` (int, the trial's place in its condition), `method` (name of the baseline, or "search")."""
+    """One row a trial of the search: the fields of `study.records.TrialRecord`, its `params` as columns
+    `param/<module>/<setting>`, and `number` (int, the trial's place in its condition), `method` (name of the baseline,
+    or "search")."""
     epochs: pd.DataFrame
-    """One row an epoch: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and `OracleMetrics`."""
+    """One row an epoch of these: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
+    `OracleMetrics`."""
+    confirmations: pd.DataFrame
+    """One row a training that confirms the search, with the columns of `trials`. They stand apart: other seeds, other
+    noise, more training images."""
 
     @property
     def name(self) -> str:
@@ -63,7 +68,7 @@ class Trials:
 
     @property
     def expected(self) -> int | None:
-        """How many trials the study file asks for, over all conditions; None where it does not say."""
+        """How many trials of the search the study file asks for, over all conditions; None where it does not say."""
         searched = self.spec.get("budget", {}).get("trials_per_condition")
         if searched is None:
             return None
@@ -93,11 +98,13 @@ def load_trials(path: Path | str) -> Trials:
         trials["constraints"] = "{}"
     trials["method"] = trials["baseline"].where(trials["baseline"] != "", "search")
     trials = trials.sort_values(["condition", "number"], ignore_index=True)
+    confirm = trials["phase"] == "confirm"
+    confirmations, trials = trials[confirm].reset_index(drop=True), trials[~confirm].reset_index(drop=True)
     epochs = _read_epochs(folder.epochs)
     # An epoch file may be newer than the table of trials: what the table does not know yet waits for the next report.
     epochs = epochs[epochs["trial"].isin(trials["trial"])].astype({"condition": order})
     epochs = epochs.sort_values(["condition", "trial", "epoch"], ignore_index=True)
-    return Trials(folder.root, spec, _read_json(folder.environment), trials, epochs)
+    return Trials(folder.root, spec, _read_json(folder.environment), trials, epochs, confirmations)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -120,7 +127,11 @@ def _read_trials(path: Path) -> pd.DataFrame:
     version = (table.schema.metadata or {}).get(b"codim_schema", b"none").decode()
     if version != SCHEMA_VERSION:
         raise ValueError(f"{path} has schema version {version}; this analysis reads version {SCHEMA_VERSION}")
-    return _frame(table)
+    frame = _frame(table)
+    for column, before in (("phase", "search"), ("setting", "")):
+        if column not in frame:  # a table from before there were confirmations
+            frame[column] = before
+    return frame
 
 
 def _read_epochs(folder: Path) -> pd.DataFrame:

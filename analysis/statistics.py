@@ -52,6 +52,26 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high), int(x.size))
 
 
+def confirmation_table(trials: Trials) -> pd.DataFrame:
+    """Test accuracy of the confirmed settings over their complete trainings; one row a setting and condition.
+
+    Columns: `condition`, `method` (a baseline, "robust" for a setting confirmed in several conditions, else "chosen"),
+    `setting` (its trial in the search), `oracle_test_acc` (mean), `low`, `high` (95% interval, Student's t: a bootstrap
+    of a handful of values is too narrow; NaN for one), `n`.
+    """
+    frame = trials.confirmations
+    frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
+    places = frame[["condition", "setting"]].drop_duplicates()["setting"]
+    everywhere = set(places[places.duplicated()])
+    rows = []
+    for (condition, setting), own in frame.groupby(["condition", "setting"], observed=True, sort=True):
+        x = own["oracle_test_acc"].to_numpy(dtype=float)
+        bounds = stats.ttest_1samp(x, 0).confidence_interval(0.95) if len(x) > 1 else (float("nan"), float("nan"))
+        method = own["baseline"].iloc[0] or ("robust" if setting in everywhere else "chosen")
+        rows.append((condition, method, setting, float(x.mean()), float(bounds[0]), float(bounds[1]), len(x)))
+    return pd.DataFrame(rows, columns=["condition", "method", "setting", "oracle_test_acc", "low", "high", "n"])
+
+
 def symmetric_slope(rate: float, classes: int) -> float:
     """How much expected accuracy on labels with symmetric noise moves with accuracy on true labels: 1 - e K / (K - 1).
 

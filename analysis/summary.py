@@ -24,6 +24,12 @@ def progress_sentence(trials: Trials) -> str:
         return f"The study is not finished: {done}{of} trials have ended, {under_way} running or interrupted."
     if trials.expected and done < trials.expected:
         return f"The study is not finished: {done}{of} trials have ended, none is under way."
+    confirming = int((trials.confirmations["status"] == "running").sum())
+    if confirming:
+        under_way = _count(confirming, "training")
+        return (
+            f"The search is finished: {done}{of} trials have ended; {under_way} to confirm it running or interrupted."
+        )
     return f"The study is finished: {done}{of} trials have ended."
 
 
@@ -43,7 +49,9 @@ def result_sentences(trials: Trials) -> list[str]:
 def cost_sentence(trials: Trials) -> str:
     """Time and samples, against the forecast where there is one."""
     table = cost_table(trials)
+    confirm = trials.confirmations
     samples, hours = int(table["samples"].sum()), table["seconds"].sum() / 3600
+    again, more = _count(len(confirm), "training"), confirm["seconds"].sum() / 3600
     counts = ", ".join(
         f"{int(table[s].sum())} {s}" for s in ("complete", "pruned", "failed", "running") if table[s].sum()
     )
@@ -53,6 +61,7 @@ def cost_sentence(trials: Trials) -> str:
     return (
         f"{_count(len(trials.trials), 'trial')} ({counts or 'none'}) drew {samples:,} samples in {hours:.2g} h of "
         "training, summed over trials"
+        + (f", and {again} to confirm them {int(confirm['samples'].sum()):,} in {more:.2g} h" if len(confirm) else "")
         + (f", against a forecast of at most {expected:.2g} h" if expected else "")
         + (f"; pruning saved {_percent(saved)} of the budget of the finished trials" if saved > 0 else "")
         + "."
@@ -88,7 +97,7 @@ def cautions(trials: Trials) -> list[str]:
         notes.append(
             "Each setting was trained with one seed, and the chosen one is the best of several on the same "
             "validation images: its objective flatters it. Its test accuracy does not, but one seed says little; "
-            "confirm it with fresh seeds."
+            + ("see what was confirmed." if len(trials.confirmations) else "confirm it with fresh seeds.")
         )
     return notes
 

@@ -1,4 +1,5 @@
-"""The study itself: shared stages, then all trials under one Tuner. Ray is connected, and the results folder locked."""
+"""The study itself: shared stages, then the trials of each phase under a Tuner. Ray is connected, and the results
+folder locked."""
 
 import shutil
 from collections.abc import Callable
@@ -7,13 +8,14 @@ from typing import get_args
 import ray
 from ray import tune
 
-from study.attempt import Attempt
+from study.attempt import A, Attempt, Queue
 from study.cluster import node_resources
+from study.confirm import Confirm
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
 from study.progress import Progress
 from study.recorder import Recorder
-from study.records import ResultsFolder
+from study.records import Phase, ResultsFolder
 from study.search import Search
 from study.stage_keys import Kind, shared_stages
 from study.stages import compute_stage
@@ -26,14 +28,16 @@ WORKER_FAILURES = 3
 """Lost workers that one trial survives."""
 
 
-def run_study(plan: Plan, folder: ResultsFolder, progress: Progress, train: Train = train) -> bool:
+def run_study(
+    plan: Plan, folder: ResultsFolder, progress: Progress, train: Train = train, phase: Phase | None = None
+) -> bool:
     """Run what is left of a study. True: it is finished; False: it was interrupted, and the same call goes on.
 
     Args:
         train: what a trial does, in a worker.
+        phase: the only one to run; both by default, and the confirmations once all searched trials have ended.
     """
     recorder = Recorder(plan, folder)
-    search = Search(plan, folder.journal, recorder.finished())
     trials = folder.ray / "trials"
 
     def job(attempt: Attempt) -> Job:
@@ -56,16 +60,31 @@ def run_study(plan: Plan, folder: ResultsFolder, progress: Progress, train: Trai
         recorder.flush()
         progress.show(recorder.records.values())
 
-    searcher = ConditionSearcher(search, recorder, job, ended)
-    with progress:
-        tick()
+    def run(queue: Queue[A], size: int) -> None:
+        searcher = ConditionSearcher(queue, recorder, job, ended)
         try:
-            _tuner(plan, folder, searcher, tick, train).fit()
+            _tuner(plan, folder, searcher, size, tick, train).fit()
         finally:
             shutil.rmtree(folder.ray / TUNE_FILES, ignore_errors=True)
         recorder.flush(now=True)
         progress.show(recorder.records.values(), now=True)
-    return len(recorder.finished()) == plan.trials
+
+    if phase == "search":
+        progress.confirmations = recorder.ended("confirm")
+    with progress:
+        tick()
+        if phase != "confirm":
+            search = Search(plan, folder.journal, recorder.finished())
+            if recorder.ended("search") < plan.trials:
+                run(search, plan.trials)
+            if recorder.ended("search") < plan.trials:
+                return False
+        if phase != "search" and plan.spec.confirm.seeds:
+            confirm = Confirm(plan, recorder.records)
+            progress.confirmations = confirm.trials
+            run(confirm, confirm.trials)
+            return recorder.ended("confirm") == confirm.trials
+    return True
 
 
 def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]) -> None:
@@ -80,7 +99,12 @@ def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]
 
 
 def _tuner(
-    plan: Plan, folder: ResultsFolder, searcher: ConditionSearcher, tick: Callable[[], None], train: Train
+    plan: Plan,
+    folder: ResultsFolder,
+    searcher: ConditionSearcher[A],
+    size: int,
+    tick: Callable[[], None],
+    train: Train,
 ) -> tune.Tuner:
     resources = plan.spec.resources
     # Tune names a trainable after its function, for the whole cluster.
@@ -91,7 +115,7 @@ def _tuner(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=OptunaScheduler(searcher),
-            num_samples=plan.trials,
+            num_samples=size,
             max_concurrent_trials=concurrent_trials(plan, node_resources()),
             # 0.5 s a trial instead of 6 s: a new process would import torch.
             reuse_actors=True,

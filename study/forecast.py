@@ -4,6 +4,7 @@ import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
@@ -12,7 +13,7 @@ from codim.config import TrainConfig
 from study.conditions import ConditionData
 from study.plan import Plan
 from study.progress import clock
-from study.records import ResultsFolder, TrialRecord, read_json, write_json
+from study.records import Phase, ResultsFolder, TrialRecord, read_json, write_json
 from study.source import SpecError
 from study.stage_keys import Kind, pretraining, shared_stages, warm_up
 
@@ -54,27 +55,38 @@ def representative(plan: Plan) -> TrainConfig:
     return plan.corner(plan.conditions[0], -1)
 
 
-def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int) -> Forecast:
+def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase | None = None) -> Forecast:
     """From the measured speed and size of a trial to those of the study.
 
     Args:
         nodes: that are paid for.
+        phase: the only one to run; both by default.
     """
     condition = plan.conditions[0]
     data = plan.data[condition.id]
     shared = shared_stages(plan)
-    baselines = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
-    each, searched = plan.spec.budget.trials_per_condition, representative(plan)
-    counts = [*((config, 1) for config in baselines), (searched, each)]
-    keys = {stage.key for stage in shared}
-    seconds = len(plan.conditions) * sum(n * _trial_seconds(config, data, speed, keys) for config, n in counts)
-    seconds /= concurrent
+    searched, baselines = representative(plan), [plan.baseline_config(condition, b, 0) for b in plan.spec.baselines]
+    seconds, configs = 0.0, []
+    if phase != "confirm":
+        own = [*baselines, *[searched] * plan.spec.budget.trials_per_condition]
+        keys = {stage.key for stage in shared}
+        seconds += sum(_trial_seconds(config, data, speed, keys) for config in own)
+        configs += own
+    if phase != "search":
+        own = [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))] * plan.spec.confirm.seeds
+        # Fresh noise and all images: longer epochs, and of the stages only pre-training is shared.
+        whole = replace(data, training_images=data.images) if searched.data.validation == "split" else data
+        keys = {stage.key for stage in shared if stage.kind == "pre-training"}
+        seconds += sum(_trial_seconds(config, whole, speed, keys) for config in own)
+        configs += own
+    seconds *= len(plan.conditions) / concurrent
     for kind in get_args(Kind):
-        own = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
-        seconds += sum(own) / min(concurrent, len(own)) if own else 0
-    samples = len(plan.conditions) * sum(n * config.train.samples for config, n in counts)
-    at_a_time = COPIES * min(concurrent, plan.trials) + len(shared)
-    disk = round(at_a_time * speed.checkpoint_bytes) + plan.trials * TRIAL_BYTES
+        once = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
+        seconds += sum(once) / min(concurrent, len(once)) if once else 0
+    trials = len(plan.conditions) * len(configs)
+    samples = len(plan.conditions) * sum(config.train.samples for config in configs)
+    at_a_time = COPIES * min(concurrent, trials) + len(shared)
+    disk = round(at_a_time * speed.checkpoint_bytes) + trials * TRIAL_BYTES
     return Forecast(
         plan.trials, seconds / 3600, concurrent, samples, nodes * plan.spec.resources.price_per_node_hour, disk
     )

@@ -52,6 +52,16 @@ class Plan:
     def trials(self) -> int:
         return self.trials_per_condition * len(self.conditions)
 
+    @property
+    def confirmed_settings(self) -> int:
+        """Of one condition, at most: baselines, best ones, and where there are several conditions the robust one."""
+        return len(self.spec.baselines) + self.spec.confirm.top_k + (len(self.conditions) > 1)
+
+    @property
+    def confirmations(self) -> int:
+        """Trainings that confirm the search, at most."""
+        return self.confirmed_settings * self.spec.confirm.seeds * len(self.conditions)
+
     def searched_config(self, condition: Condition, params: Mapping[str, Value], seed: int) -> TrainConfig:
         """Of a searched trial. `params`: `section/setting` -> value."""
         return _compose(merge(self.spec.fixed, nested(params)), condition, seed)
@@ -127,8 +137,7 @@ def _least(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callabl
 
 def _plan(spec: StudySpec, source: Source, look: Look, nominal: bool = False, about: str = "") -> Plan:
     require_consistent(spec, source)
-    conditions = read_conditions(spec, source, nominal)
-    check = _Check(spec, source, look, about)
+    conditions, check = read_conditions(spec, source, nominal), _Check(spec, source, look, about)
     check.paths()
     data = {condition.id: check.condition(condition) for condition in conditions}
     return Plan(spec, tuple(conditions), {name: seen for name, seen in data.items() if seen})
@@ -241,6 +250,8 @@ class _Check:
     def _budget(
         self, location: Location, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]
     ) -> None:
+        if self.spec.confirm.seeds and config.data.validation == "split":
+            data = replace(data, training_images=data.images)  # longer epochs, by which some stages are counted
         marks = _stages(config, data)
         needed = marks.rampup if config.train.co_training else marks.pretrain
         if config.train.samples <= needed:

@@ -22,6 +22,8 @@ class Progress:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.confirmations = plan.confirmations
+        """Trials that this run expects beside those of the search; at most so many until they are chosen."""
         self.console = Console(stderr=True)
         self._live = Live(console=self.console, auto_refresh=False) if sys.stderr.isatty() else None
         self._started = self._shown = time.monotonic()
@@ -61,9 +63,13 @@ class Progress:
         else:
             self.say(self.line(records))
 
+    @property
+    def trials(self) -> int:
+        return self.plan.trials + self.confirmations
+
     def line(self, records: list[TrialRecord]) -> str:
         """Counts, time and the best objective of each condition."""
-        best = " ".join(f"{name} {value:.3f}" for name, value in self._best(records).items())
+        best = " ".join(f"{name} {record.objective:.3f}" for name, record in self._best(records).items())
         return f"{self._counts(records)} | best: {best or 'none yet'}"
 
     def _counts(self, records: list[TrialRecord]) -> str:
@@ -71,39 +77,47 @@ class Progress:
         elapsed = time.monotonic() - self._started
         left = self.seconds_left(records, elapsed)
         return (
-            f"{len(records) - count['running']}/{self.plan.trials} trials "
+            f"{len(records) - count['running']}/{self.trials} trials "
             f"({count['pruned']} pruned, {count['failed']} failed, {count['running']} running), "
             f"{clock(elapsed)} elapsed, {'?' if left is None else clock(left)} left"
         )
 
     def seconds_left(self, records: list[TrialRecord], elapsed: float) -> float | None:
-        """From the samples drawn per second in this run, and the share of their budget that ended trials drew."""
+        """From the samples drawn per second in this run, and the share of their budget that ended trials of the search
+        drew; a confirmation draws all of its own."""
         drawn = sum(record.samples for record in records)
-        ended = [record for record in records if record.status != "running"]
-        planned = sum(record.budget for record in ended)
         rate = (drawn - (self._before or 0)) / elapsed if elapsed else 0.0
+        search = [record for record in records if record.phase == "search"]
+        ended = [record for record in search if record.status != "running"]
+        planned = sum(record.budget for record in ended)
         if not planned or rate <= 0:
             return None
         share = sum(record.samples for record in ended) / planned
-        budget = sum(record.budget for record in records) / len(records) * self.plan.trials
-        return max(0.0, budget * share - drawn) / rate if len(ended) < self.plan.trials else 0.0
+        mean = sum(record.budget for record in search) / len(search)
+        confirm = mean * self.confirmations - sum(r.samples for r in records if r.phase == "confirm")
+        left = mean * share * self.plan.trials - sum(record.samples for record in search)
+        searched = len(ended) == self.plan.trials
+        return (max(0.0, confirm) + (0.0 if searched else max(0.0, left))) / rate
 
-    def _best(self, records: list[TrialRecord]) -> dict[str, float]:
-        best: dict[str, float] = {}
+    def _best(self, records: list[TrialRecord]) -> dict[str, TrialRecord]:
+        """The best complete trial of the search by condition; those without one left out."""
+        best: dict[str, TrialRecord] = {}
+        found = [r for r in records if r.phase == "search" and r.can_be_best]
         for condition in self.plan.conditions:
-            values = [r.objective for r in records if r.condition == condition.id and r.can_be_best]
-            if values:
-                best[condition.id] = max(values)
+            own = [record for record in found if record.condition == condition.id]
+            if own:
+                best[condition.id] = max(own, key=lambda record: record.objective)
         return best
 
     def _table(self, records: list[TrialRecord]) -> Table:
         table = Table(title=self._counts(records), title_justify="left", title_style="")
         for name in ("condition", "done", "pruned", "failed", "running", "best", "trial"):
             table.add_column(name, justify="left" if name in ("condition", "trial") else "right")
+        leaders = self._best(records)
         for condition in self.plan.conditions:
             own = [record for record in records if record.condition == condition.id]
             count = Counter(record.status for record in own)
-            best = max((r for r in own if r.can_be_best), key=lambda r: r.objective, default=None)
+            best = leaders.get(condition.id)
             numbers = [str(count[s]) for s in ("complete", "pruned", "failed", "running")]
             found = (f"{best.objective:.4f}", best.baseline or best.trial) if best else ("", "")
             table.add_row(condition.id, *numbers, *found)

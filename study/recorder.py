@@ -11,7 +11,7 @@ from typing import Any
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.attempt import Attempt, Outcome
 from study.plan import Plan
-from study.records import ResultsFolder, TrialRecord
+from study.records import Phase, ResultsFolder, TrialRecord
 
 WRITE_SECONDS = 2.0
 """Between two writes of the tables, at least."""
@@ -41,9 +41,13 @@ class Recorder:
             if record.status != "running"
         }
 
+    def ended(self, phase: Phase) -> int:
+        """How many trials of a phase have."""
+        return sum(record.phase == phase and record.status != "running" for record in self.records.values())
+
     def start(self, attempt: Attempt) -> None:
         """A trial was given out: for the first time, or to go on."""
-        config, data = attempt.config, self.plan.data[attempt.condition.id]
+        config, data = attempt.config, attempt.data
         known = self.records.get(attempt.trial)
         self.records[attempt.trial] = TrialRecord(
             trial=attempt.trial,
@@ -52,6 +56,8 @@ class Recorder:
             noise_rate=attempt.condition.rate,
             status="running",
             cause="",
+            phase=attempt.phase,
+            setting=attempt.setting,
             baseline=attempt.baseline,
             params=attempt.params,
             config=config.model_dump(mode="json"),

@@ -26,6 +26,7 @@ from codim.metrics import EpochMetrics, OracleMetrics
 SCHEMA_VERSION = "1"
 """Changes where a column vanishes or means something else. A new column leaves it: in older tables it has no value."""
 Status = Literal["running", "complete", "pruned", "failed"]
+Phase = Literal["search", "confirm"]
 Value = float | int | str | bool
 
 
@@ -34,7 +35,8 @@ class TrialRecord:
     """One trial of a study."""
 
     trial: str
-    """Identifier, unique in the study: <condition>-<four digits>. A trial that was interrupted and went on keeps it."""
+    """Identifier, unique in the study: <condition>-<four digits>; of a confirmation <setting>@<condition>-r<repeat>. A
+    trial that was interrupted and went on keeps it."""
     condition: str
     """Identifier of the noise condition, for example symmetric-0.5."""
     noise_kind: str
@@ -73,6 +75,10 @@ class TrialRecord:
     """Mean test accuracy over the same epochs as the objective."""
     oracle_test_acc_best: float = float("nan")
     """Best epoch's test accuracy: for comparison with published tables only."""
+    phase: Phase = "search"
+    """confirm: a chosen setting, trained again on training and validation part with fresh seeds (study/confirm.py)."""
+    setting: str = ""
+    """Of a confirmation: the trial of the search whose setting it repeats; empty in the search."""
 
     @property
     def can_be_best(self) -> bool:

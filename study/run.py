@@ -9,6 +9,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 if not __package__:  # called as a script: Python then puts study/ on the path, not the folder above it
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -26,6 +27,9 @@ class Arguments:
     """Folder that receives <name of the study>/."""
     address: str | None = None
     """Ray cluster: auto or host:port. Left out: a Ray of its own on this machine."""
+    phase: Literal["search", "confirm", "all"] = "all"
+    """search: only that. confirm: only that, of what the trials that have ended say so far. all: search, then confirm
+    what the study file's `confirm` asks for."""
     dry_run: bool = False
     """Show the plan and what it costs; start and write nothing."""
 
@@ -36,7 +40,8 @@ def main(arguments: Arguments) -> int:
     try:
         from study.start import start  # a help text need not wait for pydantic and numpy
 
-        finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run)
+        phase = None if arguments.phase == "all" else arguments.phase
+        finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase)
     except ValueError as error:  # SpecError, ClusterError, or the data's own
         print(f"error: {error}", file=sys.stderr)
         return 2

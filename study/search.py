@@ -18,11 +18,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from study.attempt import INTERRUPTED, Attempt, Outcome
+from study.attempt import INTERRUPTED, Outcome
 from study.conditions import Condition
 from study.dimensions import in_order, searched
 from study.journal import repair_journal
 from study.plan import Plan
+from study.proposal import Proposed
 from study.pruners import make_pruner
 from study.records import Status, Value
 from study.samplers import make_sampler, quasi_random
@@ -71,7 +72,7 @@ class Search:
             for study in (self._searched[condition.id], self._baselines[condition.id]):
                 self._take_over(condition, study, finished)
 
-    def next(self) -> Attempt | None:
+    def next(self) -> Proposed | None:
         """The next trial: an interrupted one, else of the condition with the fewest; None when all are given out."""
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
@@ -88,7 +89,7 @@ class Search:
         sampler, seed = self.plan.spec.sampler, self._seed(condition, 0)
         return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, number - len(names)))
 
-    def hear(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
+    def hear(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
         metric, epoch = self.plan.spec.objective.metric, row["epoch"]
         attempt.measure(row)
@@ -100,7 +101,7 @@ class Search:
             attempt.failure = f"{metric} is {row[metric]} in epoch {epoch}"
         if attempt.failure:
             return False
-        attempt.values = {e: value for e, value in attempt.values.items() if e < epoch} | {epoch: row[metric]}
+        attempt.heard(epoch, row[metric])
         budget = attempt.config.train.samples
         # Curves meet at common steps, since the median pruner compares equal steps and epochs differ in length.
         grid = max(1, round(budget / 1000 / CURVE_POINTS))
@@ -116,23 +117,23 @@ class Search:
         attempt.pruned = attempt.handle.should_prune() and not replayed
         return not attempt.pruned
 
-    def tell(self, attempt: Attempt, outcome: Outcome) -> None:
+    def tell(self, attempt: Proposed, outcome: Outcome) -> None:
         """The end of a trial; its record is written before."""
         study = (self._baselines if attempt.baseline else self._searched)[attempt.condition.id]
         self._end(study, attempt.handle, outcome)
         if attempt.baseline and outcome.status == "complete":
             self._inform(attempt.condition, attempt.baseline, self._values(outcome), outcome.constraints)
 
-    def _baseline(self, condition: Condition, trial: str, name: str) -> Attempt:
+    def _baseline(self, condition: Condition, trial: str, name: str) -> Proposed:
         config = self.plan.baseline_config(condition, name, _number(trial))
         handle = self._baselines[condition.id].ask()
         handle.set_user_attr("baseline", name)
         handle.set_user_attr("trial", trial)
-        params = self.plan.params_of(config)
-        spec = self.plan.spec
-        return Attempt(trial, condition, name, params, config, handle, spec.objective.last, spec.constraints)
+        params, data, spec = self.plan.params_of(config), self.plan.data[condition.id], self.plan.spec
+        own = (trial, condition, data, name, params, config, spec.objective.last)
+        return Proposed(*own, handle=handle, limits=spec.constraints)
 
-    def _point(self, condition: Condition, trial: str, fixed: dict[str, Any]) -> Attempt:
+    def _point(self, condition: Condition, trial: str, fixed: dict[str, Any]) -> Proposed:
         study = self._searched[condition.id]
         if fixed:
             study.enqueue_trial(fixed, {"trial": trial})
@@ -144,8 +145,9 @@ class Search:
             if searched(spec.space, path, params):
                 value = suggested(handle, path, self._distributions[path])
                 params[path] = decoded(spec.space[path], value)
-        config = self.plan.searched_config(condition, params, _number(trial))
-        return Attempt(trial, condition, "", params, config, handle, spec.objective.last, spec.constraints)
+        config, data = self.plan.searched_config(condition, params, _number(trial)), self.plan.data[condition.id]
+        own = (trial, condition, data, "", params, config, spec.objective.last)
+        return Proposed(*own, handle=handle, limits=spec.constraints)
 
     def _take_over(self, condition: Condition, study: optuna.Study, finished: Mapping[str, Outcome]) -> None:
         """What an earlier driver left: trials under way are ended, and listed for another attempt."""

@@ -107,6 +107,16 @@ class Budget(Section):
     """Searched trials; the baselines run beside them."""
 
 
+class Confirm(Section):
+    """Trains chosen settings again after the search: the best of each condition, its baselines, and one robust setting
+    in every condition."""
+
+    top_k: int = Field(default=3, ge=1, le=1000)
+    """Searched settings of each condition, the best by the objective."""
+    seeds: int = Field(default=0, ge=0, le=1000)
+    """Trainings of each setting, each with a fresh seed and fresh noise. 0: nothing is confirmed."""
+
+
 class Resources(Section):
     """Of one trial."""
 
@@ -144,6 +154,7 @@ class StudySpec(Section):
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
     budget: Budget
+    confirm: Confirm = Confirm()
     resources: Resources = Resources()
     checkpoint_seconds: float = Field(default=60, ge=0)
     """Training time between two checkpoints of a trial: what an interruption can cost. 0: after every epoch."""

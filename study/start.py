@@ -18,13 +18,13 @@ from study.preflight import (
     threads,
 )
 from study.progress import Progress, clock
-from study.records import ResultsFolder, read_json, write_json
+from study.records import Phase, ResultsFolder, read_json, write_json
 from study.source import SpecError
 from study.spec import load_study
 from study.stage_keys import shared_stages
 
 
-def start(space: Path, results: Path, address: str | None, dry_run: bool) -> bool | None:
+def start(space: Path, results: Path, address: str | None, dry_run: bool, phase: Phase | None = None) -> bool | None:
     """Begin a study, or go on with it. For the arguments see `study.run`.
 
     Torch and Ray are imported only where they are used: the plan need not wait for them, nor a dry run for Ray.
@@ -35,6 +35,8 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
         SpecError, ClusterError, ValueError: nothing was started.
     """
     spec, source = load_study(space)
+    if phase == "confirm" and not spec.confirm.seeds:
+        raise source.error(("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; for --phase confirm: 1 or more")
     plan = outline(spec, source)
     folder = ResultsFolder(results.resolve() / spec.name)
     resolved = resolved_spec(plan)
@@ -75,7 +77,8 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
             need = plan.spec.resources
             task = ray.remote(num_cpus=need.cpus_per_trial, num_gpus=need.gpus_per_trial)(measure_speed)
             speed = ray.get(task.remote(representative(plan), threads(plan)))
-        expected = forecast(plan, speed, concurrent, len(found) if address else 1)
+        paid = len(found) if address else 1
+        expected = forecast(plan, speed, concurrent, paid, phase)
         progress.say(describe_forecast(expected))
         progress.say(require_disk(folder, expected))
         if dry_run:
@@ -85,11 +88,11 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
 
         write_json(folder.spec, resolved)
         usage = Usage(folder)
-        old = read_json(folder.environment)
-        write_json(folder.environment, environment(plan, expected, old) | {"starts": usage.starts})
+        old, whole = read_json(folder.environment), forecast(plan, speed, concurrent, paid)
+        write_json(folder.environment, environment(plan, whole, old) | {"starts": usage.starts})
         try:
             compute_stages(plan, folder, progress.say)
-            finished = run_study(plan, folder, progress)
+            finished = run_study(plan, folder, progress, phase=phase)
         finally:
             hours = usage.end()
     if not finished:
@@ -130,6 +133,7 @@ def describe(plan: Plan) -> str:
     lines = [
         f"study {spec.name}: {plan.trials} trials = {len(plan.conditions)} conditions x "
         f"({len(spec.baselines)} baselines + {spec.budget.trials_per_condition} searched)",
+        *([_describe_confirm(plan)] if spec.confirm.seeds else []),
         f"budget: {representative(plan).train.samples} samples a searched trial",
         f"conditions: {', '.join(c.id for c in plan.conditions)}",
         f"baselines: {', '.join(spec.baselines) or 'none'}",
@@ -137,6 +141,15 @@ def describe(plan: Plan) -> str:
         *(f"shared {kind}: {count}, each computed once" for kind, count in stages.items()),
     ]
     return "\n".join(lines)
+
+
+def _describe_confirm(plan: Plan) -> str:
+    confirm, baselines = plan.spec.confirm, len(plan.spec.baselines)
+    robust = " + 1 robust" if len(plan.conditions) > 1 else ""
+    return (
+        f"confirmation: at most {plan.confirmations} trainings = {len(plan.conditions)} conditions x ({baselines} "
+        f"baselines + {confirm.top_k} best{robust}) x {confirm.seeds} seeds, on training and validation part"
+    )
 
 
 def describe_data(plan: Plan) -> str:

@@ -1,17 +1,16 @@
-"""Thin adapters: one Tune searcher, scheduler and callback over one `Search`. They decide nothing."""
+"""Thin adapters: one Tune searcher, scheduler and callback over one queue of trials. They decide nothing."""
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Generic
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from study.attempt import Attempt
+from study.attempt import A, Queue
 from study.recorder import Recorder
-from study.search import Search
 from study.trainable import Job
 
 
@@ -22,20 +21,20 @@ class _NotPickled:
         return {}
 
 
-class ConditionSearcher(_NotPickled, Searcher):
+class ConditionSearcher(_NotPickled, Searcher, Generic[A]):
     """Gives Tune the trials of all conditions, and takes their ends."""
 
     def __init__(
-        self, search: Search, recorder: Recorder, job: Callable[[Attempt], Job], ended: Callable[[Attempt], None]
+        self, queue: Queue[A], recorder: Recorder, job: Callable[[A], Job], ended: Callable[[A], None]
     ) -> None:
         """`ended` is called with each trial whose end is recorded and told."""
         super().__init__()
-        self.search, self.recorder, self.job, self.ended = search, recorder, job, ended
-        self.live: dict[str, Attempt] = {}
+        self.queue, self.recorder, self.job, self.ended = queue, recorder, job, ended
+        self.live: dict[str, A] = {}
         """By Tune's trial id."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's own sign for the end
-        attempt = self.search.next()
+        attempt = self.queue.next()
         if attempt is None:
             return str(Searcher.FINISHED)
         self.live[trial_id] = attempt
@@ -49,7 +48,7 @@ class ConditionSearcher(_NotPickled, Searcher):
         outcome = attempt.outcome()
         # In this order: a driver killed in between finds the record, and tells Optuna what it says.
         self.recorder.finish(attempt, outcome)
-        self.search.tell(attempt, outcome)
+        self.queue.tell(attempt, outcome)
         self.ended(attempt)
 
     def save(self, checkpoint_path: str) -> None:
@@ -59,7 +58,7 @@ class ConditionSearcher(_NotPickled, Searcher):
 class OptunaScheduler(FIFOScheduler):
     """Hears each epoch and stops what Optuna prunes; otherwise first in, first out."""
 
-    def __init__(self, searcher: ConditionSearcher) -> None:
+    def __init__(self, searcher: ConditionSearcher[Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.searcher = searcher
 
@@ -72,9 +71,9 @@ class OptunaScheduler(FIFOScheduler):
             return str(TrialScheduler.CONTINUE)
         for row in result.get("history", ()):
             self.searcher.recorder.epoch(attempt, row)
-            self.searcher.search.hear(attempt, row, replayed=True)
+            self.searcher.queue.hear(attempt, row, replayed=True)
         self.searcher.recorder.epoch(attempt, result)
-        go_on = self.searcher.search.hear(attempt, result)
+        go_on = self.searcher.queue.hear(attempt, result)
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

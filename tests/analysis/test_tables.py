@@ -1,5 +1,6 @@
 """What the tables say about a study whose answers are known."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from synthetic import BUDGET, record
 
 from analysis import tables
 from analysis.load import Trials, load_trials
+from analysis.present import report_tables
+from analysis.report import FIGURES
+from analysis.statistics import confirmation_table
+from analysis.summary import cost_sentence
 
 
 def test_the_choice_follows_the_objective_and_never_the_test_set(tmp_path: Path) -> None:
@@ -102,3 +107,37 @@ def test_empty_tables_of_an_empty_study(empty_study: Trials) -> None:
 
 def test_classes_come_from_the_transition_matrix_where_not_declared(study: Trials) -> None:
     assert set(tables.condition_table(replace(study, environment={}))["classes"]) == {synthetic.CLASSES}
+
+
+def test_confirmations_stand_apart_from_the_search(study: Trials, tmp_path: Path) -> None:
+    again = [
+        record(condition, repeat, test, trial=f"{setting}@{condition}-r{repeat}", setting=setting, **changes)
+        for condition, setting, changes, values in (
+            ("symmetric-0.5", "symmetric-0.5-0003", {"baseline": "codim-sup"}, [0.88]),
+            ("symmetric-0.5", "symmetric-0.5-0007", {}, [0.90, 0.92, 0.94]),
+            ("symmetric-0.5", "symmetric-0.8-0009", {}, [0.80, 0.82]),
+            ("symmetric-0.8", "symmetric-0.8-0009", {}, [0.70, 0.72]),
+        )
+        for repeat, test in enumerate(values)
+    ]
+    for trial in again:
+        trial.phase = "confirm"
+    failed = replace(again[1], trial="symmetric-0.5-0007@symmetric-0.5-r9", status="failed", oracle_test_acc=0.1)
+    trials = load_trials(synthetic.write(tmp_path, [*synthetic.records(), *again, failed]))
+    before = report_tables(study)
+    confirmed, *after = sorted(report_tables(trials), key=lambda shown: shown.title != "Confirmed")
+    assert confirmed.title == "Confirmed"
+    assert [table.title for table in before] == [table.title for table in after]
+    assert before == after
+    for figure in FIGURES.values():
+        assert figure.compute(trials).frame.equals(figure.compute(study).frame)
+
+    table = confirmation_table(trials).set_index(["condition", "setting"])
+    assert list(table["method"]) == ["codim-sup", "chosen", "robust", "robust"]
+    assert list(table["n"]) == [1, 3, 2, 2]
+    chosen = table.loc[("symmetric-0.5", "symmetric-0.5-0007")]
+    # Student's t with 2 degrees of freedom: 4.303 standard errors, of .02 / sqrt(3).
+    assert chosen["oracle_test_acc"] == pytest.approx(0.92)
+    assert (chosen["low"], chosen["high"]) == pytest.approx((0.8703, 0.9697), abs=1e-4)
+    assert math.isnan(table["low"].iloc[0])
+    assert "and 9 trainings to confirm them 360,000 in 0.3 h" in cost_sentence(trials)

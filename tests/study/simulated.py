@@ -19,14 +19,14 @@ EPOCHS = 8
 
 def curve(job: Job) -> Iterator[Row]:
     """Rises towards 1 - (log10 distance of lambda_u from the condition's optimum)^2 / 4."""
+    reached = value(job.config["noise"].get("rate", 0), job.config["mixmatch"]["lambda_u"])
     for epoch in range(EPOCHS):
-        yield row(job, epoch, value(job) * (1 - 0.5 ** (epoch + 1)))
+        yield row(job, epoch, reached * (1 - 0.5 ** (epoch + 1)))
 
 
-def value(job: Job) -> float:
-    best = OPTIMA.get(job.config["noise"].get("rate", 0), 25.0)
-    found = max(job.config["mixmatch"]["lambda_u"], 0.5)
-    return 0.9 - math.log10(found / best) ** 2 / 4
+def value(rate: float, lambda_u: float) -> float:
+    """What a trial reaches."""
+    return 0.9 - math.log10(max(lambda_u, 0.5) / OPTIMA.get(rate, 25.0)) ** 2 / 4
 
 
 def row(job: Job, epoch: int, accuracy: float) -> Row:
@@ -38,7 +38,7 @@ def row(job: Job, epoch: int, accuracy: float) -> Row:
         "phase": "cotrain",
         "samples": budget * (epoch + 1) // EPOCHS,
         "seconds": 0.01,
-        "val_acc": accuracy,
+        "val_acc": accuracy if job.config["data"]["val_fraction"] else NAN,
         "split_state": "ok",
         "classes_without_labelled": 0,
     }
@@ -61,7 +61,7 @@ def troubled(job: Job) -> Iterator[Row]:
 
 
 def slow(job: Job) -> Iterator[Row]:
-    """0.1 s an epoch; goes on from a checkpoint, which holds the number of epochs done."""
+    """0.1 s an epoch, noted in epochs.log; goes on from a checkpoint, which holds the number of epochs done."""
     checkpoint = Path(job.folder) / "checkpoint.pt"
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +70,8 @@ def slow(job: Job) -> Iterator[Row]:
         yield rows[-1] | {"history": rows[:-1]}
     for epoch in range(done, EPOCHS):
         time.sleep(0.1)
+        with Path(job.folder).parents[1].joinpath("epochs.log").open("a") as log:
+            log.write(f"{job.trial} {epoch}\n")
         scratch = checkpoint.with_suffix(".new")
         scratch.write_text(str(epoch + 1))
         scratch.replace(checkpoint)

@@ -83,6 +83,12 @@ def when(parent: str, value: Any) -> dict[str, Any]:
         ({"conditions": [{"kind": "none"}, {"kind": "none"}]}, "kind", "id 'none' is taken"),
         ({"conditions": [{"kind": "none", "id": "../up"}]}, "id: ../up", "allowed: 1 to 40 letters"),
         ({"conditions": [{"kind": "file", "path": "gone.npy"}]}, "gone", "does not exist"),
+        (
+            {"confirm": {"seeds": -1}},
+            "seeds",
+            "confirm -> seeds: Input should be greater than or equal to 0 (found -1)",
+        ),
+        ({"confirm": {"top": 3}}, "top", "confirm -> top: unknown key; allowed: top_k, seeds"),
         ({"objective": {"metric": "oracle_test_acc"}}, "metric", "is refused: a search that looks at test images"),
         ({"objective": {"metric": "loss"}}, "metric", "allowed: val_acc"),
         ({"objective": {"reduction": "max"}}, "reduction", "allowed: mean_last_<k>"),
@@ -178,6 +184,18 @@ def test_the_bound_that_is_told_is_the_one_that_is_checked(changes: dict[str, An
     load_plan(write_study(**changes, fixed__train__samples=bound + 1))
 
 
+def test_longer_epochs_over_all_images_need_a_larger_budget(write_study: WriteStudy) -> None:
+    bounds = []
+    for seeds in (0, 1):
+        file = write_study(fixed__train__samples=1, confirm={"seeds": seeds})
+        with pytest.raises(SpecError, match=r"allowed: more than (\d+)$") as error:
+            load_plan(file)
+        bounds.append(int(str(error.value).rpartition(" ")[2]))
+    assert bounds[1] > bounds[0]
+    load_plan(write_study(fixed__train__samples=bounds[1] + 1, confirm={"seeds": 1}))
+    load_plan(write_study(fixed__train__samples=bounds[0] + 1, confirm={"seeds": 0}))
+
+
 def test_the_least_budget_of_the_pruner(write_study: WriteStudy) -> None:
     with pytest.raises(SpecError, match="min_budget: 1 is too small") as error:
         load_plan(write_study(pruner={"kind": "median", "min_budget": 1}))
@@ -259,7 +277,8 @@ class TestResultsFolder:
         folder = ResultsFolder(tmp_path)
         write_json(folder.spec, resolved_spec(load_plan(write_study())))
         more = [{"kind": "symmetric", "rate": rate} for rate in (0.2, 0.5, 0.8)]
-        grown = write_study(conditions=more, budget__trials_per_condition=9, resources={"max_concurrent": 1})
+        changed: dict[str, Any] = {"resources": {"max_concurrent": 1}, "confirm": {"seeds": 2}}
+        grown = write_study(conditions=more, budget__trials_per_condition=9, **changed)
         require_same_study(folder, resolved_spec(load_plan(grown)))
 
     @pytest.mark.parametrize(
@@ -370,11 +389,13 @@ def test_ray_client_is_refused(write_study: WriteStudy, tmp_path: Path, capsys: 
 
 
 def test_a_dry_run_starts_and_writes_nothing(write_study: WriteStudy, tmp_path: Path, ray_folder: Path) -> None:
-    file = write_study()
+    file = write_study(confirm={"top_k": 2, "seeds": 3})
     before, sessions = sorted(tmp_path.iterdir()), sorted(ray_folder.rglob("session_*"))
     done = command("--space", str(file), "--results", str(tmp_path / "results"), "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "6 trials = 2 conditions x (1 baselines + 2 searched)" in done.stderr
+    told = "at most 24 trainings = 2 conditions x (1 baselines + 2 best + 1 robust) x 3 seeds"
+    assert f"confirmation: {told}, on training and validation part" in done.stderr
     assert "forecast: at most" in done.stderr
     assert sorted(tmp_path.iterdir()) == before
     assert sorted(ray_folder.rglob("session_*")) == sessions
