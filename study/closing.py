@@ -2,7 +2,7 @@
 
 from study.plan import Plan
 from study.pruners import rungs
-from study.records import ResultsFolder
+from study.records import ResultsFolder, TrialRecord
 from study.verdicts import UNSAFE_CORRELATION, pareto_front, rank_correlation
 
 
@@ -11,19 +11,23 @@ def closing(plan: Plan, folder: ResultsFolder) -> list[str]:
     return _fronts(plan, folder) + _correlations(plan, folder)
 
 
+def _search(folder: ResultsFolder) -> list[TrialRecord]:
+    return [record for record in folder.read_trials() if record.phase == "search"]
+
+
 def _fronts(plan: Plan, folder: ResultsFolder) -> list[str]:
     if plan.spec.objective.cost is None:
         return []
     return [
         f"{condition}: not beaten in both accuracy and seconds: "
         + ", ".join(f"{r.trial} ({r.objective:.4f}, {r.seconds:.1f} s)" for r in front)
-        for condition, front in pareto_front(folder.read_trials()).items()
+        for condition, front in pareto_front(_search(folder)).items()
     ]
 
 
 def _correlations(plan: Plan, folder: ResultsFolder) -> list[str]:
     objective, budget = plan.spec.objective, plan.corner(plan.conditions[0], 0).train.samples
-    complete = [r for r in folder.read_trials() if r.status == "complete" and not r.baseline]
+    complete = [r for r in _search(folder) if r.status == "complete" and not r.baseline]
     lines = []
     for condition in plan.conditions if rungs(plan.spec.pruner, budget) else ():
         curves = [folder.read_epochs(r.trial) for r in complete if r.condition == condition.id]
