@@ -43,18 +43,20 @@ class Forecast(NamedTuple):
 
 
 def threads(plan: Plan) -> int:
-    """Of torch, in one trial."""
-    return max(1, math.floor(plan.spec.resources.cpus_per_trial))
+    """Of torch, in one worker of a trial."""
+    return max(1, math.floor(plan.spec.resources.cpus_per_worker))
 
 
 def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
-    """How many trials run at a time on nodes with so many CPUs and GPUs each; a trial never spans two of them."""
-    wanted, total = plan.spec.resources, 0
+    """How many trials run at a time on nodes with so many CPUs and GPUs each; a worker never spans two of them. All
+    workers of so many trials fit at once: of more, those that wait would hold what the others wait for."""
+    wanted, workers = plan.spec.resources, 0
     for cpus, gpus in nodes:
-        fits = cpus / wanted.cpus_per_trial
-        if wanted.gpus_per_trial:
-            fits = min(fits, gpus / wanted.gpus_per_trial)
-        total += math.floor(fits)
+        fits = cpus / wanted.cpus_per_worker
+        if wanted.gpus_per_worker:
+            fits = min(fits, gpus / wanted.gpus_per_worker)
+        workers += math.floor(fits)
+    total = workers // wanted.workers_per_trial
     return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
 
 
@@ -65,15 +67,15 @@ def representative(plan: Plan) -> TrainConfig:
 
 
 def forecast(plan: Plan, speed: Speed, concurrent: int) -> Forecast:
-    """From the measured speed to hours."""
+    """From the measured speed, which is one worker's, to hours: as if n workers were n times as fast."""
     condition = plan.conditions[0]
     data = plan.data[condition.id]
-    shared = shared_stages(plan)
+    shared, workers = shared_stages(plan), plan.spec.resources.workers_per_trial
     configs = [plan.baseline_config(condition, name, 0) for name in plan.spec.baselines]
     configs += [representative(plan)] * plan.spec.budget.trials_per_condition
     seconds = len(plan.conditions) * sum(_trial_seconds(c, data, speed, stage_key(c) in shared) for c in configs)
     stages = sum(pretrain_samples(config.pretrain, data.images) * speed.pretrain for config in shared.values())
-    return Forecast(plan.trials, (seconds / concurrent + stages) / 3600, concurrent)
+    return Forecast(plan.trials, (seconds / workers / concurrent + stages) / 3600, concurrent)
 
 
 def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: bool) -> float:

@@ -68,7 +68,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
             stack.enter_context(connected(address, 0, 0))
             concurrent = _concurrent(plan, node_resources(), "the cluster")
             need = plan.spec.resources
-            task = ray.remote(num_cpus=need.cpus_per_trial, num_gpus=need.gpus_per_trial)(measure_speed)
+            task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
             speed = ray.get(task.remote(representative(plan), threads(plan)))
             if not dry_run:
                 stack.enter_context(locked(folder))
