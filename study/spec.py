@@ -185,7 +185,9 @@ class Resources(Section):
         for name, amount in (("cpus_per_trial", self.cpus_per_trial), ("gpus_per_trial", self.gpus_per_trial)):
             # NCCL refuses two workers on one GPU, and two on one CPU are slower than one.
             if n > 1 and amount % n:
-                raise ValueError(f"{name}: {amount:g} cannot be shared evenly by {n} workers; allowed: a multiple of {n}")
+                raise ValueError(
+                    f"{name}: {amount:g} cannot be shared evenly by {n} workers; allowed: a multiple of {n}"
+                )
         return self
 
     @property

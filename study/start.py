@@ -56,16 +56,18 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool) -> boo
             concurrent = _concurrent(plan, [(cpus, gpus)], "this machine")
             speed = measure_speed(representative(plan), threads(plan))
             if not dry_run:
-                from study.cluster import connected
+                from study.cluster import connected, require_dashboard
 
                 stack.enter_context(locked(folder))
                 progress.say(f"Ray dashboard: {stack.enter_context(connected(None, cpus, gpus))}")
+                require_dashboard(plan.spec.resources)
         else:
             import ray
 
-            from study.cluster import connected, node_resources, require_shared
+            from study.cluster import connected, node_resources, require_dashboard, require_shared
 
             stack.enter_context(connected(address, 0, 0))
+            require_dashboard(plan.spec.resources)
             concurrent = _concurrent(plan, node_resources(), "the cluster")
             need = plan.spec.resources
             task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
@@ -104,8 +106,9 @@ def _concurrent(plan: Plan, nodes: list[tuple[float, float]], where: str) -> int
     concurrent = concurrent_trials(plan, nodes)
     if not concurrent:
         need = plan.spec.resources
+        workers = f" for {need.workers_per_trial} workers" if need.workers_per_trial > 1 else ""
         raise SpecError(
-            f"resources: a trial asks for {need.cpus_per_trial:g} CPUs and {need.gpus_per_trial:g} GPUs, "
+            f"resources: a trial asks for {need.cpus_per_trial:g} CPUs and {need.gpus_per_trial:g} GPUs{workers}, "
             f"{where} has {' and '.join(f'{c:g} CPUs with {g:g} GPUs' for c, g in nodes)}: no trial could ever start"
         )
     return concurrent

@@ -89,7 +89,9 @@ def train(job: Job) -> Iterator[Row]:
     observer, spec = Observer(data, truth, augmenter), InputSpec.of(data, augmenter)
     folder = Path(job.folder)
     state, rows = _restored(folder, config, data) or (_started(config, data, Path(job.stages)), [])
-    if state.epoch != from_first(state.epoch):  # a network file system may show a new file to one node and not to another
+    if state.epoch != from_first(
+        state.epoch
+    ):  # a network file system may show a new file to one node and not to another
         raise OutOfStep(f"worker {rank()} found the checkpoint of epoch {state.epoch} and the first worker another")
     if rows and state.samples >= config.train.samples:
         yield _with_history(rows)

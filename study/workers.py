@@ -32,8 +32,8 @@ TRIAL_MEMORY = 2**20
 
 
 def several_workers(train: Train, resources: Resources) -> Callable[[dict[str, Any]], None]:
-    """The Tune function of `train` with `resources.workers_per_trial` workers. What the loop raises is reported and ends
-    the trial; a lost worker has all of them start again from the last checkpoint, LOST_WORKERS times."""
+    """The Tune function of `train` with `resources.workers_per_trial` workers. What the loop raises is reported, and
+    ends the trial; where a worker is lost, all start again from the last checkpoint, LOST_WORKERS times."""
 
     def run_trial(config: dict[str, Any]) -> None:
         job = Job(**config)
@@ -53,8 +53,7 @@ def several_workers(train: Train, resources: Resources) -> Callable[[dict[str, A
         try:
             run.result()
         except ray_train.TrainingFailedError as error:
-            reasons = str(error).strip().splitlines()
-            tune.report({"failure": f"a worker was lost {LOST_WORKERS + 1} times: {reasons[-1]}"})
+            tune.report({"failure": f"Ray Train gave up: {str(error).strip().splitlines()[-1]}"})
 
     return run_trial
 
@@ -77,7 +76,6 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
             name=job.trial,
             storage_path=f"{job.folder}/{TRAIN_FILES}",
             failure_config=ray_train.FailureConfig(max_failures=LOST_WORKERS),
-            logging_config=ray_train.LoggingConfig(log_level="ERROR"),
         ),
     )
 
