@@ -126,8 +126,8 @@ def require_dashboard(resources: Resources) -> None:
     if resources.workers_per_trial == 1:
         return
     try:
-        list_nodes(limit=1)
-    except (RayStateApiException, OSError) as error:
+        list_nodes(address=ray.get_runtime_context().gcs_address, limit=1)
+    except (RayStateApiException, OSError, ValueError) as error:
         raise ClusterError(
             "resources -> workers_per_trial: several workers need Ray's dashboard, without which a pruned trial never "
             f"gives back its CPUs, and it does not answer ({str(error).strip().splitlines()[0]}); start the cluster "

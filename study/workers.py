@@ -3,6 +3,9 @@
 Rows go from the first worker through a queue to the Tune trial, which alone reports. Not through `ray.train.report` and
 Ray's TuneReportCallback: the one hands over a report every two seconds, which short epochs would wait for, and the
 other's last row can block the trial for ever, where it arrives when the run has already returned.
+
+Workers are started again here, not by `ray.train.FailureConfig`: Tune ends a trial by killing its process, and workers
+that Ray Train is starting at that moment keep their CPUs. So a trial only reports while its workers run, or are gone.
 """
 
 import os
@@ -12,14 +15,16 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
+import ray
 from ray import train as ray_train
 from ray import tune
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.util.queue import Empty, Queue
 
 from codim.parallel import rank
 from study.spec import Resources
-from study.trainable import Job, OutOfStep, Train, note_failure
+from study.trainable import Job, OutOfStep, Row, Train, note_failure
 
 TRAIN_FILES = "train"
 """Folder in the trial's own for what Ray Train itself writes; nothing of it is read again."""
@@ -38,22 +43,28 @@ def several_workers(train: Train, resources: Resources) -> Callable[[dict[str, A
     def run_trial(config: dict[str, Any]) -> None:
         job = Job(**config)
         rows = Queue(maxsize=1, actor_options={"num_cpus": 0})
-        run = _in_thread(_trainer(train, resources, job, rows).fit)
-        while True:
-            over = run.done()
-            try:
-                row = rows.get(timeout=POLL_SECONDS)
-            except Empty:
-                if over:
-                    break
-                continue
-            tune.report(row)
-            if "failure" in row:
-                return
-        try:
-            run.result()
-        except ray_train.TrainingFailedError as error:
-            tune.report({"failure": f"Ray Train gave up: {str(error).strip().splitlines()[-1]}"})
+        for _ in range(LOST_WORKERS + 1):
+            failure: Row | None = None
+            run = _in_thread(_trainer(train, resources, job, rows).fit)
+            while True:
+                over = run.done()
+                try:
+                    row = rows.get(timeout=POLL_SECONDS)
+                except Empty:
+                    if over:
+                        break
+                    continue
+                if "failure" in row:
+                    failure = row
+                else:
+                    tune.report(row)
+            error = run.exception()
+            if failure or error is None:
+                break
+        else:
+            failure = {"failure": f"Ray Train gave up: {str(error).strip().splitlines()[-1]}"}
+        if failure:
+            tune.report(failure)
 
     return run_trial
 
@@ -62,6 +73,10 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(POLL_SECONDS)
     # It tells the loop of a node that is about to be taken away, and ours would not listen; a process less.
     os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
+    # The process that gives back the CPUs of a dead run would otherwise look for any Ray on its machine, and ask the
+    # wrong one or, of several, none.
+    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+    ENV_VARS_TO_PROPAGATE.add("RAY_ADDRESS")
     gpus = resources.gpus_per_worker > 0
     return TorchTrainer(
         lambda: _loop(train, job, rows),
@@ -75,7 +90,6 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
         run_config=ray_train.RunConfig(
             name=job.trial,
             storage_path=f"{job.folder}/{TRAIN_FILES}",
-            failure_config=ray_train.FailureConfig(max_failures=LOST_WORKERS),
         ),
     )
 

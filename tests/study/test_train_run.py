@@ -99,5 +99,6 @@ except ClusterError as error:
 
 def alive() -> list[str]:
     """Ray Train's processes, but for the one that all runs of a cluster share."""
-    names = [actor.class_name for actor in list_actors(filters=[("state", "!=", "DEAD")])]
+    address = ray.get_runtime_context().gcs_address
+    names = [actor.class_name for actor in list_actors(address=address, filters=[("state", "!=", "DEAD")])]
     return [name for name in names if name != "_AutoscalingCoordinatorActor"]
