@@ -45,6 +45,18 @@ def ends_in_words(config: TrainConfig, marks: Milestones) -> str:
     return ", ".join(f"{stage} ends after {end} samples" for stage, end, present in ends if present)
 
 
+def require_even_shares(config: TrainConfig, workers: int) -> None:
+    """Raises ValueError where so many workers cannot share each batch evenly."""
+    sizes = {"train/batch_size": config.train.batch_size}
+    if config.pretrain.epochs:
+        sizes["pretrain/batch_size"] = config.pretrain.batch_size
+    for path, size in sizes.items():
+        if size % workers:
+            raise ValueError(
+                f"{path}: {size} cannot be shared evenly by {workers} workers; allowed: a multiple of {workers}"
+            )
+
+
 def epoch_images(config: TrainConfig, training_images: int) -> int:
     """Images of the training part that take part in one epoch."""
     return min(config.train.epoch_images or training_images, training_images)

@@ -17,14 +17,14 @@ from torch import nn
 from codim.arguments import TrainArguments
 from codim.audit import label_audit
 from codim.augment import Augmenter
-from codim.budget import milestones
+from codim.budget import milestones, require_even_shares
 from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import DATASETS, TrainingData, Truth, load_data
 from codim.device import torch_device
 from codim.evaluate import Observer, predict
 from codim.metrics import EpochMetrics
-from codim.parallel import from_first, process_group, rank, require_even
+from codim.parallel import from_first, process_group, rank, workers
 from codim.probe import probe
 from codim.scorecard import scorecard, scorecard_table, write_scorecard
 from codim.state import TrainState
@@ -42,10 +42,8 @@ def _main(args: TrainArguments) -> int:
         config = train_config(_settings(args))
         data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
         milestones(config, len(data.images), len(data.train_index))
-        require_even("train/batch_size", config.train.batch_size)
-        if config.pretrain.epochs:
-            require_even("pretrain/batch_size", config.pretrain.batch_size)
-        elif args.probe:
+        require_even_shares(config, workers())
+        if args.probe and not config.pretrain.epochs:
             raise ValueError("--probe: pretrain/epochs is 0, there is no pre-training to look at")
         augmenter = Augmenter.fit(config.augment, data.images)
         args.output.mkdir(parents=True, exist_ok=True)

@@ -20,9 +20,12 @@ import ray
 from ray._private import ray_constants
 from ray._private.services import find_bootstrap_address
 from ray.exceptions import AuthenticationError, RayError
+from ray.util.state import list_nodes
+from ray.util.state.exception import RayStateApiException
 
 import codim
 import study
+from study.spec import Resources
 
 TOKEN_HELP = (
     "if the Ray cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=<token> (or RAY_AUTH_TOKEN_PATH, "
@@ -125,3 +128,21 @@ def node_resources() -> list[tuple[float, float]]:
     """CPUs and GPUs of each node that is alive."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return [(node.get("CPU", 0), node.get("GPU", 0)) for node in nodes]
+
+
+def require_dashboard(resources: Resources) -> None:
+    """Check that trials of several workers give back what they hold. Raises ClusterError.
+
+    When such a trial is pruned, its Ray Train run dies with it, and the CPUs of its workers come back by a process of
+    Ray Train that asks the dashboard whether the run is dead.
+    """
+    if resources.workers_per_trial == 1:
+        return
+    try:
+        list_nodes(address=ray.get_runtime_context().gcs_address, limit=1)
+    except (RayStateApiException, OSError, ValueError) as error:
+        raise ClusterError(
+            "resources -> workers_per_trial: several workers need Ray's dashboard, without which a pruned trial never "
+            f"gives back its CPUs, and it does not answer ({str(error).strip().splitlines()[0]}); start the cluster "
+            "with `ray start --head --include-dashboard=true` and ray[default]"
+        ) from error

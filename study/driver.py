@@ -21,6 +21,7 @@ from study.stage_keys import Kind, shared_stages
 from study.stages import compute_stage
 from study.trainable import Job, Train, train, trainable
 from study.tuning import ConditionSearcher, OptunaScheduler, Ticker
+from study.workers import TRAIN_FILES, TRIAL_MEMORY, several_workers
 
 TUNE_FILES = "tune"
 """Folder for what Tune itself writes, while it runs; nothing of it is read again."""
@@ -52,8 +53,9 @@ def run_study(
         )
 
     def ended(attempt: Attempt) -> None:
-        if recorder.records[attempt.trial].status != "failed":  # there the traceback is of use
-            shutil.rmtree(trials / attempt.trial, ignore_errors=True)
+        own = trials / attempt.trial
+        failed = recorder.records[attempt.trial].status == "failed"  # there the traceback is of use
+        shutil.rmtree(own / TRAIN_FILES if failed else own, ignore_errors=True)
         progress.ended(recorder.records[attempt.trial])
 
     def tick() -> None:
@@ -88,9 +90,9 @@ def run_study(
 
 
 def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]) -> None:
-    """The shared stages of a study, each a Ray task with a trial's resources. Raises RayError."""
+    """The shared stages of a study, each a Ray task with one worker's resources. Raises RayError."""
     resources = plan.spec.resources
-    task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(compute_stage)
+    task = ray.remote(num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker)(compute_stage)
     for kind in get_args(Kind):  # a warm-up builds on its pre-training
         stages = [stage for stage in shared_stages(plan) if stage.kind == kind]
         made = ray.get([task.remote(stage, folder.stages) for stage in stages])
@@ -107,18 +109,21 @@ def _tuner(
     train: Train,
 ) -> tune.Tuner:
     resources = plan.spec.resources
+    several = resources.workers_per_trial > 1
+    own = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+    function = several_workers(train, resources) if several else trainable(train)
     # Tune names a trainable after its function, for the whole cluster.
-    function = trainable(train)
     function.__name__ = f"study-{plan.spec.name}"
     return tune.Tuner(
-        tune.with_resources(function, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
+        tune.with_resources(function, {"memory": TRIAL_MEMORY} if several else own),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=OptunaScheduler(searcher),
             num_samples=size,
             max_concurrent_trials=concurrent_trials(plan, node_resources()),
-            # 0.5 s a trial instead of 6 s: a new process would import torch.
-            reuse_actors=True,
+            # 0.5 s a trial instead of 6 s: a new process would import torch. With several workers the end of the
+            # process is what ends a Ray Train run that is pruned.
+            reuse_actors=not several,
             trial_name_creator=lambda trial: str(trial.config["trial"]),
             trial_dirname_creator=lambda trial: str(trial.config["trial"]),
         ),

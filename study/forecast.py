@@ -56,7 +56,8 @@ def representative(plan: Plan) -> TrainConfig:
 
 
 def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase | None = None) -> Forecast:
-    """From the measured speed and size of a trial to those of the study.
+    """From the measured speed, which is one worker's, and size of a trial to those of the study; as if n workers were
+    n times as fast.
 
     Args:
         nodes: that are paid for.
@@ -79,7 +80,7 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
         keys = {stage.key for stage in shared if stage.kind == "pre-training"}
         seconds += sum(_trial_seconds(config, whole, speed, keys) for config in own)
         configs += own
-    seconds *= len(plan.conditions) / concurrent
+    seconds *= len(plan.conditions) / plan.spec.resources.workers_per_trial / concurrent
     for kind in get_args(Kind):
         once = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
         seconds += sum(once) / min(concurrent, len(once)) if once else 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from codim.budget import Milestones, ends_in_words, milestones
+from codim.budget import Milestones, ends_in_words, milestones, require_even_shares
 from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.noise import NoiseSpec
 from codim.nominal import NOMINAL, nominal_data
@@ -233,7 +233,9 @@ class _Check:
 
     def _composed(self, location: Location, settings: Mapping[str, Any], condition: Condition) -> TrainConfig:
         try:
-            return _compose(settings, condition, 0)
+            config = _compose(settings, condition, 0)
+            require_even_shares(config, self.spec.resources.workers_per_trial)
+            return config
         except ValueError as error:
             raise self._explained(location, str(error).splitlines()[0]) from None
 

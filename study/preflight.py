@@ -24,18 +24,20 @@ LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
 
 def threads(plan: Plan) -> int:
-    """Of torch, in one trial."""
-    return max(1, math.floor(plan.spec.resources.cpus_per_trial))
+    """Of torch, in one worker of a trial."""
+    return max(1, math.floor(plan.spec.resources.cpus_per_worker))
 
 
 def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
-    """How many trials run at a time on nodes with so many CPUs and GPUs each; a trial never spans two of them."""
-    wanted, total = plan.spec.resources, 0
+    """How many trials run at a time on nodes with so many CPUs and GPUs each; a worker never spans two of them. All
+    workers of so many trials fit at once: of more, those that wait would hold what the others wait for."""
+    wanted, workers = plan.spec.resources, 0
     for cpus, gpus in nodes:
-        fits = cpus / wanted.cpus_per_trial
-        if wanted.gpus_per_trial:
-            fits = min(fits, gpus / wanted.gpus_per_trial)
-        total += math.floor(fits)
+        fits = cpus / wanted.cpus_per_worker
+        if wanted.gpus_per_worker:
+            fits = min(fits, gpus / wanted.gpus_per_worker)
+        workers += math.floor(fits)
+    total = workers // wanted.workers_per_trial
     return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
 
 

@@ -121,9 +121,12 @@ class Resources(Section):
     """Of one trial."""
 
     cpus_per_trial: float = Field(default=1, ge=0.01)
-    """CPU cores, and as many threads of torch (at least one)."""
+    """CPU cores, and as many threads of torch (at least one). Several workers share them evenly."""
     gpus_per_trial: float = Field(default=0, ge=0)
-    """GPUs; a fraction shares one."""
+    """GPUs; a fraction shares one. Several workers share them evenly, each needs whole ones."""
+    workers_per_trial: int = Field(default=1, ge=1)
+    """Data-parallel workers that train one trial together, each on its share of every batch; they may run on different
+    nodes. The result is that of one worker, up to rounding, unless `train/sync_batch_norm` is false."""
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time. auto: as many as the machine or cluster holds at the start."""
     epoch_timeout_minutes: float | None = Field(default=None, gt=0)
@@ -132,6 +135,25 @@ class Resources(Section):
     price_per_node_hour: float = Field(default=0, ge=0)
     """What a node costs in an hour, in any currency, whether or not trials fill it: for the forecast, and for what the
     study cost in the end. 0: money is not told."""
+
+    @model_validator(mode="after")
+    def _shared_evenly(self) -> Self:
+        n = self.workers_per_trial
+        for name, amount in (("cpus_per_trial", self.cpus_per_trial), ("gpus_per_trial", self.gpus_per_trial)):
+            # NCCL refuses two workers on one GPU, and two on one CPU are slower than one.
+            if n > 1 and amount % n:
+                raise ValueError(
+                    f"{name}: {amount:g} cannot be shared evenly by {n} workers; allowed: a multiple of {n}"
+                )
+        return self
+
+    @property
+    def cpus_per_worker(self) -> float:
+        return self.cpus_per_trial / self.workers_per_trial
+
+    @property
+    def gpus_per_worker(self) -> float:
+        return self.gpus_per_trial / self.workers_per_trial
 
 
 class StudySpec(Section):

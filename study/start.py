@@ -57,17 +57,19 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
             progress.say(f"this machine: {cpus} CPUs, {gpus} GPUs: {concurrent} trials at a time")
             speed = measure_speed(representative(plan), threads(plan))
             if not dry_run:
-                from study.cluster import connected
+                from study.cluster import connected, require_dashboard
 
                 stack.enter_context(locked(folder))
                 progress.say(f"Ray dashboard: {stack.enter_context(connected(None, cpus, gpus))}")
+                require_dashboard(plan.spec.resources)
         else:
             import ray
 
-            from study.cluster import connected
+            from study.cluster import connected, require_dashboard
             from study.nodes import describe_nodes, nodes, require_able
 
             stack.enter_context(connected(address, 0, 0))
+            require_dashboard(plan.spec.resources)
             found = nodes()
             progress.say(describe_nodes(plan, found))
             concurrent = _concurrent(plan, [(node.cpus, node.gpus) for node in found], "the cluster")
@@ -75,7 +77,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
                 stack.enter_context(locked(folder))
             require_able(plan, found, folder.root, dry_run)
             need = plan.spec.resources
-            task = ray.remote(num_cpus=need.cpus_per_trial, num_gpus=need.gpus_per_trial)(measure_speed)
+            task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
             speed = ray.get(task.remote(representative(plan), threads(plan)))
         paid = len(found) if address else 1
         expected = forecast(plan, speed, concurrent, paid, phase)
@@ -120,8 +122,9 @@ def _concurrent(plan: Plan, nodes: list[tuple[float, float]], where: str) -> int
     concurrent = concurrent_trials(plan, nodes)
     if not concurrent:
         need = plan.spec.resources
+        workers = f" for {need.workers_per_trial} workers" if need.workers_per_trial > 1 else ""
         raise SpecError(
-            f"resources: a trial asks for {need.cpus_per_trial:g} CPUs and {need.gpus_per_trial:g} GPUs, "
+            f"resources: a trial asks for {need.cpus_per_trial:g} CPUs and {need.gpus_per_trial:g} GPUs{workers}, "
             f"{where} has {' and '.join(f'{c:g} CPUs with {g:g} GPUs' for c, g in nodes)}: no trial could ever start"
         )
     return concurrent

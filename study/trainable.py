@@ -16,6 +16,7 @@ from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
 from codim.device import torch_device
 from codim.evaluate import Observer
+from codim.parallel import from_first, rank
 from codim.state import TrainState
 from codim.train import run_epochs
 from study.rows import Row, read_rows, row_of, write_rows
@@ -55,10 +56,7 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
             try:
                 row = next(rows, None)
             except Exception as error:
-                folder = Path(job.folder)
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "error.txt").write_text(traceback.format_exc())
-                tune.report({"failure": f"{type(error).__name__}: {error}"})
+                tune.report(note_failure(job, error))
                 return
             if row is None:
                 return
@@ -67,9 +65,22 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
     return run_trial
 
 
+def note_failure(job: Job, error: Exception) -> Row:
+    """Leave the traceback in the trial's folder; returns the row that ends the trial as failed."""
+    folder = Path(job.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
+    return {"failure": f"{type(error).__name__}: {error}"}
+
+
+class OutOfStep(RuntimeError):
+    """The workers of a trial do not stand at the same epoch."""
+
+
 def train(job: Job) -> Iterator[Row]:
     """A training, as `Train` says. The checkpoint is written before the row is reported, and the rows before the
-    checkpoint: wherever worker or driver is killed, the rows up to the checkpoint are on disk."""
+    checkpoint: wherever worker or driver is killed, the rows up to the checkpoint are on disk. Of several workers all
+    run this and see the same rows; the first one writes."""
     torch.set_num_threads(job.threads)
     config = TrainConfig.model_validate(job.config)
     data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
@@ -77,12 +88,15 @@ def train(job: Job) -> Iterator[Row]:
     observer, spec = Observer(data, truth, augmenter), InputSpec.of(data, augmenter)
     folder = Path(job.folder)
     state, rows = _restored(folder, config, data) or start_of(config, data, Path(job.stages))
+    if state.epoch != from_first(state.epoch):
+        # A network file system may show a new file to one node and not to another.
+        raise OutOfStep(f"worker {rank()} found the checkpoint of epoch {state.epoch} and the first worker another")
     if rows and state.samples >= config.train.samples:
         yield _with_history(rows)
     saved, first = time.monotonic(), True
     for metrics in run_epochs(config, data, state):
         rows.append(row_of(metrics, observer, state))
-        if time.monotonic() - saved >= job.checkpoint_seconds:
+        if rank() == 0 and time.monotonic() - saved >= job.checkpoint_seconds:
             write_rows(folder, rows)
             save_checkpoint(folder / "checkpoint.pt", config, state, spec)
             saved = time.monotonic()

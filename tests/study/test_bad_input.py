@@ -61,6 +61,29 @@ def when(parent: str, value: Any) -> dict[str, Any]:
         ({"fixed__data": {"val_fraction": 0}}, "val_fraction", "holds out no image"),
         ({"baselines__worse": {"optim": {"lr": -1}}}, "lr", "baselines -> worse: optim/lr"),
         ({"baselines__other": {"train": {"seed": 3}}}, "seed", "train/seed cannot stand here"),
+        (
+            {"resources": {"workers_per_trial": 2}},
+            "resources",
+            "cpus_per_trial: 1 cannot be shared evenly by 2 workers",
+        ),
+        (
+            {"resources": {"cpus_per_trial": 2, "gpus_per_trial": 1, "workers_per_trial": 2}},
+            "resources",
+            "gpus_per_trial: 1 cannot be shared evenly by 2 workers; allowed: a multiple of 2",
+        ),
+        (
+            {"resources": {"cpus_per_trial": 3, "workers_per_trial": 3}, "fixed__train__batch_size": 64},
+            "batch_size",
+            "train/batch_size: 64 cannot be shared evenly by 3 workers",
+        ),
+        (
+            {
+                "resources": {"cpus_per_trial": 2, "workers_per_trial": 2},
+                "baselines__odd": {"pretrain": {"batch_size": 65}},
+            },
+            "batch_size",
+            "baselines -> odd: pretrain/batch_size: 65 cannot be shared evenly by 2 workers",
+        ),
         ({"budget__trials_per_condition": "many"}, "trials_per_condition", "should be a valid integer"),
         ({"space__lambda_u": RANGE}, "lambda_u", "a path is section/setting"),
         ({"space": {"mixmatch/gamma": RANGE}}, "mixmatch/gamma", "unknown setting"),
@@ -343,6 +366,16 @@ def test_a_trial_does_not_span_nodes(write_study: WriteStudy) -> None:
     assert concurrent_trials(plan, [(2, 0), (2, 0)]) == 0
     capped = load_plan(write_study(resources={"cpus_per_trial": 1, "max_concurrent": 5}))
     assert concurrent_trials(capped, [(4, 0), (4, 0)]) == 5
+
+
+def test_the_workers_of_a_trial_may_span_nodes(write_study: WriteStudy) -> None:
+    plan = load_plan(write_study(resources={"cpus_per_trial": 4, "workers_per_trial": 2}))
+    assert concurrent_trials(plan, [(3, 0), (3, 0), (5, 0)]) == 2
+    assert concurrent_trials(plan, [(3, 0)]) == 0
+    assert concurrent_trials(plan, [(1, 0)] * 9) == 0
+    on_gpus = {"cpus_per_trial": 2, "gpus_per_trial": 2, "workers_per_trial": 2}
+    plan = load_plan(write_study(resources=on_gpus))
+    assert concurrent_trials(plan, [(8, 1), (1, 4), (9, 0)]) == 1
 
 
 def test_a_trial_that_no_machine_holds(write_study: WriteStudy, tmp_path: Path, capsys: Any) -> None:
