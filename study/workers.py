@@ -12,6 +12,7 @@ import os
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -23,8 +24,10 @@ from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.util.queue import Empty, Queue
 
 from codim.parallel import rank
+from study.rows import Row
 from study.spec import Resources
-from study.trainable import Job, OutOfStep, Row, Train, note_failure
+from study.trainable import Job, OutOfStep, Train, note_failure
+from study.watchdog import watched
 
 TRAIN_FILES = "train"
 """Folder in the trial's own for what Ray Train itself writes; nothing of it is read again."""
@@ -97,7 +100,7 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
 def _loop(train: Train, job: Job, rows: Queue) -> None:
     """What each worker runs."""
     try:
-        for row in train(job):
+        for row in watched(train(job), Path(job.folder), job.epoch_timeout_minutes):
             if rank() == 0:
                 rows.put(row)
     except Exception as error:
