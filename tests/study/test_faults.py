@@ -1,7 +1,6 @@
 """The driver dies, again and again: nothing is lost, nothing is done twice. Simulated trainings, real Ray."""
 
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -110,31 +109,4 @@ def test_killed_at_ten_random_moments(file: Path, folder: ResultsFolder, head: H
     assert "used: 40 trials" in said
     assert {name: finished(folder)[name] for name in known} == known
     assert len(known) < 40
-    assert_whole(folder, 40)
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c(times: int, file: Path, folder: ResultsFolder, head: Head) -> None:
-    driver = start(file, folder, head)
-    while not finished(folder) and driver.poll() is None:
-        time.sleep(0.05)
-    interrupted = time.monotonic()
-    for _ in range(times):
-        driver.send_signal(signal.SIGINT)
-        time.sleep(0.05)
-    said = driver.communicate(timeout=60)[1]
-    seconds = time.monotonic() - interrupted
-    assert driver.returncode == 130, said
-    assert "Traceback" not in said
-    assert said.splitlines()[-1] == "interrupted; the same command goes on from here"
-    assert seconds < 10
-    known = finished(folder)
-    assert 0 < len(known) < 40
-    if times == 1:  # the tables know the last epoch of what ran
-        running = [record for record in folder.read_trials() if record.status == "running"]
-        assert running
-    driver = start(file, folder, head)
-    said = driver.communicate(timeout=200)[1]
-    assert driver.returncode == 0, said
-    assert {name: finished(folder)[name] for name in known} == known
     assert_whole(folder, 40)
