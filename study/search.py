@@ -25,6 +25,7 @@ from study.conditions import Condition
 from study.plan import Plan
 from study.records import Status
 from study.space import at, decoded, distribution, encoded
+from study.transfer import transferred
 
 CURVE_POINTS = 50
 """Steps at which a trial's curve is given to the pruner, over its budget."""
@@ -91,7 +92,8 @@ class Search:
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
             return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
-        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]))
+        transfer, full = self.plan.spec.sampler.transfer, self.plan.trials_per_condition
+        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]) // (full if transfer else 1))
         number = len(self._started[condition.id])
         if number >= self.plan.trials_per_condition:
             return None
@@ -100,7 +102,11 @@ class Search:
         names = list(self.plan.spec.baselines)
         if number < len(names):
             return self._baseline(condition, trial, names[number])
-        return self._point(condition, trial, self._quasi_random(condition, number - len(names)))
+        index = number - len(names)
+        known = self._transferred(condition) if transfer else []
+        return self._point(
+            condition, trial, known[index] if index < len(known) else self._quasi_random(condition, index)
+        )
 
     def hear(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
@@ -185,6 +191,11 @@ class Search:
                     value=value, params=point, distributions=self._distributions, user_attrs={"baseline": name}
                 )
             )
+
+    def _transferred(self, condition: Condition) -> list[dict[str, Any]]:
+        finished = [c for c in self.plan.conditions if len(self._started[c.id]) >= self.plan.trials_per_condition]
+        complete = {c: self._searched[c.id].get_trials(deepcopy=False, states=[TrialState.COMPLETE]) for c in finished}
+        return transferred(condition, {c: [(t.params, t.value or 0.0) for t in own] for c, own in complete.items()})
 
     def _quasi_random(self, condition: Condition, index: int) -> dict[str, Any]:
         """The index-th point of the start of a TPE search; empty where the sampler is to choose."""
