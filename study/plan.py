@@ -59,7 +59,6 @@ class Plan:
 
     @property
     def confirmations(self) -> int:
-        """Trainings that confirm the search, at most."""
         return self.confirmed_settings * self.spec.confirm.seeds * len(self.conditions)
 
     def searched_config(self, condition: Condition, params: Mapping[str, Value], seed: int) -> TrainConfig:

@@ -28,6 +28,7 @@ from study.pruners import make_pruner
 from study.records import Status, Value
 from study.samplers import make_sampler, quasi_random
 from study.space import decoded, distribution, encoded, suggested
+from study.transfer import transferred
 
 CURVE_POINTS = 50
 """Steps at which a trial's curve is given to the pruner, over its budget."""
@@ -77,7 +78,8 @@ class Search:
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
             return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
-        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]))
+        transfer, full = self.plan.spec.sampler.transfer, self.plan.trials_per_condition
+        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]) // (full if transfer else 1))
         number = len(self._started[condition.id])
         if number >= self.plan.trials_per_condition:
             return None
@@ -86,8 +88,11 @@ class Search:
         names = list(self.plan.spec.baselines)
         if number < len(names):
             return self._baseline(condition, trial, names[number])
+        index, known = number - len(names), self._transferred(condition) if transfer else []
+        if index < len(known):
+            return self._point(condition, trial, known[index])
         sampler, seed = self.plan.spec.sampler, self._seed(condition, 0)
-        return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, number - len(names)))
+        return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, index))
 
     def hear(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
@@ -188,6 +193,11 @@ class Search:
                     constraints=dict(constraints),
                 )
             )
+
+    def _transferred(self, condition: Condition) -> list[dict[str, Any]]:
+        finished = [c for c in self.plan.conditions if len(self._started[c.id]) >= self.plan.trials_per_condition]
+        complete = {c: self._searched[c.id].get_trials(deepcopy=False, states=[TrialState.COMPLETE]) for c in finished}
+        return transferred(condition, {c: [(t.params, t.values[0]) for t in own] for c, own in complete.items()})
 
     def _end(self, study: optuna.Study, handle: optuna.Trial, outcome: Outcome) -> None:
         if outcome.cause:

@@ -79,6 +79,9 @@ class Sampler(Section):
     """Each condition draws its own seed from this one and its id."""
     startup: int = Field(default=10, ge=1, le=1_000)
     """tpe, gp, cmaes: quasi-random points (Sobol) at the start of each condition."""
+    transfer: bool = False
+    """One condition after the other, each from the best settings of its nearest neighbour along the noise axis
+    (study/transfer.py), instead of all in turn."""
 
 
 class Pruner(Section):
