@@ -58,7 +58,11 @@ class Trials:
     def complete(self) -> pd.DataFrame:
         """The trials that ran to the end of their budget, within the study's bounds, and have an objective: the only
         ones that are ranked."""
-        within = self.trials["constraints"].map(lambda text: all(beyond <= 0 for beyond in json.loads(text).values()))
+        within = (
+            self.trials["constraints"]
+            .map(lambda text: all(beyond <= 0 for beyond in json.loads(text).values()))
+            .astype(bool)
+        )
         return self.trials[(self.trials["status"] == "complete") & self.trials["objective"].notna() & within]
 
     @cached_property
@@ -94,8 +98,6 @@ def load_trials(path: Path | str) -> Trials:
     )
     trials["condition"] = trials["condition"].astype(order)
     trials["number"] = trials["trial"].str.extract(r"(\d+)$", expand=False).astype("int64")
-    if "constraints" not in trials:  # a table from before there were any
-        trials["constraints"] = "{}"
     trials["method"] = trials["baseline"].where(trials["baseline"] != "", "search")
     trials = trials.sort_values(["condition", "number"], ignore_index=True)
     confirm = trials["phase"] == "confirm"
@@ -128,8 +130,8 @@ def _read_trials(path: Path) -> pd.DataFrame:
     if version != SCHEMA_VERSION:
         raise ValueError(f"{path} has schema version {version}; this analysis reads version {SCHEMA_VERSION}")
     frame = _frame(table)
-    for column, before in (("phase", "search"), ("setting", "")):
-        if column not in frame:  # a table from before there were confirmations
+    for column, before in (("phase", "search"), ("setting", ""), ("constraints", "{}")):
+        if column not in frame:  # a table from before there were confirmations and constraints
             frame[column] = before
     return frame
 
