@@ -20,8 +20,8 @@ from study.stage_keys import Kind, pretraining, shared_stages, warm_up
 COPIES = 3
 """Of a checkpoint: the newest, the one before, and one that is being written."""
 TRIAL_BYTES = 250_000
-"""Rows of a trial in the tables and in Optuna's journal. A trial of the digits study, of 37 epochs, leaves 22,000; this is
-for 400."""
+"""Rows of a trial in the tables and in Optuna's journal. A trial of the digits study, of 37 epochs, leaves 22,000;
+this is for 400."""
 
 
 class Speed(NamedTuple):
