@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -139,6 +139,7 @@ def records_of(table: pa.Table) -> list[TrialRecord]:
     records = []
     for row in table.to_pylist():
         params = {key.removeprefix("param/"): row.pop(key) for key in list(row) if key.startswith("param/")}
+        row |= {name: row[name] and row[name].astimezone(UTC) for name in ("started", "ended")}
         row |= {name: json.loads(row[name]) for name in _JSON if name in row}
         records.append(TrialRecord(params={k: v for k, v in params.items() if v is not None}, **row))
     return records

@@ -1,5 +1,6 @@
 """The second phase through real Ray: what it trains, that it can be killed, and that it leaves the search alone."""
 
+import contextlib
 import math
 import signal
 import subprocess
@@ -85,6 +86,19 @@ with connected(None, cpus=2, gpus=0):
 """
 
 
+def ended(folder: ResultsFolder) -> dict[str, TrialRecord]:
+    return {name: record for name, record in of("confirm", folder).items() if record.status == "complete"}
+
+
+def left(folder: ResultsFolder) -> dict[str, int]:
+    """Epochs done, by trial, of those that have left a checkpoint."""
+    found = {}
+    for path in folder.ray.glob("trials/*/checkpoint.pt"):
+        with contextlib.suppress(FileNotFoundError):  # its trial has ended
+            found[path.parent.name] = int(path.read_text())
+    return found
+
+
 @pytest.mark.usefixtures("local_ray")
 def test_killed_it_goes_on_from_its_checkpoints(write_study: WriteStudy, tmp_path: Path) -> None:
     file = write_study(confirm=CONFIRM)
@@ -95,20 +109,16 @@ def test_killed_it_goes_on_from_its_checkpoints(write_study: WriteStudy, tmp_pat
 
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(file), str(folder.root)], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    done: dict[str, int] = {}
-    while not (max(done.values(), default=0) >= 3 and "complete" in {r.status for r in of("confirm", folder).values()}):
+    while not (max(left(folder).values(), default=0) >= 3 and ended(folder)):
         assert driver.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-        running = [r.trial for r in of("confirm", folder).values() if r.status == "running"]
-        files = {trial: folder.ray / "trials" / trial / "checkpoint.pt" for trial in running}
-        done = {trial: int(path.read_text()) for trial, path in files.items() if path.exists()}
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     time.sleep(1)  # its workers end with it
     trained = Counter(line.split()[0] for line in (folder.ray / "epochs.log").read_text().splitlines())
-    complete = {name: r for name, r in of("confirm", folder).items() if r.status == "complete"}
-    interrupted = {name: r for name, r in of("confirm", folder).items() if r.status == "running"}
+    complete = ended(folder)
+    interrupted = left(folder).keys() - complete.keys()
     assert complete
     assert interrupted
 

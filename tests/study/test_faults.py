@@ -26,7 +26,7 @@ from study.driver import run_study
 from study.forecast import Speed
 from study.run import Arguments, main
 study.speed.measure_speed = lambda config, threads: Speed(1, 1, 1, 1)
-run_study.__defaults__ = (simulated.slow,)
+run_study.__defaults__ = (simulated.slow, None)
 sys.exit(main(Arguments(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))
 """
 """The command line, but that trials are simulated."""
