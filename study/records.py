@@ -170,7 +170,7 @@ class ResultsFolder:
     def read_trials(self) -> list[TrialRecord]:
         """All trials, those included that ended after the table was written. Raises ValueError: a table is damaged."""
         try:
-            table = records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+            table = records_of(_read(self.trials)) if self.trials.exists() else []
         except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(
@@ -194,7 +194,13 @@ class ResultsFolder:
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         path = self.epochs / f"{trial}.parquet"
-        return pq.read_table(path).to_pylist() if path.exists() else []
+        return _read(path).to_pylist() if path.exists() else []
+
+
+def _read(path: Path) -> pa.Table:
+    """Arrow opens a file that it is given by name more than once, and may find a newer one in between."""
+    with path.open("rb") as file:
+        return pq.read_table(file)
 
 
 def _write(table: pa.Table, path: Path) -> None:
