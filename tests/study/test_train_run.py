@@ -41,7 +41,7 @@ def test_a_killed_worker_costs_no_epoch_and_the_curve_is_that_of_one_worker(
     folder, [record] = run(file, tmp_path / "results", workers_of_trials.killed_once)
     assert (record.status, record.cause) == ("complete", "")
     for rank in range(2):
-        first, again = (folder.root / f"starts-{rank}").read_text().splitlines()
+        first, again = folder.stages.with_name(f"starts-{rank}").read_text().splitlines()
         assert first == "0 of 2"
         assert again in ("3 of 2", "4 of 2")  # whether the first worker had written its checkpoint by then
     found = folder.read_epochs(record.trial)
@@ -73,7 +73,9 @@ def test_what_a_trial_held_returns_however_it_ends(write_study: WriteStudy, tmp_
     assert [path.name for path in own.iterdir()] == ["error.txt"]
     assert (poor.status, poor.epochs) == ("pruned", 4)
     for number in range(3):
-        assert sorted((folder.root / f"starts-{number}").read_text().split()) == ["0", "1"], "a trial was run again"
+        assert sorted(folder.stages.with_name(f"starts-{number}").read_text().split()) == ["0", "1"], (
+            "a trial was run again"
+        )
     while ray.available_resources().get("CPU") != 2 or alive():
         assert time.monotonic() - ended < 20, (ray.available_resources(), alive())
         time.sleep(0.1)
