@@ -37,10 +37,10 @@ LAST = 5
 class Arguments:
     """Compare methods on a part of CIFAR-10."""
 
-    samples: int = 120_000
+    samples: int = 80_000
     """Images that one network draws."""
     seeds: int = 3
-    """Per method; of noise, weights and order."""
+    """Per method, from 10; of noise, weights and order."""
     workers: int = 2
     """Processes, one thread each."""
 
@@ -53,12 +53,12 @@ def train(method: str, seed: int, samples: int) -> dict[str, Any]:
         "data": {"name": "cifar10", "subset": IMAGES, "val_fraction": 0.0},
         "noise": {"kind": "symmetric", "rate": 0.5, "seed": seed},
         "network": {"name": "small_cnn", "width": 32, "precision": "bf16"},
-        # Crops of so small a set keep the small network from memorising for longer than a benchmark lasts.
-        "augment": {"crop_padding": 0},
+        # Crops, flips and weight decay keep the small network from memorising for longer than a benchmark lasts.
+        "augment": {"crop_padding": 0, "flip": False},
         "warmup": {"epochs": 12},
         # A few hundred steps: too few for DivideMix's strong MixUp and its large weight of guessed labels.
         "mixmatch": {"lambda_u": 5, "alpha": 0.5, "rampup_epochs": 4},
-        "optim": {"lr": 0.05, "schedule": "cosine"},
+        "optim": {"lr": 0.05, "weight_decay": 0, "step_at": 0.75},
         "train": {"samples": samples, "batch_size": 32, "epoch": "dataset", "seed": seed, "device": "cpu"},
     }
     if method.startswith("codim"):
@@ -67,7 +67,7 @@ def train(method: str, seed: int, samples: int) -> dict[str, Any]:
     data, truth = load_data(config.data, config.noise)
     observer = Observer(data, truth, Augmenter.fit(config.augment, data.images))
     state = TrainState.create(config, data)
-    started, test, memorised = time.perf_counter(), [], 0.0
+    started, test, memorised = time.process_time(), [], 0.0
     for _ in run_epochs(config, data, state):
         if state.evaluation is not None and state.samples >= samples - (LAST + 1) * IMAGES:
             seen = observer.measure(state.networks, state.evaluation, state.divisions)
@@ -80,7 +80,7 @@ def train(method: str, seed: int, samples: int) -> dict[str, Any]:
         "memorised": memorised,
         "samples": state.samples,
         "division_auc": seen.oracle_split_auc,
-        "seconds": time.perf_counter() - started,
+        "seconds": time.process_time() - started,
     }
 
 
@@ -98,7 +98,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
         row |= {
             "memorised, %": f"{group.memorised.mean():.1f}",
             "n": str(len(group)),
-            "s": f"{group.seconds.mean():.0f}",
+            "CPU s": f"{group.seconds.mean():.0f}",
         }
         rows.append(row)
     return pd.DataFrame(rows)
@@ -106,7 +106,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
-    jobs = [(method, seed) for seed in range(args.seeds) for method in METHODS]
+    jobs = [(method, seed) for seed in range(10, 10 + args.seeds) for method in METHODS]
     with ProcessPoolExecutor(args.workers) as pool:
         futures = [pool.submit(train, method, seed, args.samples) for method, seed in jobs]
         runs = pd.DataFrame([f.result() for f in track(futures, description="trainings")])

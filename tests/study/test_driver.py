@@ -74,7 +74,7 @@ def test_failures_have_a_cause_and_the_study_goes_on(write_study: WriteStudy, tm
 def test_a_killed_worker_costs_no_epoch(write_study: WriteStudy, tmp_path: Path) -> None:
     file = write_study(conditions=[{"kind": "symmetric", "rate": 0.5}], budget__trials_per_condition=2)
     folder, records = run(file, tmp_path / "results", simulated.killed)
-    assert (folder.root / "killed-symmetric-0.5-0001").exists()
+    assert folder.stages.with_name("killed-symmetric-0.5-0001").exists()
     assert {record.status for record in records.values()} == {"complete"}
     for name in records:
         assert [row["epoch"] for row in folder.read_epochs(name)] == list(range(simulated.EPOCHS))
