@@ -147,14 +147,20 @@ class ResultsFolder:
         _write(trials_table(records), self.trials)
 
     def read_trials(self) -> list[TrialRecord]:
-        return records_of(pq.read_table(self.trials)) if self.trials.exists() else []
+        return records_of(_read(self.trials)) if self.trials.exists() else []
 
     def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
         _write(pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA), self.epochs / f"{trial}.parquet")
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         path = self.epochs / f"{trial}.parquet"
-        return pq.read_table(path).to_pylist() if path.exists() else []
+        return _read(path).to_pylist() if path.exists() else []
+
+
+def _read(path: Path) -> pa.Table:
+    """Arrow opens a file that it is given by name more than once, and may find a newer one in between."""
+    with path.open("rb") as file:
+        return pq.read_table(file)
 
 
 def _write(table: pa.Table, path: Path) -> None:
