@@ -61,7 +61,7 @@ SETTINGS: dict[str, Any] = {
         "strong_noise": 0.05,
     },
     "pretrain": {"epochs": 1, "batch_size": 256, "lr": 0.05, "weight_decay": 1e-4, "temperature": 0.5, "seed": 3},
-    "warmup": {"epochs": 2, "confidence_penalty": 0.1},
+    "warmup": {"epochs": 2, "confidence_penalty": 0.1, "seed": None},
     "divide": {
         "split": "mixture",
         "p_threshold": 0.66,
