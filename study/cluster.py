@@ -138,11 +138,16 @@ def require_dashboard(resources: Resources) -> None:
     """
     if resources.workers_per_trial == 1:
         return
+    own = {node["NodeID"] for node in ray.nodes()}  # type: ignore[no-untyped-call]
     try:
-        list_nodes(address=ray.get_runtime_context().gcs_address, limit=1)
+        # Where a cluster has no dashboard Ray asks at the default port, where that of another cluster may answer.
+        answered = {node.node_id for node in list_nodes(address=ray.get_runtime_context().gcs_address)}
+        fault = "" if answered & own else "only that of another cluster answers"
     except (RayStateApiException, OSError, ValueError) as error:
+        fault = f"it does not answer: {str(error).strip().partition(chr(10))[0]}"
+    if fault:
         raise ClusterError(
             "resources -> workers_per_trial: several workers need Ray's dashboard, without which a pruned trial never "
-            f"gives back its CPUs, and it does not answer ({str(error).strip().splitlines()[0]}); start the cluster "
-            "with `ray start --head --include-dashboard=true` and ray[default]"
-        ) from error
+            f"gives back its CPUs ({fault}); start the cluster with `ray start --head --include-dashboard=true` and "
+            "ray[default]"
+        )
