@@ -53,8 +53,8 @@ def published(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Call
 
 
 def least(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
-    """`Look` at the least that the data can ask for, so that nothing is refused that they would admit: the labels decide how the
-    split rounds, by up to an image a class either way; a given labelled set is left to the data."""
+    """`Look` at the least that the data can ask for, so that nothing is refused that they would admit: the labels
+    decide how the split rounds, by up to an image a class either way; a given labelled set is left to the data."""
     if config.name not in NOMINAL or not NOMINAL[config.name].whole:
         return None
     seen, _ = published(config, noise)
