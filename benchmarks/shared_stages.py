@@ -17,10 +17,9 @@ import torch
 import tyro
 from kept import keep
 
-from codim.budget import milestones
 from codim.config import TrainConfig
 from study.plan import Plan, load_plan
-from study.stage_keys import pretraining, shared_stages, warm_up
+from study.stage_keys import drawn_by_stage, drawn_by_trial, shared_stages
 from study.stages import compute_stage
 from study.trainable import Job, train
 
@@ -51,16 +50,6 @@ def configs(plan: Plan, trials: int) -> Iterator[TrainConfig]:
             yield plan.searched_config(condition, ends, seed)
 
 
-def drawn(plan: Plan, config: TrainConfig, shared: set[str]) -> int:
-    """Samples of a trial beside those of its shared stages."""
-    data = plan.data[plan.conditions[0].id]
-    marks = milestones(config, data.images, data.training_images)
-    first, second = pretraining(config), warm_up(config)
-    if second and second.key in shared:
-        return config.train.samples - marks.warmup
-    return config.train.samples - (marks.pretrain if first and first.key in shared else 0)
-
-
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
     torch.set_num_threads(1)
@@ -82,10 +71,9 @@ def main() -> None:
                 raise SystemExit(f"trial {number}: the curves differ")
     data = plan.data[plan.conditions[0].id]
     keys = {stage.key for stage in stages}
-    ends = [(stage.kind, milestones(stage.config, data.images, data.training_images)) for stage in stages]
-    once = sum(m.pretrain if kind == "pre-training" else m.warmup - m.pretrain for kind, m in ends)
     alone = sum(config.train.samples for config in trials)
-    sharing = once + sum(drawn(plan, config, keys) for config in trials)
+    sharing = sum(sum(drawn_by_stage(stage, data)) for stage in stages)
+    sharing += sum(sum(drawn_by_trial(config, data, keys)) for config in trials)
     text = (
         "| | samples drawn | CPU s |\n|:--|--:|--:|\n"
         f"| each trial alone | {alone:,} | {seconds['alone']:.0f} |\n"

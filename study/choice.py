@@ -11,7 +11,7 @@ import numpy as np
 from codim.config import TrainConfig
 from study.plan import Plan
 from study.records import TrialRecord, Value
-from study.regret import clean_slope, minimax, predicted
+from study.regret import clean_slope, minimax, surrogate
 
 MIN_KNOWN = 5
 """Ended searched trials that a condition needs before objectives are predicted in it."""
@@ -61,7 +61,7 @@ def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | N
             return None
         worst = min(values)
         known = [(_setting(plan, r), r.objective if r.status == "complete" else min(worst, r.objective)) for r in own]
-        columns.append(predicted(plan.spec.space, known, settings))
+        columns.append(surrogate(plan.spec.space, known)(settings))
         slopes.append(clean_slope(condition.noise, plan.data[condition.id].classes))
     best = minimax(np.stack(columns, axis=1), slopes)
     return None if best is None else candidates[best]

@@ -3,19 +3,17 @@
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
-from codim.budget import milestones
 from codim.config import TrainConfig
-from study.conditions import ConditionData
 from study.plan import Plan
 from study.progress import clock
 from study.records import Phase, ResultsFolder, TrialRecord, read_json, write_json
 from study.source import SpecError
-from study.stage_keys import Kind, pretraining, shared_stages, warm_up
+from study.stage_keys import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages
 
 COPIES = 3
 """Of a checkpoint: the newest, the one before, and one that is being written."""
@@ -44,7 +42,7 @@ class Forecast(NamedTuple):
     """Wall time with `concurrent` trials at a time."""
     concurrent: int
     samples: int
-    """The budgets of all trials."""
+    """Of all trials, and once of each stage that they share."""
     price_per_hour: float
     """Of all nodes together; 0: not given."""
     disk_bytes: int
@@ -65,50 +63,38 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
         phase: the only one to run; both by default.
     """
     condition = plan.conditions[0]
-    data = plan.data[condition.id]
-    shared = shared_stages(plan)
+    data, shared = plan.data[condition.id], shared_stages(plan)
     searched, baselines = representative(plan), [plan.baseline_config(condition, b, 0) for b in plan.spec.baselines]
-    seconds, configs = 0.0, []
+    trials: list[Drawn] = []
+    """Of one condition."""
     if phase != "confirm":
         own = [*baselines, *[searched] * plan.spec.budget.trials_per_condition]
         keys = {stage.key for stage in shared}
-        seconds += sum(_trial_seconds(config, data, speed, keys) for config in own)
-        configs += own
+        trials += [drawn_by_trial(config, data, keys) for config in own]
     if phase != "search":
         own = [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))] * plan.spec.confirm.seeds
         # Fresh noise and all images: longer epochs, and of the stages only pre-training is shared.
         whole = replace(data, training_images=data.images) if searched.data.validation == "split" else data
         keys = {stage.key for stage in shared if stage.kind == "pre-training"}
-        seconds += sum(_trial_seconds(config, whole, speed, keys) for config in own)
-        configs += own
-    seconds *= len(plan.conditions) / plan.spec.resources.workers_per_trial / concurrent
+        trials += [drawn_by_trial(config, whole, keys) for config in own]
+    several = len(plan.conditions)
+    seconds = several * sum(_seconds(drawn, speed) for drawn in trials)
+    seconds /= plan.spec.resources.workers_per_trial * concurrent
+    samples = several * sum(map(sum, trials))
     for kind in get_args(Kind):
-        once = [_stage_seconds(stage.config, kind, data, speed) for stage in shared if stage.kind == kind]
-        seconds += sum(once) / min(concurrent, len(once)) if once else 0
-    trials = len(plan.conditions) * len(configs)
-    samples = len(plan.conditions) * sum(config.train.samples for config in configs)
-    at_a_time = COPIES * min(concurrent, trials) + len(shared)
-    disk = round(at_a_time * speed.checkpoint_bytes) + trials * TRIAL_BYTES
+        once = [drawn_by_stage(stage, data) for stage in shared if stage.kind == kind]
+        seconds += sum(_seconds(drawn, speed) for drawn in once) / min(concurrent, len(once)) if once else 0
+        samples += sum(map(sum, once))
+    count = several * len(trials)
+    at_a_time = COPIES * min(concurrent, count) + len(shared)
+    disk = round(at_a_time * speed.checkpoint_bytes) + count * TRIAL_BYTES
     return Forecast(
         plan.trials, seconds / 3600, concurrent, samples, nodes * plan.spec.resources.price_per_node_hour, disk
     )
 
 
-def _trial_seconds(config: TrainConfig, data: ConditionData, speed: Speed, shared: Set[str]) -> float:
-    marks = milestones(config, data.images, data.training_images)
-    warm = (marks.warmup if config.train.co_training else config.train.samples) - marks.pretrain
-    seconds = (config.train.samples - marks.pretrain - warm) * speed.cotrain
-    first, second = pretraining(config), warm_up(config)
-    if second and second.key in shared:
-        return seconds
-    if first and first.key not in shared:
-        seconds += _stage_seconds(config, "pre-training", data, speed)
-    return seconds + warm * speed.warmup
-
-
-def _stage_seconds(config: TrainConfig, kind: Kind, data: ConditionData, speed: Speed) -> float:
-    marks = milestones(config, data.images, data.training_images)
-    return marks.pretrain * speed.pretrain if kind == "pre-training" else (marks.warmup - marks.pretrain) * speed.warmup
+def _seconds(drawn: Drawn, speed: Speed) -> float:
+    return drawn.pretrain * speed.pretrain + drawn.warmup * speed.warmup + drawn.cotrain * speed.cotrain
 
 
 def require_disk(folder: ResultsFolder, expected: Forecast) -> str:
@@ -171,13 +157,24 @@ class Usage:
         return math.fsum(start["hours"] for start in self.starts)
 
 
-def compare(expected: Mapping[str, Any], records: Sequence[TrialRecord], hours: float) -> str:
-    """Forecast and truth in one line. `expected`: the forecast of environment.json."""
-    price, samples = expected.get("price_per_hour", 0.0), sum(record.samples for record in records)
-    used = _told(len(records), hours, samples, price)
+def used(plan: Plan, records: Sequence[TrialRecord]) -> int:
+    """Samples that the trials drew, and once those of each stage that they share."""
+    stages = [drawn_by_stage(stage, plan.data[plan.conditions[0].id]) for stage in shared_stages(plan)]
+    return sum(max(record.samples - record.shared_samples, 0) for record in records) + sum(map(sum, stages))
+
+
+def compare(expected: Mapping[str, Any], trials: int, samples: int, hours: float) -> str:
+    """Forecast and truth in one line.
+
+    Args:
+        expected: the forecast of environment.json.
+        trials, samples: that there were; samples as `used`.
+    """
+    price = expected.get("price_per_hour", 0.0)
+    spent = _told(trials, hours, samples, price)
     if "samples" not in expected:  # of an older version
-        return f"used: {used}"
+        return f"used: {spent}"
     share = f"{hours / expected['hours']:.0%} of the hours, {samples / expected['samples']:.0%} of the samples"
     return (
-        f"used: {used}; forecast: {_told(expected['trials'], expected['hours'], expected['samples'], price)} ({share})"
+        f"used: {spent}; forecast: {_told(expected['trials'], expected['hours'], expected['samples'], price)} ({share})"
     )

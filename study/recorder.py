@@ -12,6 +12,7 @@ from codim.metrics import EpochMetrics, OracleMetrics
 from study.attempt import Attempt, Outcome
 from study.plan import Plan
 from study.records import Phase, ResultsFolder, TrialRecord
+from study.stage_keys import drawn_by_trial, shared_stages
 
 WRITE_SECONDS = 2.0
 """Between two writes of the tables, at least."""
@@ -27,6 +28,7 @@ class Recorder:
         """Go on from the tables in `folder`, where there are any."""
         self.plan, self.folder = plan, folder
         self.records = {record.trial: record for record in folder.read_trials()}
+        self._shared = {stage.key for stage in shared_stages(plan)}
         self._rows: dict[str, list[dict[str, Any]]] = {}
         """Epochs of the running trials only."""
         self._changed: set[str] = set()
@@ -63,6 +65,7 @@ class Recorder:
             config=config.model_dump(mode="json"),
             seed=config.train.seed,
             budget=config.train.samples,
+            shared_samples=config.train.samples - sum(drawn_by_trial(config, data, self._shared)),
             started=known.started if known else datetime.now(UTC),
             oracle_noise_rate=data.noise_rate,
             oracle_transition=data.transition,

@@ -55,7 +55,9 @@ class TrialRecord:
     budget: int
     """Samples that the trial may draw."""
     samples: int = 0
-    """Samples that it drew."""
+    """Samples that it drew, those of shared stages included."""
+    shared_samples: int = 0
+    """Of a stage that it shares, and therefore did not draw itself."""
     epochs: int = 0
     seconds: float = 0.0
     """Wall time in training, over all its runs."""

@@ -11,7 +11,7 @@ knows enters: no test image, and no true label.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +47,19 @@ def clean_slope(noise: NoiseSpec, classes: int) -> float:
     return 1 - 2 * noise.rate
 
 
-def predicted(
-    space: Mapping[str, Dimension],
-    known: Sequence[tuple[Mapping[str, Value], float]],
-    candidates: Sequence[Mapping[str, Value]],
-) -> Floats:
-    """Objective (len(candidates),) of settings in one condition, from those `known` there: (setting, objective)."""
+def surrogate(
+    space: Mapping[str, Dimension], known: Sequence[tuple[Mapping[str, Value], float]]
+) -> Callable[[Sequence[Mapping[str, Value]]], Floats]:
+    """What predicts the objectives (n,) of n settings in one condition, from (setting, objective) `known` there."""
     from sklearn.ensemble import RandomForestRegressor  # slow to import
 
     forest = RandomForestRegressor(TREES, max_features=0.5, random_state=0)
     forest.fit([_coordinates(space, params) for params, _ in known], [value for _, value in known])
-    return np.asarray(forest.predict([_coordinates(space, params) for params in candidates]), dtype=np.float64)
+
+    def predict(settings: Sequence[Mapping[str, Value]]) -> Floats:
+        return np.asarray(forest.predict([_coordinates(space, params) for params in settings]), dtype=np.float64)
+
+    return predict
 
 
 def minimax(objectives: Floats, slopes: Sequence[float]) -> int | None:

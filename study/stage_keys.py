@@ -7,14 +7,17 @@ Stage 1, the warm-up, depends on the noise too, and on the optimiser; the trials
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Set
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from codim.budget import milestones
 from codim.config import TrainConfig
 from codim.noise import NoNoise
 from codim.settings.divide import DivideConfig
 from codim.settings.train import LoopConfig
+from study.conditions import ConditionData
 from study.plan import Plan
 
 Kind = Literal["pre-training", "warm-up"]
@@ -83,6 +86,30 @@ def shared_stages(plan: Plan) -> list[Stage]:
             needed += [stage for stage in (*baselines, *((low, high) if low == high else ())) if stage]
     users = Counter(stage.key for stage in needed)
     return list({stage.key: stage for stage in needed if users[stage.key] > 1}.values())
+
+
+class Drawn(NamedTuple):
+    """Samples by stage, of one network."""
+
+    pretrain: int = 0
+    warmup: int = 0
+    cotrain: int = 0
+
+
+def drawn_by_trial(config: TrainConfig, data: ConditionData, shared: Set[str]) -> Drawn:
+    """What a whole training draws itself: not what it finds, the stages whose keys are `shared`."""
+    marks = milestones(config, data.images, data.training_images)
+    warm = marks.warmup if config.train.co_training else config.train.samples
+    first, second = pretraining(config), warm_up(config)
+    if second and second.key in shared:
+        return Drawn(cotrain=config.train.samples - warm)
+    own = 0 if first and first.key in shared else marks.pretrain
+    return Drawn(own, warm - marks.pretrain, config.train.samples - warm)
+
+
+def drawn_by_stage(stage: Stage, data: ConditionData) -> Drawn:
+    marks = milestones(stage.config, data.images, data.training_images)
+    return Drawn(marks.pretrain) if stage.kind == "pre-training" else Drawn(warmup=marks.warmup - marks.pretrain)
 
 
 def _stage(kind: Kind, config: TrainConfig, settings: dict[str, Any]) -> Stage:

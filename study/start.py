@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from study.forecast import Usage, compare, describe_forecast, forecast, representative, require_disk
+from study.forecast import Usage, compare, describe_forecast, forecast, representative, require_disk, used
 from study.plan import Plan, full_plan, outline
 from study.preflight import (
     concurrent_trials,
@@ -102,7 +102,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
     for line in closing(plan, folder):
         progress.say(line)
     records = folder.read_trials()
-    progress.say(compare(read_json(folder.environment)["forecast"], records, hours))
+    progress.say(compare(read_json(folder.environment)["forecast"], len(records), used(plan, records), hours))
     count = Counter(record.status for record in records)
     progress.say(
         f"{count.total()} trials, {count['pruned']} pruned, {count['failed']} failed, "

@@ -17,7 +17,7 @@ from study.choice import MIN_KNOWN, choose, robust_setting
 from study.confirm import FRESH_SEEDS, wanted
 from study.plan import Plan, load_plan
 from study.records import ResultsFolder, TrialRecord
-from study.regret import clean_slope, minimax, predicted
+from study.regret import clean_slope, minimax, surrogate
 from study.spec import CategoricalDimension, FloatDimension
 from study.stage_keys import warm_up
 
@@ -71,7 +71,7 @@ def test_predictions_order_settings_as_the_trials_did() -> None:
         "b": CategoricalDimension(type="categorical", choices=("x", "y")),
     }
     known = [({"a": a, "b": b}, 0.5 + 0.1 * (b == "y") - 0.3 * (a == 0)) for a in (0, 1, 5, 20, 90) for b in "xy"]
-    worst, middle, best = predicted(space, known, [{"a": 0, "b": "x"}, {"a": 7, "b": "x"}, {"a": 7, "b": "y"}])
+    worst, middle, best = surrogate(space, known)([{"a": 0, "b": "x"}, {"a": 7, "b": "x"}, {"a": 7, "b": "y"}])
     assert worst < middle < best
 
 

@@ -52,7 +52,7 @@ class TestWhatWasUsed:
     EXPECTED = Forecast(trials=4, hours=2.0, concurrent=2, samples=4000, price_per_hour=3.0, disk_bytes=1)
 
     def test_beside_the_forecast(self) -> None:
-        said = compare(self.EXPECTED._asdict(), [record(f"none-000{i}") for i in range(4)], 1.5)
+        said = compare(self.EXPECTED._asdict(), 4, 2000, 1.5)
         assert said == (
             "used: 4 trials, 2000 samples, 1:30:00, 4.50 to pay; "
             "forecast: 4 trials, 4000 samples, 2:00:00, 6.00 to pay "
