@@ -78,12 +78,17 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
 def _on_loopback() -> Iterator[None]:
     """Ray started in this context listens on 127.0.0.1 only: it does as on a Mac, where it forms no clusters. On Linux
     its servers would listen on every interface, and `_node_ip_address` changes that only to another address of the
-    machine."""
+    machine. Workers of one trial, which inherit the environment, talk over the same interface."""
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    own = "GLOO_SOCKET_IFNAME" not in os.environ
+    if own:
+        os.environ["GLOO_SOCKET_IFNAME"] = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     try:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+        if own:
+            del os.environ["GLOO_SOCKET_IFNAME"]
 
 
 def _found(address: str) -> str:

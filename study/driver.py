@@ -32,7 +32,8 @@ WORKER_FAILURES = 3
 def run_study(
     plan: Plan, folder: ResultsFolder, progress: Progress, train: Train = train, phase: Phase | None = None
 ) -> bool:
-    """Run what is left of a study. True: it is finished; False: it was interrupted, and the same call goes on.
+    """Run what is left of a study. True: it is finished; False: it was interrupted, and the same call goes on. So it
+    does after an OSError, which says what cannot be written any more.
 
     Args:
         train: what a trial does, in a worker.
@@ -64,8 +65,14 @@ def run_study(
 
     def run(queue: Queue[A], size: int) -> None:
         searcher = ConditionSearcher(queue, recorder, job, ended)
+
+        def step() -> None:
+            if searcher.halt:
+                raise searcher.halt
+            tick()
+
         try:
-            _tuner(plan, folder, searcher, size, tick, train).fit()
+            _tuner(plan, folder, searcher, size, step, train).fit()
         finally:
             shutil.rmtree(folder.ray / TUNE_FILES, ignore_errors=True)
         recorder.flush(now=True)

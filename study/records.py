@@ -12,11 +12,12 @@ results/<study>/ray/                 Tune's own files: checkpoints, logs
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import IO, Any, Literal, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -206,20 +207,29 @@ def _read(path: Path) -> pa.Table:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("wb") as file:
+    with _replaced(path) as file:
         pq.write_table(table, file)
-        file.flush()
-        os.fsync(file.fileno())  # a rename can reach the disk before the bytes do
-    scratch.replace(path)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Atomically, readable by people."""
+    with _replaced(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[bytes]]:
+    """The file that stands at `path` once it is whole; nothing is left of one that cannot be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(content, indent=2) + "\n")
-    scratch.replace(path)
+    try:
+        with scratch.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # a rename can reach the disk before the bytes do
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 The same command goes on where an earlier one was stopped, and widens a study whose file now asks for more trials or
 conditions. Exit status: 0 done; 1 every trial failed; 2 the study file, the results folder or the cluster is not as it
-must be, and nothing was started; 130 interrupted.
+must be, and nothing was started, or the results folder could not be written any more; 130 interrupted.
 """
 
 import signal
@@ -44,6 +44,9 @@ def main(arguments: Arguments) -> int:
         finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase)
     except ValueError as error:  # SpecError, ClusterError, or the data's own
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}; what was done is kept, and the same command goes on from there", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         finished = None

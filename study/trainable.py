@@ -1,5 +1,6 @@
 """What runs in a worker: one trial, a row an epoch. Interrupted, it goes on from its last checkpoint."""
 
+import errno
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -66,11 +67,24 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
 
 
 def note_failure(job: Job, error: Exception) -> Row:
-    """Leave the traceback in the trial's folder; returns the row that ends the trial as failed."""
+    """Leave the traceback in the trial's folder; returns the row that ends the trial as failed, or the study where the
+    storage takes nothing more, which is no fault of the trial."""
+    if reason := storage_fault(error):
+        return {"storage": f"{job.folder} cannot be written: {reason}"}
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
     return {"failure": f"{type(error).__name__}: {error}"}
+
+
+def storage_fault(error: BaseException | None) -> str:
+    """Why nothing can be written any more, if `error` or what led to it says so; else empty. torch raises an error of
+    its own after that of the file it writes to."""
+    while error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return str(error.strerror)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 class OutOfStep(RuntimeError):

@@ -1,6 +1,7 @@
 """Thin adapters: one Tune searcher, scheduler and callback over one queue of trials. They decide nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Generic
 
@@ -32,24 +33,41 @@ class ConditionSearcher(_NotPickled, Searcher, Generic[A]):
         self.queue, self.recorder, self.job, self.ended = queue, recorder, job, ended
         self.live: dict[str, A] = {}
         """By Tune's trial id."""
+        self.halt: OSError | None = None
+        """Why nothing can be written any more; from then on the trials under way stay so in all records."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's own sign for the end
-        attempt = self.queue.next()
-        if attempt is None:
-            return str(Searcher.FINISHED)
-        self.live[trial_id] = attempt
-        self.recorder.start(attempt)
-        return asdict(self.job(attempt))
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # Ray's sign for the end
+        if self.halt:
+            return None
+        with self.halting():
+            attempt = self.queue.next()
+            if attempt is None:
+                return str(Searcher.FINISHED)
+            self.live[trial_id] = attempt
+            self.recorder.start(attempt)
+            return asdict(self.job(attempt))
+        return None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         attempt = self.live.pop(trial_id)
+        if self.halt:
+            return
         if error and not attempt.failure:
             attempt.failure = f"the worker was lost: {attempt.lost}"
         outcome = attempt.outcome()
-        # In this order: a driver killed in between finds the record, and tells Optuna what it says.
-        self.recorder.finish(attempt, outcome)
-        self.queue.tell(attempt, outcome)
-        self.ended(attempt)
+        with self.halting():
+            # In this order: a driver killed in between finds the record, and tells Optuna what it says.
+            self.recorder.finish(attempt, outcome)
+            self.queue.tell(attempt, outcome)
+            self.ended(attempt)
+
+    @contextmanager
+    def halting(self) -> Iterator[None]:
+        """What cannot be written in it halts the study: Tune would take the error for the trial's."""
+        try:
+            yield
+        except OSError as error:
+            self.halt = error
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a study is rebuilt from its journal."""
@@ -63,17 +81,22 @@ class OptunaScheduler(FIFOScheduler):
         self.searcher = searcher
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        attempt = self.searcher.live[trial.trial_id]
+        attempt, go_on = self.searcher.live[trial.trial_id], False
+        if result.get("storage"):
+            self.searcher.halt = OSError(str(result["storage"]))
+        if self.searcher.halt:
+            return str(TrialScheduler.STOP)
         if result.get("failure"):
             attempt.failure = str(result["failure"])
             return str(TrialScheduler.STOP)
         if result.get("done"):  # the function has returned; Tune repeats the last result
             return str(TrialScheduler.CONTINUE)
-        for row in result.get("history", ()):
-            self.searcher.recorder.epoch(attempt, row)
-            self.searcher.queue.hear(attempt, row, replayed=True)
-        self.searcher.recorder.epoch(attempt, result)
-        go_on = self.searcher.queue.hear(attempt, result)
+        with self.searcher.halting():
+            for row in result.get("history", ()):
+                self.searcher.recorder.epoch(attempt, row)
+                self.searcher.queue.hear(attempt, row, replayed=True)
+            self.searcher.recorder.epoch(attempt, result)
+            go_on = self.searcher.queue.hear(attempt, result)
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

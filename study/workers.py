@@ -57,7 +57,7 @@ def several_workers(train: Train, resources: Resources) -> Callable[[dict[str, A
                     if over:
                         break
                     continue
-                if "failure" in row:
+                if "failure" in row or "storage" in row:
                     failure = row
                 else:
                     tune.report(row)

@@ -122,6 +122,22 @@ def test_a_killed_driver_leaves_no_process(write_study: WriteStudy, tmp_path: Pa
     assert processes(sessions[0]) == []
 
 
+def test_ctrl_c_twice_ends_at_once(write_study: WriteStudy, tmp_path: Path, ray_folder: Path) -> None:
+    folder = ResultsFolder(tmp_path / "results" / "tiny")
+    driver = start(write_study(), folder.root.parent)
+    wait_for(lambda: any(folder.ray.glob("trials/*/checkpoint.pt")), driver)
+    (session,) = (path.name for path in ray_folder.glob(f"ray/session_*_{driver.pid}"))
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    driver.send_signal(signal.SIGINT)
+    said = driver.communicate(timeout=30)[1]
+    assert driver.returncode == 130, said
+    assert "Traceback" not in said
+    assert processes(session) == []
+    assert not any(ray_folder.glob(f"ray/{session}"))
+    assert {record.status for record in folder.read_trials()} <= {"running", "complete"}
+
+
 def processes(session: str) -> list[str]:
     """Command lines that name a Ray session."""
     found = []

@@ -11,6 +11,7 @@ import ray
 import workers_of_trials
 from ray.util.state import list_actors
 from studies import WriteStudy
+from test_loopback import loopback
 
 from study.driver import run_study
 from study.plan import load_plan
@@ -44,6 +45,7 @@ def test_a_killed_worker_costs_no_epoch_and_the_curve_is_that_of_one_worker(
         first, again = folder.stages.with_name(f"starts-{rank}").read_text().splitlines()
         assert first == "0 of 2"
         assert again in ("3 of 2", "4 of 2")  # whether the first worker had written its checkpoint by then
+        assert all(map(loopback, folder.stages.with_name(f"sockets-{rank}").read_text().split()))
     found = folder.read_epochs(record.trial)
     assert not (folder.ray / "trials" / record.trial).exists()
 

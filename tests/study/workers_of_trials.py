@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import ray  # noqa: F401  puts its own psutil on the path
 import torch
 from simulated import EPOCHS
 from simulated import row as simulated_row
@@ -16,12 +17,16 @@ from study.trainable import Job, Row, train
 
 def killed_once(job: Job) -> Iterator[Row]:
     """A real training, whose second worker kills itself after its fourth epoch, once. Each worker notes every start by
-    the first epoch that it trains."""
+    the first epoch that it trains, and the addresses at which it has TCP sockets then."""
+    import psutil
+
     starts = Path(job.stages).with_name(f"starts-{rank()}")
     before = starts.read_text() if starts.exists() else ""
     for done, row in enumerate(train(job)):
         if done == 0:
             starts.write_text(f"{before}{row['epoch']} of {workers()}\n")
+            sockets = psutil.Process().net_connections(kind="tcp")
+            starts.with_name(f"sockets-{rank()}").write_text("\n".join({own.laddr.ip for own in sockets}))
         yield row
         if rank() == 1 and not before and done == 3:
             os.kill(os.getpid(), signal.SIGKILL)
