@@ -123,15 +123,18 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_trials(path: Path) -> pd.DataFrame:
     try:
-        table = pq.read_table(path) if path.exists() else trials_table([])
+        table = trials_table([])
+        if path.exists():
+            with path.open("rb") as file:  # by its name Arrow opens it more than once, and it may change in between
+                table = pq.read_table(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
     version = (table.schema.metadata or {}).get(b"codim_schema", b"none").decode()
     if version != SCHEMA_VERSION:
         raise ValueError(f"{path} has schema version {version}; this analysis reads version {SCHEMA_VERSION}")
     frame = _frame(table)
-    for column, before in (("phase", "search"), ("setting", ""), ("constraints", "{}")):
-        if column not in frame:  # a table from before there were confirmations and constraints
+    for column, before in (("phase", "search"), ("setting", ""), ("constraints", "{}"), ("shared_samples", 0)):
+        if column not in frame:  # a table from before there were such things
             frame[column] = before
     return frame
 

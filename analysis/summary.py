@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.load import Trials
 from analysis.statistics import interval, resolution_table
-from analysis.tables import comparison_table, cost_table, regret_table, saved_share
+from analysis.tables import comparison_table, cost_table, own_samples, regret_table, saved_share
 
 FEW_TRIALS = 20
 """Searched trials per condition below which the report warns: about what a sampler draws before it starts to learn."""
@@ -61,7 +61,8 @@ def cost_sentence(trials: Trials) -> str:
     return (
         f"{_count(len(trials.trials), 'trial')} ({counts or 'none'}) drew {samples:,} samples in {hours:.2g} h of "
         "training, summed over trials"
-        + (f", and {again} to confirm them {int(confirm['samples'].sum()):,} in {more:.2g} h" if len(confirm) else "")
+        + (", those of shared stages left out" if trials.trials["shared_samples"].any() else "")
+        + (f", and {again} to confirm them {int(own_samples(confirm).sum()):,} in {more:.2g} h" if len(confirm) else "")
         + (f", against a forecast of at most {expected:.2g} h" if expected else "")
         + (f"; pruning saved {_percent(saved)} of the budget of the finished trials" if saved > 0 else "")
         + "."

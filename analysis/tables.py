@@ -92,15 +92,22 @@ def regret_table(trials: Trials) -> pd.DataFrame:
 
 def cost_table(trials: Trials) -> pd.DataFrame:
     """One row a condition: `condition`, the number of trials as `complete`, `pruned`, `failed`, `running`; `samples`
-    drawn, `seconds` of training, and `saved`: the share of the finished trials' budget that pruning did not draw."""
+    drawn, those of shared stages left out, `seconds` of training, and `saved`: the share of the finished trials' budget
+    that pruning did not draw."""
     frame = trials.trials
     counts = pd.crosstab(frame["condition"], frame["status"], dropna=False)
     table = counts.reindex(
         index=list(trials.conditions), columns=["complete", "pruned", "failed", "running"], fill_value=0
     )
-    table[["samples", "seconds"]] = frame.groupby("condition", observed=False)[["samples", "seconds"]].sum()
+    own = frame.assign(samples=own_samples(frame)).groupby("condition", observed=False)
+    table[["samples", "seconds"]] = own[["samples", "seconds"]].sum()
     table["saved"] = [saved_share(frame[frame["condition"] == condition]) for condition in table.index]
     return table.rename_axis(index="condition", columns=None).reset_index()
+
+
+def own_samples(frame: pd.DataFrame) -> "pd.Series[int]":
+    """Samples that each trial drew itself."""
+    return (frame["samples"] - frame["shared_samples"]).clip(lower=0)
 
 
 def undrawn(frame: pd.DataFrame) -> "pd.Series[int]":

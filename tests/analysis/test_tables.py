@@ -60,13 +60,13 @@ def test_method_table_holds_baselines_choice_and_hindsight(study: Trials) -> Non
 def test_pruning_saves_what_it_did_not_draw(tmp_path: Path) -> None:
     trials = [
         record("symmetric-0.5", 0, 0.9),
-        record("symmetric-0.5", 1, 0.5, status="pruned", samples=BUDGET // 4),
-        record("symmetric-0.5", 2, 0.5, status="failed", samples=10),
+        record("symmetric-0.5", 1, 0.5, status="pruned", samples=BUDGET // 4, shared_samples=100),
+        record("symmetric-0.5", 2, 0.5, status="failed", samples=10, shared_samples=100),
     ]
     table = tables.cost_table(load_trials(synthetic.write(tmp_path, trials))).set_index("condition")
     row = table.loc["symmetric-0.5"]
     assert row["saved"] == pytest.approx(1 - 1.25 / 2)
-    assert row["samples"] == BUDGET * 1.25 + 10
+    assert row["samples"] == BUDGET * 1.25 - 100
     assert (row["complete"], row["pruned"], row["failed"], row["running"]) == (1, 1, 1, 0)
     assert table.loc["symmetric-0.8", "complete"] == 0
     assert table["saved"].isna().sum() == 3
