@@ -145,6 +145,8 @@ def main(arguments: Arguments) -> None:
     if arguments.tabulate:
         tabulate(plan, ResultsFolder(arguments.tabulate))
         return
+    if not TABLE.exists():
+        raise SystemExit(f"{TABLE} is not there yet: train benchmarks/transfer.yaml, then give --tabulate its results")
     known = surfaces(plan)
     budget = plan.spec.budget.model_copy(update={"trials_per_condition": arguments.trials})
     counts: dict[str, list[dict[str, int]]] = {way: [] for way in WAYS}
