@@ -172,19 +172,14 @@ class ResultsFolder:
 
     def read_trials(self) -> list[TrialRecord]:
         """All trials, those included that ended after the table was written. Raises ValueError: a table is damaged."""
-        try:
+        with _whole(self.trials):
             table = records_of(_read(self.trials)) if self.trials.exists() else []
-        except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(
-                f"{self.trials} is damaged ({reason}); restore it from a copy, or give the study another --results"
-            ) from error
         records = {record.trial: record for record in table}
         for path in sorted(self.epochs.glob("*.parquet")):
             if path.stem not in records or records[path.stem].status == "running":
-                text = (pq.read_schema(path).metadata or {}).get(_RECORD)
-                if text:
-                    records[path.stem] = _record_of(json.loads(text))
+                with _whole(path):
+                    if text := (pq.read_schema(path).metadata or {}).get(_RECORD):
+                        records[path.stem] = _record_of(json.loads(text))
         return list(records.values())
 
     def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
@@ -196,8 +191,22 @@ class ResultsFolder:
         _write(table, self.epochs / f"{trial}.parquet")
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
+        """Raises ValueError: they are damaged."""
         path = self.epochs / f"{trial}.parquet"
-        return _read(path).to_pylist() if path.exists() else []
+        with _whole(path):
+            return _read(path).to_pylist() if path.exists() else []
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """What cannot be read in it is a damaged file. Raises ValueError."""
+    try:
+        yield
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{path} is damaged ({reason}); restore it from a copy, or give the study another --results"
+        ) from error
 
 
 def _read(path: Path) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from studies import WriteStudy
 
 from study.forecast import Forecast, Usage, compare
 from study.plan import load_plan
-from study.records import ResultsFolder, TrialRecord, read_json, write_json
+from study.records import ResultsFolder, Status, TrialRecord, read_json, write_json
 from study.search import Search, repair_journal
 
 
@@ -28,6 +29,22 @@ def test_a_table(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"trials\.parquet is damaged \(.+\); restore it from a copy"):
         folder.read_trials()
     assert folder.trials.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("status", ["running", "complete"])
+@pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b[: len(b) // 2], lambda b: b""])
+def test_epochs(damage: Callable[[bytes], bytes], status: Status, tmp_path: Path) -> None:
+    """Of a trial whose end may stand in no other file: the table of trials is older."""
+    folder, own = ResultsFolder(tmp_path), record("none-0000")
+    folder.write_trials([replace(own, status="running")])
+    folder.write_epochs("none-0000", [], own if status == "complete" else None)
+    path = folder.epochs / "none-0000.parquet"
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    for read in (folder.read_trials, lambda: folder.read_epochs("none-0000")):
+        with pytest.raises(ValueError, match=r"epochs/none-0000\.parquet is damaged \(.+\); restore it from a copy"):
+            read()
+    assert path.read_bytes() == damaged
 
 
 def test_a_line_within_the_journal(write_study: WriteStudy, tmp_path: Path) -> None:
