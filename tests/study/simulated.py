@@ -61,7 +61,8 @@ def troubled(job: Job) -> Iterator[Row]:
 
 
 def slow(job: Job) -> Iterator[Row]:
-    """0.1 s an epoch, noted in epochs.log; goes on from a checkpoint, which holds the number of epochs done."""
+    """0.1 s an epoch, noted in epochs.log with the process; goes on from a checkpoint, which holds the number of epochs
+    done."""
     checkpoint = Path(job.folder) / "checkpoint.pt"
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def slow(job: Job) -> Iterator[Row]:
     for epoch in range(done, EPOCHS):
         time.sleep(0.1)
         with Path(job.folder).parents[1].joinpath("epochs.log").open("a") as log:
-            log.write(f"{job.trial} {epoch}\n")
+            log.write(f"{job.trial} {epoch} {os.getpid()}\n")
         scratch = checkpoint.with_suffix(".new")
         scratch.write_text(str(epoch + 1))
         scratch.replace(checkpoint)

@@ -5,11 +5,16 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+import ray  # noqa: F401  puts its own psutil on the path
 import simulated
+from conftest import wait_for_line
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import Head, WriteStudy
@@ -110,3 +115,51 @@ def test_killed_at_ten_random_moments(file: Path, folder: ResultsFolder, head: H
     assert {name: finished(folder)[name] for name in known} == known
     assert len(known) < 40
     assert_whole(folder, 40)
+
+
+@contextmanager
+def node(head: Head, log: Path) -> Iterator["subprocess.Popen[Any]"]:
+    """One more, of two CPUs, that joins the cluster."""
+    with log.open("w") as file:
+        command = [*head.start, f"--address={head.address}"]
+        process = subprocess.Popen(command, env=head.environment, stdout=file, stderr=file)
+    try:
+        wait_for_line(r"(Ray runtime started)", log, process)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def trials_on(joined: "subprocess.Popen[Any]", folder: ResultsFolder) -> set[str]:
+    """Those that have trained an epoch in a process of that node."""
+    import psutil
+
+    own = {process.pid for process in psutil.Process(joined.pid).children(recursive=True)}
+    log = folder.ray / "epochs.log"
+    noted = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+    return {trial for trial, _, pid in noted if int(pid) in own}
+
+
+def until(happened: Callable[[], Any], driver: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert driver.poll() is None, driver.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_lost_node(file: Path, folder: ResultsFolder, head: Head, tmp_path: Path) -> None:
+    import psutil
+
+    with node(head, tmp_path / "second.log") as second:
+        driver = start(file, folder, head)
+        until(lambda: trials_on(second, folder), driver)
+        for process in psutil.Process(second.pid).children(recursive=True):
+            process.kill()
+        said = driver.communicate(timeout=200)[1]
+    assert driver.returncode == 0, said
+    assert_whole(folder, 40)
+    times = Counter(line.rpartition(" ")[0] for line in (folder.ray / "epochs.log").read_text().splitlines())
+    assert max(times.values()) <= 2
+    assert sum(times.values()) - len(times) <= 2, "more was trained twice than the epochs under way on the lost node"
