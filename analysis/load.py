@@ -125,8 +125,8 @@ def _read_trials(path: Path) -> pd.DataFrame:
     try:
         table = trials_table([])
         if path.exists():
-            with path.open("rb") as file:  # by its name Arrow opens it more than once, and it may change in between
-                table = pq.read_table(file)
+            with pq.ParquetFile(path) as file:  # `pq.read_table` opens it more than once: it may change in between
+                table = file.read()
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
     version = (table.schema.metadata or {}).get(b"codim_schema", b"none").decode()

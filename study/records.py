@@ -210,9 +210,10 @@ def _whole(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> pa.Table:
-    """Arrow opens a file that it is given by name more than once, and may find a newer one in between."""
-    with path.open("rb") as file:
-        return pq.read_table(file)
+    """`pq.read_table` opens a named file more than once, and may find a newer one in between; given an open file of
+    Python's, its threads may let go of it after the interpreter's end, which aborts the process."""
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def _write(table: pa.Table, path: Path) -> None:
