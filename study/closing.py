@@ -1,7 +1,7 @@
 """What is said at the end of a study, beside the counts: the fronts where cost counts, and whether pruning was safe."""
 
 from study.plan import Plan
-from study.pruners import rungs
+from study.pruners import rungs, stages_end
 from study.records import ResultsFolder, TrialRecord
 from study.verdicts import UNSAFE_CORRELATION, pareto_front, rank_correlation
 
@@ -26,14 +26,16 @@ def _fronts(plan: Plan, folder: ResultsFolder) -> list[str]:
 
 
 def _correlations(plan: Plan, folder: ResultsFolder) -> list[str]:
-    objective, budget = plan.spec.objective, plan.corner(plan.conditions[0], 0).train.samples
+    objective = plan.spec.objective
     complete = [r for r in _search(folder) if r.status == "complete" and not r.baseline]
     lines = []
-    for condition in plan.conditions if rungs(plan.spec.pruner, budget) else ():
+    for condition in plan.conditions:
+        corner = plan.corner(condition, 0)
+        places = rungs(plan.spec.pruner, corner.train.samples, stages_end(corner, plan.data[condition.id]))
+        if not places:
+            continue
         curves = [folder.read_epochs(r.trial) for r in complete if r.condition == condition.id]
-        found = [
-            rank_correlation(curves, rung, objective.metric, objective.last) for rung in rungs(plan.spec.pruner, budget)
-        ]
+        found = [rank_correlation(curves, rung, objective.metric, objective.last) for rung in places]
         told = ", ".join(f"{one.spearman:.2f} at {one.samples} samples (n = {one.n})" for one in found)
         lines.append(f"{condition.id}: rank correlation of a rung's values with the final ones: {told}")
         lines += [

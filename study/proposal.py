@@ -20,8 +20,9 @@ class Proposed(Attempt):
     measures: dict[int, dict[str, float]] = field(default_factory=dict)
     """Epoch -> `seconds` and what the limits bound; of pre-training `seconds` only counts."""
     step: int = -1
-    """Last step given to the pruner, in thousands of samples."""
-    pruned: bool = False
+    """Last one given to the pruner, in samples past the stages."""
+    pruned_after: int = 0
+    """Samples; 0: it was not."""
 
     @property
     def seconds(self) -> float:
@@ -37,11 +38,11 @@ class Proposed(Attempt):
     def outcome(self) -> Outcome:
         if self.failure:
             return Outcome("failed", self.failure, self.objective, self.seconds)
-        if not self.pruned and not math.isfinite(self.objective):
+        if not self.pruned_after and not math.isfinite(self.objective):
             return Outcome("failed", "no epoch reported the objective")
         measured = (self.objective, self.seconds, self._constraints())
-        if self.pruned:
-            return Outcome("pruned", f"below its rivals after {self.step},000 samples", *measured)
+        if self.pruned_after:
+            return Outcome("pruned", f"below its rivals after {self.pruned_after} samples", *measured)
         return Outcome("complete", "", *measured)
 
     def _constraints(self) -> dict[str, float]:

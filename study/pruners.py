@@ -1,39 +1,67 @@
-"""Optuna's pruners by the names of a study file, for trials that may be interrupted and go on."""
+"""Optuna's pruners by the names of a study file, for trials that may be interrupted and go on.
 
-import math
+What they count is the co-training: pre-training and warm-up are much the same for all settings, and most of a short
+budget. Were they counted, the second rung would lie behind the end, and most of what is to be saved would be trained.
+"""
+
 from typing import Any
 
 import optuna
 
+from codim.budget import milestones
+from codim.config import TrainConfig
 from study.attempt import INTERRUPTED
+from study.conditions import ConditionData
 from study.spec import Pruner
 
 
-def make_pruner(pruner: Pruner, budget: int) -> optuna.pruners.BasePruner:
-    """Of one condition's search. `budget`: of a searched trial, in samples; steps are thousands of samples.
+CURVE_POINTS = 50
+"""Steps at which a trial's curve is given to the pruner, about."""
+
+
+def stages_end(config: TrainConfig, data: ConditionData) -> int:
+    """Samples of a trial that no pruner counts."""
+    marks = milestones(config, data.images, data.training_images)
+    return marks.warmup if config.train.co_training else marks.pretrain
+
+
+def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.BasePruner:
+    """Of one condition's search. `budget`, `stages`: of a searched trial, in samples; steps are samples past the stages.
 
     Hyperband's brackets differ in where they may stop a trial, not in what the sampler learns from: Optuna would give
     each bracket's trials a model of their own, which at tens of trials a condition never gets past its start. Hidden
     in `_Fair`, it does not.
     """
-    first = max(math.ceil(pruner.min_budget / 1000), 1)
+    first = first_step(pruner, stages)
     if pruner.kind == "successive_halving":
         return _Fair(optuna.pruners.SuccessiveHalvingPruner(first, pruner.reduction_factor))
     if pruner.kind == "hyperband":
-        return _Fair(_Hyperband(first, budget // 1000, pruner.reduction_factor))
+        return _Fair(_Hyperband(first, budget - stages, pruner.reduction_factor))
     if pruner.kind == "median":
         return _Fair(optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first))
     return optuna.pruners.NopPruner()
 
 
-def rungs(pruner: Pruner, budget: int) -> list[int]:
+def first_step(pruner: Pruner, stages: int) -> int:
+    """At which a trial can be stopped."""
+    return max(pruner.min_budget - stages, 1)
+
+
+def common_step(samples: int, first: int, budget: int) -> int:
+    """The last step of a grid, CURVE_POINTS or more over the budget, that a trial has reached so many samples past the
+    stages. The median pruner compares equal steps, and epochs differ in length; every rung lies on the grid."""
+    points = max(1, round(first * CURVE_POINTS / budget))
+    return -(-(samples * points // first) * first // points)
+
+
+def rungs(pruner: Pruner, budget: int, stages: int) -> list[int]:
     """Samples after which a trial can be stopped, for median the first such number only; empty: never."""
     if pruner.kind == "none":
         return []
-    places = [max(math.ceil(pruner.min_budget / 1000), 1) * 1000]
-    while pruner.kind != "median" and places[-1] * pruner.reduction_factor < budget:
-        places.append(places[-1] * pruner.reduction_factor)
-    return places
+    steps = [first_step(pruner, stages)]
+    while pruner.kind != "median" and stages + steps[-1] * pruner.reduction_factor < budget:
+        steps.append(steps[-1] * pruner.reduction_factor)
+    return [stages + step for step in steps]
 
 
 class _Fair(optuna.pruners.BasePruner):

@@ -24,14 +24,12 @@ from study.dimensions import in_order, searched
 from study.journal import repair_journal
 from study.plan import Plan
 from study.proposal import Proposed
-from study.pruners import make_pruner
+from study.pruners import common_step, first_step, make_pruner, stages_end
 from study.records import Status, Value
 from study.samplers import make_sampler, quasi_random
 from study.space import decoded, distribution, encoded, suggested
 from study.transfer import transferred
 
-CURVE_POINTS = 50
-"""Steps at which a trial's curve is given to the pruner, over its budget."""
 _STATES: dict[Status, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -56,10 +54,14 @@ class Search:
         self._distributions = {path: distribution(dimension) for path, dimension in plan.spec.space.items()}
         self._searched: dict[str, optuna.Study] = {}
         self._baselines: dict[str, optuna.Study] = {}
+        self._first_steps: dict[str, int] = {}
         directions = ["maximize", "minimize"] if plan.spec.objective.cost else ["maximize"]
         common: dict[str, Any] = {"storage": storage, "directions": directions, "load_if_exists": True}
         for condition in plan.conditions:
-            pruner = make_pruner(plan.spec.pruner, plan.corner(condition, 0).train.samples)
+            corner = plan.corner(condition, 0)
+            stages = stages_end(corner, plan.data[condition.id])
+            pruner = make_pruner(plan.spec.pruner, corner.train.samples, stages)
+            self._first_steps[condition.id] = first_step(plan.spec.pruner, stages)
             study = optuna.create_study(study_name=condition.id, pruner=pruner, **common)
             # The number of trials enters the seed: a search that goes on must not draw the same points again.
             study.sampler = make_sampler(plan.spec, self._seed(condition, len(study.get_trials(deepcopy=False))))
@@ -108,9 +110,8 @@ class Search:
             return False
         attempt.heard(epoch, row[metric])
         budget = attempt.config.train.samples
-        # Curves meet at common steps, since the median pruner compares equal steps and epochs differ in length.
-        grid = max(1, round(budget / 1000 / CURVE_POINTS))
-        step = row["samples"] // 1000 // grid * grid
+        own = row["samples"] - stages_end(attempt.config, attempt.data)
+        step = common_step(own, self._first_steps[attempt.condition.id], budget)
         if step <= attempt.step:
             return True
         attempt.step = step
@@ -119,8 +120,9 @@ class Search:
         attempt.handle.report(attempt.objective, step)
         if attempt.baseline or row["samples"] >= budget:
             return True
-        attempt.pruned = attempt.handle.should_prune() and not replayed
-        return not attempt.pruned
+        if attempt.handle.should_prune() and not replayed:
+            attempt.pruned_after = row["samples"]
+        return not attempt.pruned_after
 
     def tell(self, attempt: Proposed, outcome: Outcome) -> None:
         """The end of a trial; its record is written before."""

@@ -91,8 +91,8 @@ class Pruner(Section):
     min_budget: int = Field(default=0, ge=0)
     """Samples that every trial may draw before it can be stopped; must lie past pre-training, warm-up and ramp-up."""
     reduction_factor: int = Field(default=3, ge=2)
-    """successive_halving, hyperband: one in so many goes on from each rung, and the next rung lies so many times
-    higher."""
+    """successive_halving, hyperband: one in so many goes on from each rung, and the co-training is so many times longer
+    at the next."""
 
     @field_validator("kind", mode="before")
     @classmethod

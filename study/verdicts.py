@@ -74,7 +74,7 @@ def rank_correlation(
     pairs = []
     for curve in curves:
         rows = [row for row in curve if row["phase"] != "pretrain"]
-        place = next((i for i, row in enumerate(rows) if row["samples"] // 1000 >= rung // 1000), None)
+        place = next((i for i, row in enumerate(rows) if row["samples"] >= rung), None)
         if place is not None and place + 1 < len(rows):
             values = [float(row[metric]) for row in rows]
             pairs.append((_tail(values[: place + 1], last), _tail(values, last)))

@@ -14,11 +14,12 @@ from study.pruners import rungs
 from study.search import Search
 from study.spec import Pruner
 
-BUDGET, FIRST, FACTOR, TRIALS = 40_000, 4000, 2, 30
+BUDGET, STAGES, FIRST, FACTOR, TRIALS = 40_000, 2624, 4000, 2, 30
+"""STAGES: 1,347 images in 6 batches of 256 for pre-training, 1,078 in 17 of 64 for the warm-up."""
 PLAIN = {
-    "successive_halving": lambda: optuna.pruners.SuccessiveHalvingPruner(FIRST // 1000, FACTOR),
-    "hyperband": lambda: optuna.pruners.HyperbandPruner(FIRST // 1000, BUDGET // 1000, FACTOR),
-    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=FIRST // 1000),
+    "successive_halving": lambda: optuna.pruners.SuccessiveHalvingPruner(FIRST - STAGES, FACTOR),
+    "hyperband": lambda: optuna.pruners.HyperbandPruner(FIRST - STAGES, BUDGET - STAGES, FACTOR),
+    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=FIRST - STAGES),
     "none": optuna.pruners.NopPruner,
 }
 
@@ -53,9 +54,10 @@ def run(search: Search, attempt: Attempt, plain: optuna.Trial | None) -> int:
     """How many epochs the trial gets; `plain` hears the same, and must say the same."""
     for epoch, value in enumerate(curve(attempt.trial)):
         go_on, step = search.hear(attempt, row(epoch, value)), attempt.step
-        if plain:
+        if plain and step >= 0:
             plain.report(attempt.objective, step)
-            assert go_on == (step * 1000 >= BUDGET or not plain.should_prune()), f"{attempt.trial}, epoch {epoch}"
+            over = 2000 * (epoch + 1) >= BUDGET
+            assert go_on == (over or not plain.should_prune()), f"{attempt.trial}, epoch {epoch}"
         if not go_on:
             break
     search.tell(attempt, attempt.outcome())
@@ -71,8 +73,8 @@ def test_stops_those_that_plain_optuna_stops(plan: Plan, tmp_path: Path) -> None
     for attempt in iter(search.next, None):
         oracle = plain.ask()
         lengths.append(run(search, attempt, oracle))
-        pruned = optuna.trial.TrialState.PRUNED if attempt.pruned else optuna.trial.TrialState.COMPLETE
-        plain.tell(oracle, None if attempt.pruned else attempt.objective, state=pruned)
+        pruned = optuna.trial.TrialState.PRUNED if attempt.pruned_after else optuna.trial.TrialState.COMPLETE
+        plain.tell(oracle, None if attempt.pruned_after else attempt.objective, state=pruned)
     assert len(lengths) == TRIALS
     assert max(lengths) == 20
     assert min(lengths) == (20 if kind == "none" else 2), "the first rung lies after two epochs"
@@ -97,7 +99,31 @@ def test_interrupted_attempts_do_not_compete(plan: Plan, tmp_path: Path) -> None
 
 def test_rungs_lie_where_the_pruners_look() -> None:
     halving = Pruner(kind="successive_halving", min_budget=4000, reduction_factor=3)
-    assert rungs(halving, 40_000) == [4000, 12_000, 36_000]
-    assert rungs(halving, 36_000) == [4000, 12_000]
-    assert rungs(halving.model_copy(update={"kind": "median"}), 40_000) == [4000]
-    assert rungs(halving.model_copy(update={"kind": "none"}), 40_000) == []
+    assert rungs(halving, 40_000, 0) == [4000, 12_000, 36_000]
+    assert rungs(halving, 36_000, 0) == [4000, 12_000]
+    assert rungs(halving, 40_000, 3000) == [4000, 6000, 12_000, 30_000]
+    assert rungs(halving.model_copy(update={"kind": "median"}), 40_000, 3000) == [4000]
+    assert rungs(halving.model_copy(update={"kind": "none"}), 40_000, 3000) == []
+
+
+@pytest.mark.parametrize("kind", ["successive_halving", "median"])
+def test_stages_are_not_counted(kind: str, write_study: WriteStudy, tmp_path: Path) -> None:
+    """Nor is a trial stopped in the epoch before the first rung, or later than in the one that reaches it."""
+    pruner = {"kind": kind, "min_budget": FIRST, "reduction_factor": FACTOR}
+    changes = {"baselines": {}, "pruner": pruner, "budget__trials_per_condition": 5}
+    plan = load_plan(write_study(**changes, conditions=[{"kind": "symmetric", "rate": 0.5}]))
+    search = Search(plan, tmp_path / "journal", {})
+
+    def hear(attempt: Attempt, samples: int, value: float) -> bool:
+        return search.hear(attempt, {**row(samples, value), "samples": samples})
+
+    ends = (STAGES, FIRST - 1, FIRST, STAGES + FACTOR * (FIRST - STAGES))
+    for _ in range(4):
+        attempt = search.next()
+        assert attempt
+        assert all(hear(attempt, samples, 0.8) for samples in ends)
+        search.tell(attempt, attempt.outcome())
+    attempt = search.next()
+    assert attempt
+    assert [hear(attempt, samples, 0.1) for samples in ends[:3]] == [True, True, False]
+    assert attempt.outcome().cause == f"below its rivals after {FIRST} samples"
