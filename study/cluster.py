@@ -25,6 +25,7 @@ from ray.util.state.exception import RayStateApiException
 
 import codim
 import study
+from study.head import head_watched
 from study.spec import Resources
 
 TOKEN_HELP = (
@@ -65,7 +66,8 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
                 f"--address {address}: something answers there, but not to us ({reason}); {TOKEN_HELP}"
             ) from error
     try:
-        yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
+        with head_watched(ray.get_runtime_context().gcs_address):
+            yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
     except RayError as error:
         raise ClusterError(str(error)) from error
     finally:

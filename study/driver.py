@@ -20,7 +20,7 @@ from study.search import Search
 from study.stage_keys import Kind, shared_stages
 from study.stages import compute_stage
 from study.trainable import Job, Train, train, trainable
-from study.tuning import ConditionSearcher, OptunaScheduler, Ticker
+from study.tuning import ConditionSearcher, OptunaScheduler, Ticker, killed_for_memory_is_lost
 from study.workers import TRAIN_FILES, TRIAL_MEMORY, several_workers
 
 TUNE_FILES = "tune"
@@ -72,7 +72,8 @@ def run_study(
             tick()
 
         try:
-            _tuner(plan, folder, searcher, size, step, train).fit()
+            with killed_for_memory_is_lost():
+                _tuner(plan, folder, searcher, size, step, train).fit()
         finally:
             shutil.rmtree(folder.ray / TUNE_FILES, ignore_errors=True)
         recorder.flush(now=True)

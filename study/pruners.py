@@ -14,7 +14,6 @@ from study.attempt import INTERRUPTED
 from study.conditions import ConditionData
 from study.spec import Pruner
 
-
 CURVE_POINTS = 50
 """Steps at which a trial's curve is given to the pruner, about."""
 
@@ -26,7 +25,7 @@ def stages_end(config: TrainConfig, data: ConditionData) -> int:
 
 
 def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.BasePruner:
-    """Of one condition's search. `budget`, `stages`: of a searched trial, in samples; steps are samples past the stages.
+    """Of a condition's search. `budget`, `stages`: of a searched trial, in samples. Steps are samples past the stages.
 
     Hyperband's brackets differ in where they may stop a trial, not in what the sampler learns from: Optuna would give
     each bracket's trials a model of their own, which at tens of trials a condition never gets past its start. Hidden

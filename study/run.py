@@ -2,7 +2,8 @@
 
 The same command goes on where an earlier one was stopped, and widens a study whose file now asks for more trials or
 conditions. Exit status: 0 done; 1 every trial failed; 2 the study file, the results folder or the cluster is not as it
-must be, and nothing was started, or the results folder could not be written any more; 130 interrupted.
+must be, and nothing was started, or the results folder could not be written any more, or the cluster's head went away;
+130 interrupted.
 """
 
 import signal

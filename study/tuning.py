@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Generic
 
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -101,8 +104,9 @@ class OptunaScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker was lost. Also called when Tune is about to start the trial again; then the reason is not used."""
-        reason = str(trial.get_error() or "").strip().splitlines()
-        self.searcher.live[trial.trial_id].lost = reason[-1] if reason else "no reason given"
+        # `trial.get_error` looks where the file will be copied to.
+        told = Path(trial.error_file).read_text().strip() if trial.error_file else ""
+        self.searcher.live[trial.trial_id].lost = told.splitlines()[-1] if told else "no reason given"
 
     def debug_string(self) -> str:
         return "one Optuna pruner per condition"
@@ -116,3 +120,21 @@ class Ticker(_NotPickled, Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.tick()
+
+
+@contextmanager
+def killed_for_memory_is_lost() -> Iterator[None]:
+    """A trial whose worker Ray kills because its node runs low on memory is one whose worker was lost: it is started
+    again, and other trials go on. Tune as it is (Ray 2.60) takes that error for one of its own, and ends with it."""
+    original = RayActorManager._actor_task_failed
+
+    def failed(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=str(exception).strip().partition("\n")[0])
+        original(manager, tracked_actor_task, exception)
+
+    RayActorManager._actor_task_failed = failed  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = original  # type: ignore[method-assign]

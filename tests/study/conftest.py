@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -53,20 +54,27 @@ def local_ray(ray_folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def head(ray_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    """A cluster of one node with two CPUs, behind a token; it outlives the drivers that join it."""
+    """It outlives the drivers that join it."""
+    with started_head(ray_folder, tmp_path_factory.mktemp("head") / "log") as running:
+        yield running
+
+
+@contextmanager
+def started_head(ray_folder: Path, log: Path, **settings: str) -> Iterator[Head]:
+    """A cluster of one node with two CPUs, behind a token; `settings`: more environment variables."""
     root, here = Path(__file__).parents[2], Path(__file__).parent
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32, "RAY_USAGE_STATS_ENABLED": "0"}
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32, "RAY_USAGE_STATS_ENABLED": "0", **settings}
     environment = {**os.environ, **own, "PYTHONPATH": f"{root}:{here}", "RAY_TMPDIR": str(ray_folder)}
-    log = tmp_path_factory.mktemp("head") / "log"
     start = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=2", "--num-gpus=0"]
     with log.open("w") as file:
         process = subprocess.Popen(
             [*start, "--head", "--port=0", "--include-dashboard=false"], env=environment, stdout=file, stderr=file
         )
-    address = wait_for_line(r"--address='([^']+)'", log, process)
-    yield Head(address, environment, start)
-    process.terminate()
-    process.wait(30)
+    try:
+        yield Head(wait_for_line(r"--address='([^']+)'", log, process), environment, start, process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def wait_for_line(pattern: str, log: Path, process: "subprocess.Popen[Any]") -> str:

@@ -60,8 +60,8 @@ def troubled(job: Job) -> Iterator[Row]:
         yield sound
 
 
-def slow(job: Job) -> Iterator[Row]:
-    """0.1 s an epoch, noted in epochs.log with the process; goes on from a checkpoint, which holds the number of epochs
+def slow(job: Job, epoch_seconds: float = 0.1) -> Iterator[Row]:
+    """Each epoch is noted in epochs.log with the process; goes on from a checkpoint, which holds the number of epochs
     done."""
     checkpoint = Path(job.folder) / "checkpoint.pt"
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
@@ -70,13 +70,18 @@ def slow(job: Job) -> Iterator[Row]:
     if done == EPOCHS:
         yield rows[-1] | {"history": rows[:-1]}
     for epoch in range(done, EPOCHS):
-        time.sleep(0.1)
+        time.sleep(epoch_seconds)
         with Path(job.folder).parents[1].joinpath("epochs.log").open("a") as log:
             log.write(f"{job.trial} {epoch} {os.getpid()}\n")
         scratch = checkpoint.with_suffix(".new")
         scratch.write_text(str(epoch + 1))
         scratch.replace(checkpoint)
         yield rows[epoch] | ({"history": rows[:epoch]} if epoch == done and done else {})
+
+
+def slower(job: Job) -> Iterator[Row]:
+    """Trials long enough for Tune to take a node that joins for the next ones."""
+    return slow(job, epoch_seconds=0.8)
 
 
 def killed(job: Job) -> Iterator[Row]:
@@ -95,3 +100,14 @@ def hung(job: Job) -> Iterator[Row]:
         if job.trial.endswith("0001") and sound["epoch"] == 3:
             time.sleep(10_000)
         yield sound
+
+
+def greedy(job: Job) -> Iterator[Row]:
+    """`slow`, but trial 1 takes more and more memory from epoch 3 on, up to 12 GiB."""
+    taken = []
+    for sound in slow(job):
+        yield sound
+        if job.trial.endswith("0001") and sound["epoch"] >= 3:
+            for _ in range(24):
+                taken.append(b"1" * 2**29)
+                time.sleep(0.1)

@@ -33,3 +33,4 @@ class Head(NamedTuple):
     """With it a process may join, and finds our packages."""
     start: list[str]
     """Command that starts a node, up to the address."""
+    pid: int

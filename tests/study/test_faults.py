@@ -1,4 +1,4 @@
-"""The driver dies, again and again: nothing is lost, nothing is done twice. Simulated trainings, real Ray."""
+"""Driver, node or head dies: nothing is lost, nothing is done twice. Simulated trainings, real Ray."""
 
 import random
 import subprocess
@@ -14,7 +14,7 @@ import optuna
 import pytest
 import ray  # noqa: F401  puts its own psutil on the path
 import simulated
-from conftest import wait_for_line
+from conftest import started_head, wait_for_line
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import Head, WriteStudy
@@ -26,23 +26,32 @@ from study.source import SpecError
 DRIVE = """
 import sys
 from pathlib import Path
-import simulated, study.speed
+import simulated, study.driver, study.head, study.speed
 from study.driver import run_study
 from study.forecast import Speed
 from study.run import Arguments, main
 study.speed.measure_speed = lambda config, threads: Speed(1, 1, 1, 1)
-run_study.__defaults__ = (simulated.slow, None)
+study.head.PATIENCE_SECONDS = 3
+study.driver.WORKER_FAILURES = 1
+run_study.__defaults__ = (getattr(simulated, sys.argv[4]), None)
 sys.exit(main(Arguments(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))
 """
 """The command line, but that trials are simulated."""
 
 
+NO_STAGE = {"fixed__method": "dividemix", "fixed__pretrain": {"epochs": 0}, "baselines": {}}
+
+
 @pytest.fixture
 def file(write_study: WriteStudy) -> Path:
-    no_stage = {"method": "dividemix", "pretrain": {"epochs": 0}}
-    return write_study(
-        **{f"fixed__{name}": value for name, value in no_stage.items()}, baselines={}, budget__trials_per_condition=20
-    )
+    """40 trials."""
+    return write_study(**NO_STAGE, budget__trials_per_condition=20)
+
+
+@pytest.fixture
+def short_file(write_study: WriteStudy) -> Path:
+    """10 trials."""
+    return write_study(**NO_STAGE, budget__trials_per_condition=5)
 
 
 @pytest.fixture
@@ -50,8 +59,8 @@ def folder(tmp_path: Path) -> ResultsFolder:
     return ResultsFolder(tmp_path / "results" / "tiny")
 
 
-def start(file: Path, folder: ResultsFolder, head: Head) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", DRIVE, str(file), str(folder.root.parent), head.address]
+def start(file: Path, folder: ResultsFolder, head: Head, train: str = "slow") -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", DRIVE, str(file), str(folder.root.parent), head.address, train]
     return subprocess.Popen(command, env=head.environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -149,17 +158,67 @@ def until(happened: Callable[[], Any], driver: "subprocess.Popen[str]") -> None:
         time.sleep(0.05)
 
 
-def test_a_lost_node(file: Path, folder: ResultsFolder, head: Head, tmp_path: Path) -> None:
+def test_a_node_is_lost_and_another_one_joins(
+    short_file: Path, folder: ResultsFolder, head: Head, tmp_path: Path
+) -> None:
     import psutil
 
     with node(head, tmp_path / "second.log") as second:
-        driver = start(file, folder, head)
+        driver = start(short_file, folder, head, "slower")
         until(lambda: trials_on(second, folder), driver)
         for process in psutil.Process(second.pid).children(recursive=True):
             process.kill()
+    with node(head, tmp_path / "third.log") as third:
+        until(lambda: trials_on(third, folder), driver)
         said = driver.communicate(timeout=200)[1]
     assert driver.returncode == 0, said
-    assert_whole(folder, 40)
+    assert_whole(folder, 10)
     times = Counter(line.rpartition(" ")[0] for line in (folder.ray / "epochs.log").read_text().splitlines())
     assert max(times.values()) <= 2
     assert sum(times.values()) - len(times) <= 2, "more was trained twice than the epochs under way on the lost node"
+
+
+def test_a_lost_head(short_file: Path, folder: ResultsFolder, ray_folder: Path, tmp_path: Path) -> None:
+    import psutil
+
+    with started_head(ray_folder, tmp_path / "first.log") as first:
+        driver = start(short_file, folder, first)
+        until(lambda: len(finished(folder)) > 2, driver)
+        (gcs,) = (own for own in psutil.Process(first.pid).children(recursive=True) if own.name() == "gcs_server")
+        gcs.kill()
+        said = driver.communicate(timeout=40)[1]
+    assert driver.returncode == 2, said
+    assert "the head of the Ray cluster" in said
+    assert "the same command goes on from there" in said
+    known = finished(folder)
+    assert 2 < len(known) < 10
+    with started_head(ray_folder, tmp_path / "second.log") as second:
+        driver = start(short_file, folder, second)
+        said = driver.communicate(timeout=200)[1]
+    assert driver.returncode == 0, said
+    assert {name: finished(folder)[name] for name in known} == known
+    assert_whole(folder, 10)
+
+
+def test_a_trial_that_eats_memory(
+    write_study: WriteStudy, folder: ResultsFolder, ray_folder: Path, tmp_path: Path
+) -> None:
+    """Ray kills its worker before the node has none left."""
+    import psutil
+
+    one_by_one = {"resources__max_concurrent": 1, "conditions": [{"kind": "symmetric", "rate": 0.5}]}
+    file = write_study(**NO_STAGE, **one_by_one, budget__trials_per_condition=3)
+    memory = psutil.virtual_memory()
+    allowed = (memory.total - memory.available + 3 * 2**30) / memory.total
+    settings = {"RAY_memory_usage_threshold": str(allowed), "RAY_memory_monitor_refresh_ms": "100"}
+    with started_head(ray_folder, tmp_path / "head.log", **settings) as head:
+        driver = start(file, folder, head, "greedy")
+        said = driver.communicate(timeout=200)[1]
+    assert driver.returncode == 0, said
+    ended = {name[-4:]: record for name, record in finished(folder).items()}
+    assert {name: record.status for name, record in ended.items()} == {
+        "0000": "complete",
+        "0001": "failed",
+        "0002": "complete",
+    }
+    assert "the worker was lost: 1 worker(s) were killed due to the node running low on memory" in ended["0001"].cause
