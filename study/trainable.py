@@ -42,6 +42,10 @@ class Job:
     """What `watched` allows."""
 
 
+STORAGE_FAULTS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
+)
+"""Full, read-only, not ours any more, broken, or gone from under us."""
 Train = Callable[[Job], Iterator[Row]]
 """Yields the fields of EpochMetrics and OracleMetrics of each epoch; the first row of an attempt that goes on from a
 checkpoint carries the rows before it as `history`."""
@@ -69,22 +73,22 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
 def note_failure(job: Job, error: Exception) -> Row:
     """Leave the traceback in the trial's folder; returns the row that ends the trial as failed, or the study where the
     storage takes nothing more, which is no fault of the trial."""
-    if reason := storage_fault(error):
-        return {"storage": f"{job.folder} cannot be written: {reason}"}
+    if fault := storage_fault(error):
+        return {"storage": f"{fault.filename or job.folder}: {fault.strerror}"}
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
     return {"failure": f"{type(error).__name__}: {error}"}
 
 
-def storage_fault(error: BaseException | None) -> str:
-    """Why nothing can be written any more, if `error` or what led to it says so; else empty. torch raises an error of
-    its own after that of the file it writes to."""
+def storage_fault(error: BaseException | None) -> OSError | None:
+    """What says that a disk or file server is at fault, if `error` is that or came of it. torch raises an error of its
+    own after that of the file it writes to."""
     while error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            return str(error.strerror)
+        if isinstance(error, OSError) and error.errno in STORAGE_FAULTS:
+            return error
         error = error.__cause__ or error.__context__
-    return ""
+    return None
 
 
 class OutOfStep(RuntimeError):

@@ -80,8 +80,8 @@ def slow(job: Job, epoch_seconds: float = 0.1) -> Iterator[Row]:
 
 
 def slower(job: Job) -> Iterator[Row]:
-    """Trials long enough for Tune to take a node that joins for the next ones."""
-    return slow(job, epoch_seconds=0.8)
+    """A trial takes longer than a new worker: sooner Tune gives one that waits the worker of one that has ended."""
+    return slow(job, epoch_seconds=2)
 
 
 def killed(job: Job) -> Iterator[Row]:

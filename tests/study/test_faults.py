@@ -159,12 +159,13 @@ def until(happened: Callable[[], Any], driver: "subprocess.Popen[str]") -> None:
 
 
 def test_a_node_is_lost_and_another_one_joins(
-    short_file: Path, folder: ResultsFolder, head: Head, tmp_path: Path
+    write_study: WriteStudy, folder: ResultsFolder, head: Head, tmp_path: Path
 ) -> None:
     import psutil
 
+    file = write_study(**NO_STAGE, budget__trials_per_condition=3)
     with node(head, tmp_path / "second.log") as second:
-        driver = start(short_file, folder, head, "slower")
+        driver = start(file, folder, head, "slower")
         until(lambda: trials_on(second, folder), driver)
         for process in psutil.Process(second.pid).children(recursive=True):
             process.kill()
@@ -172,7 +173,7 @@ def test_a_node_is_lost_and_another_one_joins(
         until(lambda: trials_on(third, folder), driver)
         said = driver.communicate(timeout=200)[1]
     assert driver.returncode == 0, said
-    assert_whole(folder, 10)
+    assert_whole(folder, 6)
     times = Counter(line.rpartition(" ")[0] for line in (folder.ray / "epochs.log").read_text().splitlines())
     assert max(times.values()) <= 2
     assert sum(times.values()) - len(times) <= 2, "more was trained twice than the epochs under way on the lost node"
@@ -195,6 +196,36 @@ def test_a_lost_head(short_file: Path, folder: ResultsFolder, ray_folder: Path, 
     with started_head(ray_folder, tmp_path / "second.log") as second:
         driver = start(short_file, folder, second)
         said = driver.communicate(timeout=200)[1]
+    assert driver.returncode == 0, said
+    assert {name: finished(folder)[name] for name in known} == known
+    assert_whole(folder, 10)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """As a file system becomes after an error: what is open stays so."""
+    if (done := subprocess.run(["mount", "--bind", folder, folder], capture_output=True, text=True)).returncode:
+        pytest.skip(f"may not mount: {done.stderr.strip()}")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_storage_that_becomes_read_only(short_file: Path, folder: ResultsFolder, head: Head) -> None:
+    driver = start(short_file, folder, head)
+    until(lambda: len(finished(folder)) > 2, driver)
+    with read_only(folder.root):
+        said = driver.communicate(timeout=60)[1]
+    assert driver.returncode == 2, said
+    assert "Read-only file system" in said
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    known = finished(folder)
+    assert 2 < len(known) < 10
+    driver = start(short_file, folder, head)
+    said = driver.communicate(timeout=200)[1]
     assert driver.returncode == 0, said
     assert {name: finished(folder)[name] for name in known} == known
     assert_whole(folder, 10)
