@@ -88,7 +88,8 @@ class Recorder:
         self._sum_up(attempt.trial)
         record.status, record.cause, record.objective = outcome.status, outcome.cause, outcome.objective
         record.constraints = dict(outcome.constraints)
-        record.ended = datetime.now(UTC)
+        now = datetime.now(UTC)
+        record.ended = max(now, record.started or now)  # a clock may be set back
         test = [row["oracle_test_acc"] for row in self._evaluated(attempt.trial)]
         record.oracle_test_acc = _mean(test[-attempt.last :])
         record.oracle_test_acc_best = max(test, default=math.nan)

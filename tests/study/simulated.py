@@ -6,7 +6,11 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
+
+import time_machine
 
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.trainable import Job, Row
@@ -82,6 +86,17 @@ def slow(job: Job, epoch_seconds: float = 0.1) -> Iterator[Row]:
 def slower(job: Job) -> Iterator[Row]:
     """A trial takes longer than a new worker: sooner Tune gives one that waits the worker of one that has ended."""
     return slow(job, epoch_seconds=2)
+
+
+def set_back_clock_once(mark: Path) -> None:
+    """By a day, in this process, when a file stands at `mark`."""
+
+    def watch() -> None:
+        while not mark.exists():
+            time.sleep(0.05)
+        time_machine.travel(datetime.now(UTC) - timedelta(days=1)).start()
+
+    Thread(target=watch, daemon=True).start()
 
 
 def killed(job: Job) -> Iterator[Row]:

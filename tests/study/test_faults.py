@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ study.speed.measure_speed = lambda config, threads: Speed(1, 1, 1, 1)
 study.head.PATIENCE_SECONDS = 3
 study.driver.WORKER_FAILURES = 1
 run_study.__defaults__ = (getattr(simulated, sys.argv[4]), None)
+simulated.set_back_clock_once(Path(sys.argv[2], "set-back"))
 sys.exit(main(Arguments(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))
 """
 """The command line, but that trials are simulated."""
@@ -199,6 +201,19 @@ def test_a_lost_head(short_file: Path, folder: ResultsFolder, ray_folder: Path, 
     assert driver.returncode == 0, said
     assert {name: finished(folder)[name] for name in known} == known
     assert_whole(folder, 10)
+
+
+def test_a_clock_that_is_set_back(short_file: Path, folder: ResultsFolder, head: Head) -> None:
+    """That of the driver; workers read none but the monotonic one."""
+    driver = start(short_file, folder, head)
+    until(lambda: len(finished(folder)) > 2, driver)
+    (folder.root.parent / "set-back").touch()
+    said = driver.communicate(timeout=200)[1]
+    assert driver.returncode == 0, said
+    assert_whole(folder, 10)
+    records = sorted(folder.read_trials(), key=lambda record: record.ended)
+    assert records[-1].ended - records[0].ended > timedelta(days=1) / 2, "the clock was not set back"
+    assert all(record.ended >= record.started for record in records)
 
 
 @contextmanager
