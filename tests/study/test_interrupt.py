@@ -122,9 +122,12 @@ def test_a_killed_driver_leaves_no_process(write_study: WriteStudy, tmp_path: Pa
     assert processes(sessions[0]) == []
 
 
-def test_ctrl_c_twice_ends_at_once(write_study: WriteStudy, tmp_path: Path, ray_folder: Path) -> None:
+def test_ctrl_c_twice_ends_at_once_and_the_same_command_goes_on(
+    write_study: WriteStudy, tmp_path: Path, ray_folder: Path
+) -> None:
     folder = ResultsFolder(tmp_path / "results" / "tiny")
-    driver = start(write_study(), folder.root.parent)
+    file = write_study(baselines={}, budget__trials_per_condition=1)
+    driver = start(file, folder.root.parent)
     wait_for(lambda: any(folder.ray.glob("trials/*/checkpoint.pt")), driver)
     (session,) = (path.name for path in ray_folder.glob(f"ray/session_*_{driver.pid}"))
     driver.send_signal(signal.SIGINT)
@@ -136,6 +139,15 @@ def test_ctrl_c_twice_ends_at_once(write_study: WriteStudy, tmp_path: Path, ray_
     assert processes(session) == []
     assert not any(ray_folder.glob(f"ray/{session}"))
     assert {record.status for record in folder.read_trials()} <= {"running", "complete"}
+    driver = start(file, folder.root.parent)
+    said = driver.communicate(timeout=200)[1]
+    assert driver.returncode == 0, said
+    records = folder.read_trials()
+    assert [record.status for record in records] == ["complete"] * 2
+    for record in records:
+        epochs = [row["epoch"] for row in folder.read_epochs(record.trial)]
+        assert epochs == list(range(1, record.epochs + 1))
+    assert told(folder) == {record.trial: 1 for record in records}
 
 
 def processes(session: str) -> list[str]:
