@@ -19,11 +19,12 @@ from typing import Any
 import ray
 from ray import train as ray_train
 from ray import tune
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.util.queue import Empty, Queue
 
 from codim.parallel import rank
+from study.rendezvous import OnOneAddress
 from study.rows import Row
 from study.spec import Resources
 from study.trainable import Job, OutOfStep, Train, note_failure
@@ -84,7 +85,7 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
     return TorchTrainer(
         lambda: _loop(train, job, rows),
         # Plain values travel between the workers too (codim.parallel.from_first): gloo beside NCCL.
-        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
+        torch_config=OnOneAddress(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
         scaling_config=ray_train.ScalingConfig(
             num_workers=resources.workers_per_trial,
             use_gpu=gpus,

@@ -1,0 +1,49 @@
+"""How the workers of a trial find each other: at a server in the first one that listens at its node's address only.
+torch's own listens on every interface (https://github.com/pytorch/pytorch, TCPStore), and Ray Train uses that."""
+
+import socket
+from datetime import timedelta
+
+import ray
+import torch.distributed as dist
+from ray.train._internal.base_worker_group import BaseWorkerGroup
+from ray.train.backend import BackendConfig
+from ray.train.torch import TorchConfig
+from ray.train.torch.config import _set_torch_distributed_env_vars, _TorchBackend
+
+_listening: list[socket.socket] = []
+"""In the first worker, from its `_listen` to its `_join`."""
+
+
+class OnOneAddress(TorchConfig):
+    """The `torch_config` of a TorchTrainer; `backend` must be given."""
+
+    @property
+    def backend_cls(self) -> type["_Rendezvous"]:
+        return _Rendezvous
+
+
+class _Rendezvous(_TorchBackend):
+    def on_start(self, worker_group: BaseWorkerGroup, backend_config: BackendConfig) -> None:
+        """What Ray's does, but for the server."""
+        assert isinstance(backend_config, OnOneAddress)
+        host, port = worker_group.execute_single(0, _listen)
+        worker_group.execute(_set_torch_distributed_env_vars)
+        group = (host, port, len(worker_group), str(backend_config.backend), backend_config.timeout_s)
+        ray.get([worker_group.execute_single_async(i, _join, i, *group) for i in range(len(worker_group))])  # type: ignore[arg-type]
+
+
+def _listen() -> tuple[str, int]:
+    """At a free port of this node's address, which of a Ray on loopback is 127.0.0.1."""
+    host = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+    _listening.append(socket.create_server((host, 0)))
+    return host, _listening[0].getsockname()[1]
+
+
+def _join(rank: int, host: str, port: int, workers: int, backend: str, timeout_s: int) -> None:
+    timeout = timedelta(seconds=timeout_s)
+    server = _listening.pop().detach() if rank == 0 else None
+    store = dist.TCPStore(  # type: ignore[attr-defined]
+        host, port, workers, is_master=rank == 0, timeout=timeout, wait_for_workers=False, master_listen_fd=server
+    )
+    dist.init_process_group(backend, store=store, rank=rank, world_size=workers, timeout=timeout)
