@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
-import time_machine
-
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.trainable import Job, Row
 
@@ -90,6 +88,8 @@ def slower(job: Job) -> Iterator[Row]:
 
 def set_back_clock_once(mark: Path) -> None:
     """By a day, in this process, when a file stands at `mark`."""
+
+    import time_machine  # no worker needs it, nor a benchmark
 
     def watch() -> None:
         while not mark.exists():
