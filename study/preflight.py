@@ -23,6 +23,11 @@ FREE_TO_CHANGE = ("conditions", "budget", "confirm", "resources", "checkpoint_se
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
 
+TRIAL_GIB, WORKER_GIB = 1.2, 0.4
+"""Memory of a trial of several workers beside its training: of the processes that Ray Train starts for it, and of each
+worker's libraries. Measured with Ray 2.60 and torch 2.15 (search_spaces/README.md)."""
+
+
 def threads(plan: Plan) -> int:
     """Of torch, in one worker of a trial."""
     return max(1, math.floor(plan.spec.resources.cpus_per_worker))
@@ -39,6 +44,18 @@ def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
         workers += math.floor(fits)
     total = workers // wanted.workers_per_trial
     return total if wanted.max_concurrent == "auto" else min(total, wanted.max_concurrent)
+
+
+def require_memory(plan: Plan, concurrent: int, gib: float, where: str) -> None:
+    """Raises SpecError where what Ray Train needs for so many trials of several workers is more than there is."""
+    workers = plan.spec.resources.workers_per_trial
+    needed = concurrent * (TRIAL_GIB + WORKER_GIB * workers)
+    if workers > 1 and needed > gib:
+        raise SpecError(
+            f"resources: {concurrent} trials of {workers} workers at a time take {needed:.1f} GiB of memory for their "
+            f"processes alone, {where} has {gib:.1f} GiB; give a lower resources -> max_concurrent, or trials of one "
+            "worker"
+        )
 
 
 @contextmanager

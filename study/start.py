@@ -12,6 +12,7 @@ from study.preflight import (
     concurrent_trials,
     environment,
     locked,
+    require_memory,
     require_same_study,
     require_writable,
     resolved_spec,
@@ -54,6 +55,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
     with ExitStack() as stack:
         if address is None:
             concurrent = _concurrent(plan, [(cpus, gpus)], "this machine")
+            require_memory(plan, concurrent, local_memory(), "this machine")
             progress.say(f"this machine: {cpus} CPUs, {gpus} GPUs: {concurrent} trials at a time")
             speed = measure_speed(representative(plan), threads(plan))
             if not dry_run:
@@ -73,6 +75,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
             found = nodes()
             progress.say(describe_nodes(plan, found))
             concurrent = _concurrent(plan, [(node.cpus, node.gpus) for node in found], "the cluster")
+            require_memory(plan, concurrent, sum(node.gib for node in found), "the cluster")
             if not dry_run:
                 stack.enter_context(locked(folder))
             require_able(plan, found, folder.root, dry_run)
@@ -116,6 +119,11 @@ def local_resources() -> tuple[int, int]:
     import torch
 
     return len(os.sched_getaffinity(0)), torch.cuda.device_count()
+
+
+def local_memory() -> float:
+    """GiB of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
 def _concurrent(plan: Plan, nodes: list[tuple[float, float]], where: str) -> int:

@@ -13,7 +13,14 @@ from studies import WriteStudy
 
 from codim.config import DATA_DEFAULTS
 from study.plan import load_plan
-from study.preflight import concurrent_trials, locked, require_same_study, require_writable, resolved_spec
+from study.preflight import (
+    concurrent_trials,
+    locked,
+    require_memory,
+    require_same_study,
+    require_writable,
+    resolved_spec,
+)
 from study.records import ResultsFolder, write_json
 from study.run import Arguments, main
 from study.source import SpecError
@@ -109,6 +116,14 @@ def test_a_trial_that_no_machine_holds(write_study: WriteStudy, tmp_path: Path, 
     assert main(Arguments(file, tmp_path / "results")) == 2
     assert "a trial asks for 4096 CPUs" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+def test_trials_of_several_workers_that_fill_the_memory(write_study: WriteStudy) -> None:
+    plan = load_plan(write_study(resources={"cpus_per_trial": 2, "workers_per_trial": 2}))
+    require_memory(plan, 7, 14.1, "this machine")
+    with pytest.raises(SpecError, match=r"7 trials of 2 workers at a time take 14.0 GiB .* this machine has 13.9 GiB"):
+        require_memory(plan, 7, 13.9, "this machine")
+    require_memory(load_plan(write_study()), 100, 1.0, "this machine")
 
 
 def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
