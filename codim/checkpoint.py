@@ -59,7 +59,6 @@ class Trained:
 
 def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: InputSpec) -> None:
     """Make `path` the newest checkpoint; the one before is kept beside it, any older one is gone."""
-    stage = state.pretraining
     write_tensors(
         path,
         {
@@ -74,13 +73,7 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
             "average": state.average and state.average.state_dict(),
             "loss_history": state.loss_history,
             "divisions": [asdict(division) for division in state.divisions],
-            "pretraining": stage
-            and {
-                "network": stage.network.state_dict(),
-                "optimizer": stage.optimizer.state_dict(),
-                "generator": stage.generator.get_state(),
-                "epoch": stage.epoch,
-            },
+            "pretraining": state.pretraining and state.pretraining.saved(),
         },
     )
 
@@ -162,12 +155,8 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
     if saved["pretraining"] is None:
         state.pretraining = None
     else:
-        stage, values = state.pretraining, saved["pretraining"]
-        assert stage is not None
-        stage.network.load_state_dict(values["network"])
-        stage.optimizer.load_state_dict(values["optimizer"])
-        stage.generator.set_state(values["generator"])
-        stage.epoch = values["epoch"]
+        assert state.pretraining is not None
+        state.pretraining.restore(saved["pretraining"])
     return state
 
 

@@ -8,6 +8,8 @@ validation part, never a test image.
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import index
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -45,6 +47,22 @@ class PretrainState:
         generator = Generator(images.device).manual_seed(config.seed)
         return cls(net, sgd(net, config.lr, 0.9, config.weight_decay), generator)
 
+    def saved(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "epoch": self.epoch,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from `saved()` of a stage with the same settings."""
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.generator.set_state(saved["generator"])
+        self.epoch = index(saved["epoch"])
+
     def result(self) -> dict[str, Tensor]:
         """Weights of encoder and projection head: all that later stages take over."""
         state = self.network.state_dict()
@@ -57,11 +75,11 @@ def pretrain_epochs(
     """Yield (mean loss, learning rate) after each epoch until the stage is done; `state` is advanced in place."""
     require_even("pretrain/batch_size", config.batch_size)
     steps = steps_per_epoch(config, len(images))
-    index = torch.arange(len(images), device=images.device)
+    every = torch.arange(len(images), device=images.device)
     while state.epoch < config.epochs:
         state.network.train()
         total = torch.zeros((), device=images.device)
-        batches = endless_batches(index, config.batch_size, state.generator)
+        batches = endless_batches(every, config.batch_size, state.generator)
         lr = config.lr
         for i in range(steps):
             batch = images[share(next(batches))]

@@ -2,7 +2,8 @@
 folder locked."""
 
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 import ray
@@ -13,12 +14,12 @@ from study.cluster import node_resources
 from study.confirm import Confirm
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
-from study.progress import Progress
+from study.progress import LINE_SECONDS, Progress, clock
 from study.recorder import Recorder
 from study.records import Phase, ResultsFolder
 from study.search import Search
 from study.stage_keys import Kind, shared_stages
-from study.stages import compute_stage
+from study.stages import compute_stage, progress_of
 from study.trainable import Job, Train, train, trainable
 from study.tuning import ConditionSearcher, OptunaScheduler, Ticker, killed_for_memory_is_lost
 from study.workers import TRAIN_FILES, TRIAL_MEMORY, several_workers
@@ -102,10 +103,23 @@ def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]
     resources = plan.spec.resources
     task = ray.remote(num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker)(compute_stage)
     for kind in get_args(Kind):  # a warm-up builds on its pre-training
+        begun = time.monotonic()
         stages = [stage for stage in shared_stages(plan) if stage.kind == kind]
-        made = ray.get([task.remote(stage, folder.stages) for stage in stages])
-        for stage, how in zip(stages, made, strict=True):
-            say(f"{kind} {stage.key[:12]}: {how}")
+        asked = {task.remote(stage, folder.stages): stage for stage in stages}
+        while asked:
+            made, _ = ray.wait(list(asked), num_returns=len(asked), timeout=LINE_SECONDS)
+            for reference in made:
+                how = ray.get(reference)
+                say(f"{kind} {asked.pop(reference).key[:12]}: {how}")
+            if asked:
+                say(_of_stages(kind, [progress_of(stage, folder.stages) for stage in asked.values()], begun))
+
+
+def _of_stages(kind: Kind, done: Sequence[float], begun: float) -> str:
+    """How far those are that have not ended."""
+    elapsed, share = time.monotonic() - begun, sum(done) / len(done)
+    left = clock(elapsed / share - elapsed) if share else "?"
+    return f"{kind}: {len(done)} under way, {share:.0%} done, {clock(elapsed)} elapsed, {left} left"
 
 
 def _tuner(

@@ -2,8 +2,9 @@
 
 import fcntl
 import math
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +19,14 @@ from codim.device import torch_device
 from codim.evaluate import Observer
 from codim.pretrain import PretrainState, pretrain_epochs
 from codim.state import TrainState
-from codim.tensor_file import read_tensors, write_tensors
+from codim.tensor_file import previous, read_tensors, write_tensors
 from codim.train import run_epochs
 from study.rows import Row, read_rows, row_of, write_rows
 from study.stage_keys import Stage, pretraining, warm_up
 
+CHECKPOINT_SECONDS = 60.0
+"""Of a pre-training, which can take hours: a worker that is lost costs no more."""
+PROGRESS = ".progress"
 Made = Literal["computed", "found", "diverged"]
 
 
@@ -37,6 +41,7 @@ def compute_stage(stage: Stage, folder: Path) -> Made:
     with _claimed(folder / stage.key):
         if _is_whole(stage, folder):
             return "found"
+        (folder / stage.key / PROGRESS).unlink(missing_ok=True)
         if stage.kind == "pre-training":
             _compute_pretraining(stage, folder)
         else:
@@ -73,10 +78,20 @@ def _compute_pretraining(stage: Stage, folder: Path) -> None:
     config = stage.config
     data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
     state = PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
+    unfinished = folder / stage.key / "unfinished.pt"
+    with suppress(ValueError):  # none, or damaged: from the start
+        state.restore(read_tensors(unfinished))
+    saved = time.monotonic()
     for loss, _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
         if not math.isfinite(loss):
             raise ValueError(f"pre-training: the loss became {loss}; a smaller pretrain/lr may help")
+        _note_progress(stage, folder, state.epoch, config.pretrain.epochs)
+        if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            write_tensors(unfinished, state.saved())
+            saved = time.monotonic()
     write_tensors(_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
+    for path in (unfinished, previous(unfinished)):
+        path.unlink(missing_ok=True)
 
 
 def _compute_warm_up(stage: Stage, folder: Path) -> None:
@@ -90,10 +105,22 @@ def _compute_warm_up(stage: Stage, folder: Path) -> None:
     for metrics in run_epochs(config, data, state):
         # The study spends the time once; no trial does.
         rows.append(row_of(metrics, observer, state) | {"seconds": 0.0})
+        _note_progress(stage, folder, len(rows), config.warmup.epochs)
         if state.samples >= end:
             break
     write_rows(folder / stage.key, rows)
     save_checkpoint(_file(stage, folder), config, state, InputSpec.of(data, augmenter))
+
+
+def progress_of(stage: Stage, folder: Path) -> float:
+    """Which part of it is done; 0 where nobody has begun."""
+    with suppress(OSError, ValueError):
+        return float((folder / stage.key / PROGRESS).read_text())
+    return 0.0
+
+
+def _note_progress(stage: Stage, folder: Path, epoch: int, epochs: int) -> None:
+    (folder / stage.key / PROGRESS).write_text(str(epoch / epochs))
 
 
 @contextmanager

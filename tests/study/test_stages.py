@@ -1,6 +1,7 @@
 """Shared pre-training and warm-up: who shares them, and that sharing changes nothing but the time."""
 
 import fcntl
+import re
 import threading
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from studies import WriteStudy
 
 from codim.config import TrainConfig
 from codim.datasets import DATASETS
+from study import driver, stages
 from study.plan import Plan, load_plan
+from study.records import ResultsFolder
 from study.stage_keys import Stage, pretraining, shared_stages, warm_up
 from study.stages import compute_stage, read_pretraining
 from study.trainable import Job, Row, train
@@ -127,14 +130,14 @@ def test_computed_once_and_again_when_damaged(plan: Plan, tmp_path: Path) -> Non
 
 def test_sharing_changes_nothing_but_the_time(plan: Plan, tmp_path: Path) -> None:
     """Bit for bit, for two seeds, which do differ once co-training begins."""
-    stages = tmp_path / "stages"
+    shared_folder = tmp_path / "stages"
     for stage in shared_stages(plan):
-        compute_stage(stage, stages)
+        compute_stage(stage, shared_folder)
     curves = []
     for seed in (1, 2):
         own = config(plan, seed)
         alone = list(train(job(own, tmp_path / "none", tmp_path / f"alone-{seed}")))
-        head, *rest = train(job(own, stages, tmp_path / f"shared-{seed}"))
+        head, *rest = train(job(own, shared_folder, tmp_path / f"shared-{seed}"))
         rows = [*head.pop("history"), head, *rest]
         assert alone[0]["phase"] == "pretrain"
         assert values(rows) == values(alone[1:])
@@ -159,6 +162,45 @@ def test_who_asks_second_waits_and_finds(plan: Plan, tmp_path: Path) -> None:
     for thread in asks:
         thread.join()
     assert sorted(made) == ["computed", "found"]
+
+
+def test_a_pre_training_goes_on_where_its_worker_was_lost(
+    write_study: WriteStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = load_plan(write_study(fixed__pretrain={"epochs": 3}))
+    stage = first(config(plan))
+    monkeypatch.setattr(stages, "CHECKPOINT_SECONDS", 0)
+    compute_stage(stage, tmp_path / "alone")
+    epochs: list[int] = []
+
+    def lost(stage: Stage, folder: Path, epoch: int, of: int) -> None:
+        epochs.append(epoch)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "_note_progress", lost)
+    with pytest.raises(KeyboardInterrupt):
+        compute_stage(stage, tmp_path / "lost")
+    assert compute_stage(stage, tmp_path / "lost") == "computed"
+    assert epochs == [1, 2, 3, 3]
+    assert sorted(path.name for path in (tmp_path / "lost" / stage.key).iterdir()) == [".lock", "encoder.pt"]
+    alone, again = (read_pretraining(config(plan), tmp_path / name) for name in ("alone", "lost"))
+    assert alone
+    assert again
+    assert all(torch.equal(alone[name], again[name]) for name in alone)
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_long_stage_tells_how_far_it_is(
+    write_study: WriteStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "LINE_SECONDS", 0.1)
+    plan, told = load_plan(write_study(fixed__pretrain={"epochs": 20}, fixed__train__samples=40_000)), list[str]()
+    driver.compute_stages(plan, ResultsFolder(tmp_path / "results" / "tiny"), told.append)
+    shares = [int(share[1]) for line in told if (share := re.match(r"pre-training: 1 under way, (\d+)% done, ", line))]
+    assert shares == sorted(shares)
+    assert 0 < shares[-1] <= 100
+    assert next(line for line in told if line.endswith(": computed")).startswith("pre-training ")
 
 
 def test_weights_to_start_from_count_by_their_content(write_study: WriteStudy, tmp_path: Path) -> None:
