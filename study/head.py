@@ -10,8 +10,6 @@ from threading import Event, Thread
 
 PATIENCE_SECONDS = 45.0
 """For a head that may come back. After 60 Ray itself ends the process, with status 1 and no word of the study."""
-LOST = 2
-"""Exit status."""
 
 
 @contextmanager
@@ -38,7 +36,7 @@ def head_watched(address: str) -> Iterator[None]:
                         file=sys.stderr,
                         flush=True,
                     )
-                    os._exit(LOST)
+                    os._exit(2)
 
     Thread(target=watch, daemon=True).start()
     try:

@@ -77,10 +77,8 @@ def _lies_in(stage: Stage, folder: Path) -> bool:
 def _compute_pretraining(stage: Stage, folder: Path) -> None:
     config = stage.config
     data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
-    state = PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
     unfinished = folder / stage.key / "unfinished.pt"
-    with suppress(ValueError):  # none, or damaged: from the start
-        state.restore(read_tensors(unfinished))
+    state = _pretrain_state(config, data, unfinished)
     saved = time.monotonic()
     for loss, _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
         if not math.isfinite(loss):
@@ -92,6 +90,18 @@ def _compute_pretraining(stage: Stage, folder: Path) -> None:
     write_tensors(_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
     for path in (unfinished, previous(unfinished)):
         path.unlink(missing_ok=True)
+
+
+def _pretrain_state(config: TrainConfig, data: TrainingData, unfinished: Path) -> PretrainState:
+    def create() -> PretrainState:
+        return PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
+
+    state = create()
+    try:
+        state.restore(read_tensors(unfinished))
+    except (ValueError, RuntimeError):  # none, damaged, or begun on another kind of device
+        return create()
+    return state
 
 
 def _compute_warm_up(stage: Stage, folder: Path) -> None:
