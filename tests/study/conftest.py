@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from studies import SPEC, Head, WriteStudy
+from studies import HERE, SPEC, Head, Host, WriteStudy
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def head(ray_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @contextmanager
-def started_head(ray_folder: Path, log: Path, **settings: str) -> Iterator[Head]:
+def started_head(ray_folder: Path, log: Path, host: Host = HERE, **settings: str) -> Iterator[Head]:
     """A cluster of one node with two CPUs, behind a token; `settings`: more environment variables."""
     root, here = Path(__file__).parents[2], Path(__file__).parent
     own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32, "RAY_USAGE_STATS_ENABLED": "0", **settings}
@@ -68,10 +68,13 @@ def started_head(ray_folder: Path, log: Path, **settings: str) -> Iterator[Head]
     start = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=2", "--num-gpus=0"]
     with log.open("w") as file:
         process = subprocess.Popen(
-            [*start, "--head", "--port=0", "--include-dashboard=false"], env=environment, stdout=file, stderr=file
+            [*host.inside, *start, *host.options, "--head", "--port=0", "--include-dashboard=false"],
+            env=environment,
+            stdout=file,
+            stderr=file,
         )
     try:
-        yield Head(wait_for_line(r"--address='([^']+)'", log, process), environment, start, process.pid)
+        yield Head(wait_for_line(r"--address='([^']+)'", log, process), environment, start, process.pid, host)
     finally:
         process.terminate()
         process.wait(30)

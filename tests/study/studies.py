@@ -25,6 +25,18 @@ SPEC: dict[str, Any] = {
 WriteStudy = Callable[..., Path]
 
 
+class Host(NamedTuple):
+    """Where a node runs."""
+
+    inside: tuple[str, ...] = ()
+    """Start of every command there."""
+    options: tuple[str, ...] = ()
+    """Of `ray start` there."""
+
+
+HERE = Host()
+
+
 class Head(NamedTuple):
     """A cluster's head."""
 
@@ -34,3 +46,4 @@ class Head(NamedTuple):
     start: list[str]
     """Command that starts a node, up to the address."""
     pid: int
+    host: Host

@@ -18,7 +18,7 @@ import simulated
 from conftest import started_head, wait_for_line
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from studies import Head, WriteStudy
+from studies import HERE, Head, Host, WriteStudy
 
 from study.preflight import locked
 from study.records import ResultsFolder, TrialRecord
@@ -62,7 +62,8 @@ def folder(tmp_path: Path) -> ResultsFolder:
 
 
 def start(file: Path, folder: ResultsFolder, head: Head, train: str = "slow") -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", DRIVE, str(file), str(folder.root.parent), head.address, train]
+    arguments = [str(file), str(folder.root.parent), head.address, train]
+    command = [*head.host.inside, sys.executable, "-c", DRIVE, *arguments]
     return subprocess.Popen(command, env=head.environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -129,10 +130,10 @@ def test_killed_at_ten_random_moments(file: Path, folder: ResultsFolder, head: H
 
 
 @contextmanager
-def node(head: Head, log: Path) -> Iterator["subprocess.Popen[Any]"]:
+def node(head: Head, log: Path, host: Host = HERE) -> Iterator["subprocess.Popen[Any]"]:
     """One more, of two CPUs, that joins the cluster."""
     with log.open("w") as file:
-        command = [*head.start, f"--address={head.address}"]
+        command = [*host.inside, *head.start, *host.options, f"--address={head.address}"]
         process = subprocess.Popen(command, env=head.environment, stdout=file, stderr=file)
     try:
         wait_for_line(r"(Ray runtime started)", log, process)
