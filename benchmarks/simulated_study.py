@@ -4,17 +4,20 @@ as the first.
 
 The three run one after the other. Plain Tune and bare Optuna take one condition after the other, since neither knows of
 conditions; Tune reuses its actors, as the study does. A trial's time is wall time over trials; the start of Ray and of
-its first workers is in "all of it" and not in the hundreds, which lie between the ends of trials.
+its first workers is in "all of it" and not in the hundreds, which lie between the ends of trials. At last the study is
+made one trial a condition longer, in a new process: how long until the first of them has ended, Ray's start left out?
 
 Usage: python benchmarks/simulated_study.py [--trials 1000] [--only study]
 """
 
+import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +46,8 @@ from study.trainable import Job  # noqa: E402
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 SAMPLES, MIN_BUDGET = 8000, 4000
+STAGES = 2624
+"""Samples of pre-training and warm-up, which the study's pruner does not count."""
 STUDY = f"""
 name: simulated
 fixed: {{train: {{samples: {SAMPLES}}}, pretrain: {{epochs: 1}}, warmup: {{epochs: 1}}, mixmatch: {{rampup_epochs: 1}}}}
@@ -103,6 +108,20 @@ def study(folder: Path, trials: int) -> Run:
     return Run("this project", seconds, ends)
 
 
+def resume(folder: Path, trials: int) -> float:
+    """Seconds from the start of a driver, Ray already there, on a study with so many finished trials to the end of the
+    next one."""
+    (folder / "study.yaml").write_text(STUDY.replace("TRIALS", str(trials // len(RATES) + 1)))
+    plan, results = load_plan(folder / "study.yaml"), ResultsFolder(folder / "results")
+    known = {record.trial for record in results.read_trials()}
+    with connected(None, cpus=2, gpus=0):
+        started = time.time()
+        assert run_study(plan, results, Progress(plan), simulated.curve)
+    ends = [r.ended.timestamp() for r in results.read_trials() if r.ended and r.trial not in known]
+    assert len(ends) == len(RATES)
+    return min(ends) - started
+
+
 def plain_tune(folder: Path, trials: int) -> Run:
     """Ray Tune as its documentation has it: OptunaSearch and ASHA."""
 
@@ -147,7 +166,7 @@ def bare_optuna(folder: Path, trials: int) -> Run:
 
         def objective(trial: optuna.Trial, rate: float = rate) -> float:
             for row in simulated.curve(job(rate, trial.suggest_float("lambda_u", 1, 100, log=True))):
-                trial.report(row["val_acc"], row["samples"] // 1000)
+                trial.report(row["val_acc"], max(row["samples"] - STAGES, 0))
                 if trial.should_prune():
                     raise optuna.TrialPruned
             return float(row["val_acc"])
@@ -157,7 +176,7 @@ def bare_optuna(folder: Path, trials: int) -> Run:
             storage=storage,
             direction="maximize",
             sampler=optuna.samplers.TPESampler(multivariate=True, seed=0),
-            pruner=optuna.pruners.SuccessiveHalvingPruner(MIN_BUDGET // 1000, 3),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(MIN_BUDGET - STAGES, 3),
         ).optimize(objective, trials // len(RATES), callbacks=[lambda *_: ends.append(time.perf_counter() - started)])
     return Run("bare Optuna", time.perf_counter() - started, ends)
 
@@ -171,12 +190,15 @@ def main(arguments: Arguments) -> None:
     ways: list[Callable[[Path, int], Run]] = [study]
     if arguments.only == "all":
         ways += [plain_tune, bare_optuna]
-    load, runs, memory = os.getloadavg()[0], [], 0.0
+    load, runs, memory, again = os.getloadavg()[0], [], 0.0, 0.0
     for way in ways:
         with tempfile.TemporaryDirectory() as scratch:
             runs.append(way(Path(scratch), arguments.trials))
-        print(f"{runs[-1].name}: {runs[-1].trial:.3f} s a trial", flush=True)
-        memory = memory or gib()
+            print(f"{runs[-1].name}: {runs[-1].trial:.3f} s a trial", flush=True)
+            if way is study:
+                memory = gib()
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                    again = process.submit(resume, Path(scratch), arguments.trials).result()
     lines = [
         f"{len(runs[0].ends)} trials over {len(RATES)} conditions, 2 at a time, 8 epochs each; load {load:.1f} before",
         "",
@@ -187,7 +209,11 @@ def main(arguments: Arguments) -> None:
         first, last = run.hundred(False), run.hundred(True)
         lines.append(f"| {run.name} | {run.trial:.3f} | {first:.3f} | {last:.3f} | {last / first:.2f} |")
     versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "optuna"))
-    lines += ["", f"peak memory of the study's driver: {memory:.2f} GiB; {versions}"]
+    lines += [
+        "",
+        f"peak memory of the study's driver: {memory:.2f} GiB; going on after {arguments.trials} trials, to the end of "
+        f"the next one: {again:.1f} s; {versions}",
+    ]
     numbers = {
         run.name: {
             "trials": len(run.ends),
@@ -197,7 +223,7 @@ def main(arguments: Arguments) -> None:
         }
         for run in runs
     }
-    content = {"load_before": load, "driver_gib": memory, "runs": numbers}
+    content = {"load_before": load, "driver_gib": memory, "resume_seconds": again, "runs": numbers}
     keep(f"simulated_study-{arguments.trials}", "\n".join(lines), content)
 
 
