@@ -12,6 +12,8 @@ from ray import tune
 from study.attempt import A, Attempt, Queue
 from study.cluster import node_resources
 from study.confirm import Confirm
+from study.gauges import Gauges
+from study.loggers import Loggers
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
 from study.progress import LINE_SECONDS, Progress, clock
@@ -40,7 +42,8 @@ def run_study(
         train: what a trial does, in a worker.
         phase: the only one to run; both by default, and the confirmations once all searched trials have ended.
     """
-    recorder = Recorder(plan, folder)
+    loggers = Loggers(plan.spec.loggers, plan.spec.name, folder.root, progress.say)
+    recorder, gauges = Recorder(plan, folder, loggers), Gauges(plan)
     trials = folder.ray / "trials"
 
     def job(attempt: Attempt) -> Job:
@@ -62,6 +65,7 @@ def run_study(
 
     def tick() -> None:
         recorder.flush()
+        gauges.show(recorder)
         progress.show(recorder.records.values())
 
     def run(queue: Queue[A], size: int) -> None:

@@ -18,7 +18,7 @@ from study.plan import Plan
 from study.records import ResultsFolder
 from study.source import SpecError
 
-FREE_TO_CHANGE = ("conditions", "budget", "confirm", "resources", "checkpoint_seconds")
+FREE_TO_CHANGE = ("conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.attempt import Attempt, Outcome
+from study.loggers import Loggers
 from study.plan import Plan
 from study.records import Phase, ResultsFolder, TrialRecord
 from study.stage_keys import drawn_by_trial, shared_stages
@@ -24,9 +25,9 @@ _COLUMNS = [f.name for cls in (EpochMetrics, OracleMetrics) for f in fields(cls)
 class Recorder:
     """The rows of all trials, running or finished. One writer a results folder."""
 
-    def __init__(self, plan: Plan, folder: ResultsFolder) -> None:
+    def __init__(self, plan: Plan, folder: ResultsFolder, loggers: Loggers | None = None) -> None:
         """Go on from the tables in `folder`, where there are any."""
-        self.plan, self.folder = plan, folder
+        self.plan, self.folder, self._loggers = plan, folder, loggers
         self.records = {record.trial: record for record in folder.read_trials()}
         self._shared = {stage.key for stage in shared_stages(plan)}
         self._rows: dict[str, list[dict[str, Any]]] = {}
@@ -80,6 +81,12 @@ class Recorder:
             rows.pop()
         rows.append({name: row.get(name) for name in _COLUMNS})
         self._changed.add(attempt.trial)
+        if self._loggers:
+            self._loggers.epoch(self.records[attempt.trial], rows[-1])
+
+    def under_way(self) -> list[tuple[TrialRecord, list[dict[str, Any]]]]:
+        """The trials that run and have reported an epoch, with their epochs."""
+        return [(self.records[trial], rows) for trial, rows in self._rows.items() if rows]
 
     def finish(self, attempt: Attempt, outcome: Outcome) -> None:
         """A trial ended. When this returns, `read_trials` says so; the table of trials follows with the next flush,
@@ -97,6 +104,8 @@ class Recorder:
         self._changed.discard(attempt.trial)
         self._behind = True
         del self._rows[attempt.trial]
+        if self._loggers:
+            self._loggers.end(record)
 
     def flush(self, now: bool = False) -> None:
         """Write what changed, if the last time is long enough ago or `now`."""

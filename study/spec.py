@@ -159,6 +159,9 @@ class Resources(Section):
         return self.gpus_per_trial / self.workers_per_trial
 
 
+LoggerName = Literal["tensorboard", "mlflow", "wandb"]
+
+
 class StudySpec(Section):
     """One data set, several noise conditions, one space, one budget. Relative paths count from the study file's
     folder."""
@@ -183,6 +186,8 @@ class StudySpec(Section):
     resources: Resources = Resources()
     checkpoint_seconds: float = Field(default=60, ge=0)
     """Training time between two checkpoints of a trial: what an interruption can cost. 0: after every epoch."""
+    loggers: tuple[LoggerName, ...] = ()
+    """Where every epoch goes too, as it comes: tensorboard, mlflow, wandb."""
 
     @field_validator("name")
     @classmethod

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from study.forecast import Usage, compare, describe_forecast, forecast, representative, require_disk, used
+from study.loggers import require_installed
 from study.plan import Plan, full_plan, outline
 from study.preflight import (
     concurrent_trials,
@@ -38,6 +39,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
     spec, source = load_study(space)
     if phase == "confirm" and not spec.confirm.seeds:
         raise source.error(("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; for --phase confirm: 1 or more")
+    require_installed(spec.loggers)
     plan = outline(spec, source)
     folder = ResultsFolder(results.resolve() / spec.name)
     resolved = resolved_spec(plan)
