@@ -41,6 +41,7 @@ def row(job: Job, epoch: int, accuracy: float) -> Row:
         "samples": budget * (epoch + 1) // EPOCHS,
         "seconds": 0.01,
         "val_acc": accuracy if job.config["data"]["val_fraction"] else NAN,
+        "labelled_fraction": 0.6,
         "split_state": "ok",
         "classes_without_labelled": 0,
     }
@@ -84,6 +85,11 @@ def slow(job: Job, epoch_seconds: float = 0.1) -> Iterator[Row]:
 def slower(job: Job) -> Iterator[Row]:
     """A trial takes longer than a new worker: sooner Tune gives one that waits the worker of one that has ended."""
     return slow(job, epoch_seconds=2)
+
+
+def uneven(job: Job) -> Iterator[Row]:
+    """One of the first two trials ends long before the other."""
+    return slower(job) if job.trial.startswith("symmetric-0.5") else slow(job)
 
 
 def set_back_clock_once(mark: Path) -> None:

@@ -18,7 +18,7 @@ from study.plan import load_plan
 from study.run import Arguments
 
 ROOT = Path(__file__).parents[2]
-FILES = {path.name: path for path in (ROOT / "cluster").iterdir()}
+FILES = {path.name: path for path in (ROOT / "cluster").iterdir() if path.is_file()}
 LAUNCHED = ["aws.yaml", "gcp.yaml"]
 RAY = re.search(r"^ray==(.*)$", (ROOT / "constraints.txt").read_text(), re.M)
 
