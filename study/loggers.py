@@ -4,6 +4,7 @@ From the driver, which hears every epoch of every trial, on whatever node it run
 on them: one that fails is left out from then on, with a warning.
 """
 
+import hashlib
 import math
 import os
 import time
@@ -154,9 +155,10 @@ class WeightsAndBiases:
         import wandb
 
         (folder / "wandb").mkdir(exist_ok=True)  # else wandb takes the working directory
+        own = hashlib.sha256(str(folder).encode()).hexdigest()[:8]  # as for MLflow, of another study of that name
         self._run = wandb.init(
             project=study,
-            id=f"{study}-{record.trial}",
+            id=f"{study}-{record.trial}-{own}",
             name=record.trial,
             group=record.condition,
             config=dict(record.params),

@@ -20,6 +20,8 @@ from study.source import SpecError
 
 FREE_TO_CHANGE = ("conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
+STEPS = "samples past warm-up"
+"""What Optuna's steps are (study/pruners.py), for spec.json."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
 
@@ -127,7 +129,11 @@ def resolved_spec(plan: Plan) -> dict[str, Any]:
     config, first = representative(plan), plan.conditions[0]
     searched = plan.corner(first, 0)
     baselines = {name: plan.baseline_config(first, name, 0) for name in plan.spec.baselines}
+    pruner = plan.spec.pruner.model_dump(mode="json")
+    if plan.spec.pruner.kind != "none":  # curves with other steps must not compete
+        pruner["steps"] = STEPS
     return plan.spec.model_dump(mode="json") | {
+        "pruner": pruner,
         "data": config.data.name,
         # Defaults may change with the code; trials before and after must not be compared.
         "config": _without_noise(searched),

@@ -70,6 +70,18 @@ class TestResultsFolder:
         with pytest.raises(SpecError, match=r"config -> optim -> lr = 0.05, now it is 0.07"):
             require_same_study(folder, resolved_spec(load_plan(write_study())))
 
+    def test_of_a_study_whose_curves_had_other_steps(self, write_study: WriteStudy, tmp_path: Path) -> None:
+        """As before the pruner counted from the end of the warm-up; without a pruner nothing compares them."""
+        folder = ResultsFolder(tmp_path)
+        for kind in ("none", "median"):
+            now = resolved_spec(load_plan(write_study(pruner={"kind": kind, "min_budget": 4000})))
+            before = {**now, "pruner": {name: value for name, value in now["pruner"].items() if name != "steps"}}
+            write_json(folder.spec, before)
+            if kind == "none":
+                require_same_study(folder, now)
+        with pytest.raises(SpecError, match="pruner -> steps = None, now it is 'samples past warm-up'"):
+            require_same_study(folder, now)
+
     def test_with_a_damaged_spec(self, write_study: WriteStudy, tmp_path: Path) -> None:
         folder = ResultsFolder(tmp_path)
         folder.spec.write_text('{"name": "ti')
