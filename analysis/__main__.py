@@ -2,17 +2,17 @@
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 
-def main(results: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]) -> None:
+def main(results: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]) -> None:
     """Write RESULTS/report/index.html: one page with what a study found, its figures beside it.
 
     Args:
-        results: a study's results folder, finished or still running.
+        results: a study's results folder, finished or still running; of one on object storage (s3://bucket/results/STUDY)
+            the report is written below STUDY here.
     """
     # Here, since a help text need not wait for pandas and matplotlib.
     from rich.console import Console

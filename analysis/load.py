@@ -12,6 +12,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from study.records import EPOCH_SCHEMA, SCHEMA_VERSION, ResultsFolder, trials_table
+from study.remote_results import RemoteResults
+from study.storage import is_remote
 
 READ_ATTEMPTS = 5
 
@@ -80,12 +82,12 @@ class Trials:
 
 
 def load_trials(path: Path | str) -> Trials:
-    """Read a results folder (see `study.records`).
+    """Read a results folder (see `study.records`), or a copy of one on object storage (s3://bucket/folder/study).
 
     Files that a running study has not written yet count as empty. ValueError: `path` is no results folder, or a file in
     it cannot be read.
     """
-    folder = ResultsFolder(path)
+    folder = RemoteResults.of(str(path)) if is_remote(path) else ResultsFolder(path)
     wanted = "give a study's results folder, which holds spec.json and trials.parquet"
     if not folder.root.is_dir():
         raise ValueError(f"{folder.root} is not a folder; {wanted}")
@@ -106,7 +108,8 @@ def load_trials(path: Path | str) -> Trials:
     # An epoch file may be newer than the table of trials: what the table does not know yet waits for the next report.
     epochs = epochs[epochs["trial"].isin(trials["trial"])].astype({"condition": order})
     epochs = epochs.sort_values(["condition", "trial", "epoch"], ignore_index=True)
-    return Trials(folder.root, spec, _read_json(folder.environment), trials, epochs, confirmations)
+    root = Path(folder.root.name) if is_remote(path) else folder.root
+    return Trials(root, spec, _read_json(folder.environment), trials, epochs, confirmations)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from study.recorder import Recorder
 from study.records import Phase, ResultsFolder
 from study.search import Search
 from study.stage_keys import Kind, shared_stages
-from study.stages import compute_stage, progress_of
 from study.trainable import Job, Train, train, trainable
 from study.tuning import ConditionSearcher, OptunaScheduler, Ticker, killed_for_memory_is_lost
-from study.workers import TRAIN_FILES, TRIAL_MEMORY, several_workers
+from study.worked import compute_stage_at, progress_at
+from study.workers import TRIAL_MEMORY, several_workers
 
 TUNE_FILES = "tune"
 """Folder for what Tune itself writes, while it runs; nothing of it is read again."""
@@ -42,29 +42,29 @@ def run_study(
         train: what a trial does, in a worker.
         phase: the only one to run; both by default, and the confirmations once all searched trials have ended.
     """
-    loggers = Loggers(plan.spec.loggers, plan.spec.name, folder.root, progress.say)
+    loggers = Loggers(plan.spec.loggers, plan.spec.name, folder, progress.say)
     recorder, gauges = Recorder(plan, folder, loggers), Gauges(plan)
-    trials = folder.ray / "trials"
 
     def job(attempt: Attempt) -> Job:
         return Job(
             trial=attempt.trial,
             config=attempt.config.model_dump(mode="json"),
-            folder=str(trials / attempt.trial),
-            stages=str(folder.stages),
+            folder=folder.at("ray", "trials", attempt.trial),
+            stages=folder.stages_address,
             threads=threads(plan),
             checkpoint_seconds=plan.spec.checkpoint_seconds,
             epoch_timeout_minutes=plan.spec.resources.epoch_timeout_minutes,
         )
 
     def ended(attempt: Attempt) -> None:
-        own = trials / attempt.trial
-        failed = recorder.records[attempt.trial].status == "failed"  # there the traceback is of use
-        shutil.rmtree(own / TRAIN_FILES if failed else own, ignore_errors=True)
-        progress.ended(recorder.records[attempt.trial])
+        record = recorder.records[attempt.trial]
+        if record.status != "failed":  # there the traceback is of use
+            folder.remove(attempt.trial)
+        progress.ended(record)
 
     def tick() -> None:
-        recorder.flush()
+        recorder.flush(now=folder.due)
+        folder.keep()
         gauges.show(recorder)
         progress.show(recorder.records.values())
 
@@ -82,6 +82,7 @@ def run_study(
         finally:
             shutil.rmtree(folder.ray / TUNE_FILES, ignore_errors=True)
         recorder.flush(now=True)
+        folder.keep(now=True)
         progress.show(recorder.records.values(), now=True)
 
     if phase == "search":
@@ -105,18 +106,18 @@ def run_study(
 def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]) -> None:
     """The shared stages of a study, each a Ray task with one worker's resources. Raises RayError."""
     resources = plan.spec.resources
-    task = ray.remote(num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker)(compute_stage)
+    task = ray.remote(num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker)(compute_stage_at)
     for kind in get_args(Kind):  # a warm-up builds on its pre-training
         begun = time.monotonic()
         stages = [stage for stage in shared_stages(plan) if stage.kind == kind]
-        asked = {task.remote(stage, folder.stages): stage for stage in stages}
+        asked = {task.remote(stage, folder.stages_address): stage for stage in stages}
         while asked:
             made, _ = ray.wait(list(asked), num_returns=len(asked), timeout=LINE_SECONDS)
             for reference in made:
                 how = ray.get(reference)
                 say(f"{kind} {asked.pop(reference).key[:12]}: {how}")
             if asked:
-                say(_of_stages(kind, [progress_of(stage, folder.stages) for stage in asked.values()], begun))
+                say(_of_stages(kind, [progress_at(stage, folder.stages_address) for stage in asked.values()], begun))
 
 
 def _of_stages(kind: Kind, done: Sequence[float], begun: float) -> str:

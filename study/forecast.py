@@ -14,6 +14,7 @@ from study.progress import clock
 from study.records import Phase, ResultsFolder, TrialRecord, read_json, write_json
 from study.source import SpecError
 from study.stage_keys import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages
+from study.storage import is_remote
 
 COPIES = 3
 """Of a checkpoint: the newest, the one before, and one that is being written."""
@@ -99,6 +100,8 @@ def _seconds(drawn: Drawn, speed: Speed) -> float:
 
 def require_disk(folder: ResultsFolder, expected: Forecast) -> str:
     """What the results need beside what is free where they go, in words. Raises SpecError: too little is free."""
+    if is_remote(folder.at()):
+        return f"storage: at most {size(expected.disk_bytes)} in {folder.at()}"
     existing = next(path for path in (folder.root, *folder.root.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < expected.disk_bytes:

@@ -10,10 +10,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol, get_args
 
-from study.records import TrialRecord
+from study.records import ResultsFolder, TrialRecord
 from study.source import SpecError
 from study.spec import LoggerName
 
@@ -41,8 +40,9 @@ def require_installed(names: Iterable[LoggerName]) -> None:
 class Loggers:
     """All that a study asks for. One driver at a time."""
 
-    def __init__(self, names: Iterable[LoggerName], study: str, folder: Path, warn: Callable[[str], None]) -> None:
-        """`folder`: of the study's results."""
+    def __init__(
+        self, names: Iterable[LoggerName], study: str, folder: ResultsFolder, warn: Callable[[str], None]
+    ) -> None:
         self.study, self.folder, self.warn = study, folder, warn
         self._names = list(names)
         self._runs: dict[tuple[LoggerName, str], Run] = {}
@@ -94,11 +94,11 @@ def values_of(row: Mapping[str, Any]) -> Values:
 class TensorBoard:
     """Event files in tensorboard/<trial> of the results folder; steps are samples."""
 
-    def __init__(self, study: str, folder: Path, record: TrialRecord, row: Mapping[str, Any]) -> None:
+    def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         # What an earlier driver wrote from this step on is hidden: it is heard again.
-        self._writer = SummaryWriter(folder / "tensorboard" / record.trial, purge_step=row["samples"])
+        self._writer = SummaryWriter(folder.root / "tensorboard" / record.trial, purge_step=row["samples"])
         self.last_epoch = -1
 
     def log(self, epoch: int, samples: int, values: Values) -> None:
@@ -115,7 +115,7 @@ class TensorBoard:
 class MLflow:
     """A run for each trial in the experiment of the study's name; MLFLOW_TRACKING_URI says where."""
 
-    def __init__(self, study: str, folder: Path, record: TrialRecord, row: Mapping[str, Any]) -> None:
+    def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
         # As they are, one call to a server that does not answer takes minutes, in which the study stands still.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -125,7 +125,7 @@ class MLflow:
         known = self._client.get_experiment_by_name(study)
         experiment = known.experiment_id if known else self._client.create_experiment(study)
         # One folder of results is one study; another one of the same name has runs of its own.
-        tags = {"trial": record.trial, "condition": record.condition, "results": str(folder)}
+        tags = {"trial": record.trial, "condition": record.condition, "results": folder.at()}
         where = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
         found = self._client.search_runs([experiment], where, max_results=1)
         run = found[0] if found else self._client.create_run(experiment, tags=tags, run_name=record.trial)
@@ -151,18 +151,18 @@ class MLflow:
 class WeightsAndBiases:
     """A run for each trial in the project of the study's name; WANDB_MODE, WANDB_API_KEY and the others say where."""
 
-    def __init__(self, study: str, folder: Path, record: TrialRecord, row: Mapping[str, Any]) -> None:
+    def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
         import wandb
 
-        (folder / "wandb").mkdir(exist_ok=True)  # else wandb takes the working directory
-        own = hashlib.sha256(str(folder).encode()).hexdigest()[:8]  # as for MLflow, of another study of that name
+        (folder.root / "wandb").mkdir(exist_ok=True)  # else wandb takes the working directory
+        own = hashlib.sha256(folder.at().encode()).hexdigest()[:8]  # as for MLflow, of another study of that name
         self._run = wandb.init(
             project=study,
             id=f"{study}-{record.trial}-{own}",
             name=record.trial,
             group=record.condition,
             config=dict(record.params),
-            dir=folder,
+            dir=folder.root,
             resume="allow",
             reinit="create_new",
             settings=wandb.Settings(silent=True, console="off"),
@@ -177,7 +177,7 @@ class WeightsAndBiases:
         self._run.finish(exit_code=1 if record.status == "failed" else 0)
 
 
-_OPEN: dict[LoggerName, Callable[[str, Path, TrialRecord, Mapping[str, Any]], Run]] = {
+_OPEN: dict[LoggerName, Callable[[str, ResultsFolder, TrialRecord, Mapping[str, Any]], Run]] = {
     "tensorboard": TensorBoard,
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,

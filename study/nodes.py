@@ -18,6 +18,7 @@ from study.cluster import ClusterError
 from study.forecast import representative
 from study.plan import Plan
 from study.preflight import LIBRARIES, concurrent_trials
+from study.storage import Remote, is_remote
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def describe_nodes(plan: Plan, found: Sequence[Node]) -> str:
     return "\n".join(lines)
 
 
-def require_able(plan: Plan, found: Sequence[Node], folder: Path, dry_run: bool) -> None:
+def require_able(plan: Plan, found: Sequence[Node], folder: str, dry_run: bool) -> None:
     """Check that every node has our versions, the data and the files that the study names, and the results folder.
 
     Args:
@@ -84,7 +85,7 @@ def require_able(plan: Plan, found: Sequence[Node], folder: Path, dry_run: bool)
         task = ray.remote(num_cpus=0, max_retries=0)(_answer)
         asked = [
             task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
-                configs, str(folder), mark
+                configs, folder, mark
             )
             for node in found
         ]
@@ -99,30 +100,31 @@ def require_able(plan: Plan, found: Sequence[Node], folder: Path, dry_run: bool)
                     faults.append(f"node {node.name} has {name} {own}, this process {here[name]}")
             if answer.fault:
                 faults.append(f"node {node.name}: {answer.fault}")
-            elif mark and not (folder / f"{mark}.{node.id}").exists():
+            elif mark and f"{mark}.{node.id}" not in Remote(folder).names(recursive=False):
                 faults.append(f"node {node.name}: what it writes into {folder} is not seen here")
     if faults:
         raise ClusterError("; ".join(faults))
 
 
 @contextmanager
-def _marked(folder: Path, dry_run: bool) -> Iterator[str]:
+def _marked(folder: str, dry_run: bool) -> Iterator[str]:
     """Name of a file in `folder` by which a node knows that it sees the same one; empty in a dry run."""
     if dry_run:
         yield ""
         return
-    mark = f".seen-{uuid.uuid4().hex}"
-    (folder / mark).touch()
+    place, mark = Remote(folder), f".seen-{uuid.uuid4().hex}"
+    place.put(mark, b"")
     try:
         yield mark
     finally:
-        for path in folder.glob(f"{mark}*"):
-            path.unlink(missing_ok=True)
+        for name in place.names(recursive=False):
+            if name.startswith(mark):
+                place.delete(name)
 
 
 def _answer(configs: list[dict[str, Any]], folder: str, mark: str) -> Answer:
     """In a worker."""
-    faults = [_storage_fault(Path(folder), mark)]
+    faults = [_storage_fault(folder, mark)]
     try:
         from codim.config import TrainConfig
         from codim.datasets import load_data
@@ -135,18 +137,21 @@ def _answer(configs: list[dict[str, Any]], folder: str, mark: str) -> Answer:
     return Answer(_versions(), "; ".join(filter(None, faults)))
 
 
-def _storage_fault(folder: Path, mark: str) -> str:
+def _storage_fault(folder: str, mark: str) -> str:
     shared = "on a cluster of several nodes the results must lie on storage that all of them share"
-    if mark and not (folder / mark).exists():
-        return f"--results {folder}: it does not see this folder; {shared}"
-    if not mark:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not mark and not is_remote(folder):
+        existing = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
         writable = os.access(existing, os.W_OK | os.X_OK)
         return "" if writable else f"--results {folder}: {existing} cannot be written there; {shared}"
     try:
-        (folder / f"{mark}.{ray.get_runtime_context().get_node_id()}").touch()
+        place = Remote(folder)
+        seen = place.names(recursive=False)
+        if mark and mark not in seen:
+            return f"--results {folder}: it does not see this folder; {shared}"
+        if mark:
+            place.put(f"{mark}.{ray.get_runtime_context().get_node_id()}", b"")
     except OSError as error:
-        return f"--results {folder}: it cannot write there: {error.strerror}"
+        return f"--results {folder}: it cannot use it: {error.strerror}"
     return ""
 
 

@@ -73,7 +73,8 @@ def locked(folder: ResultsFolder) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SpecError(f"--results: another driver is running the study in {folder.root}") from None
-        yield
+        with folder.lease():
+            yield
 
 
 def require_writable(folder: ResultsFolder) -> None:

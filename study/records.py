@@ -12,6 +12,7 @@ results/<study>/ray/                 Tune's own files: checkpoints, logs
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -166,6 +167,32 @@ class ResultsFolder:
         self.epochs = self.root / "epochs"
         self.stages = self.root.parent / "stages"
         self.ray = self.root / "ray"
+
+    def at(self, *parts: str) -> str:
+        """What a worker on any node calls a place in it."""
+        return str(self.root.joinpath(*parts))
+
+    @property
+    def stages_address(self) -> str:
+        """What it calls the folder of the shared stages."""
+        return str(self.stages)
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Held by the driver, beside the lock, where other machines cannot see that."""
+        yield
+
+    @property
+    def due(self) -> bool:
+        """Whether the driver must write its tables before the next `keep`."""
+        return False
+
+    def keep(self, now: bool = False) -> None:
+        """Called often by the driver, and `now` at its end: what it wrote is there."""
+
+    def remove(self, trial: str) -> None:
+        """What a trial needed to go on."""
+        shutil.rmtree(self.ray / "trials" / trial, ignore_errors=True)
 
     def write_trials(self, records: Sequence[TrialRecord]) -> None:
         _write(trials_table(records), self.trials)

@@ -24,8 +24,8 @@ class Arguments:
 
     space: Path
     """Study file, e.g. search_spaces/digits.yaml; search_spaces/README.md has its words."""
-    results: Path = Path("results")
-    """Folder that receives <name of the study>/."""
+    results: str = "results"
+    """Folder that receives <name of the study>/; of a cluster without shared disks s3://bucket/folder or the like."""
     address: str | None = None
     """Ray cluster: auto or host:port. Left out: a Ray of its own on this machine."""
     phase: Literal["search", "confirm", "all"] = "all"

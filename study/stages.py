@@ -26,7 +26,7 @@ from study.stage_keys import Stage, pretraining, warm_up
 
 CHECKPOINT_SECONDS = 60.0
 """Of a pre-training, which can take hours: a worker that is lost costs no more."""
-PROGRESS = ".progress"
+PROGRESS = "progress"
 Made = Literal["computed", "found", "diverged"]
 
 
@@ -38,7 +38,7 @@ def compute_stage(stage: Stage, folder: Path) -> Made:
     Raises:
         ValueError: a pre-training diverged.
     """
-    with _claimed(folder / stage.key):
+    with claimed(folder / stage.key):
         if _is_whole(stage, folder):
             return "found"
         (folder / stage.key / PROGRESS).unlink(missing_ok=True)
@@ -57,7 +57,7 @@ def start_of(config: TrainConfig, data: TrainingData, folder: Path) -> tuple[Tra
     a pre-training)."""
     stage = warm_up(config)
     if stage and _lies_in(stage, folder):
-        state = load_checkpoint(_file(stage, folder), stage.config, data)
+        state = load_checkpoint(stage_file(stage, folder), stage.config, data)
         state.generator.manual_seed(config.train.seed)
         return state, read_rows(folder / stage.key, state.epoch)
     return TrainState.create(config, data, read_pretraining(config, folder)), []
@@ -66,12 +66,12 @@ def start_of(config: TrainConfig, data: TrainingData, folder: Path) -> tuple[Tra
 def read_pretraining(config: TrainConfig, folder: Path) -> dict[str, Tensor] | None:
     """The weights that the pre-training of `config` left in `folder`; None where it is not."""
     stage = pretraining(config)
-    return read_tensors(_file(stage, folder)) if stage and _lies_in(stage, folder) else None
+    return read_tensors(stage_file(stage, folder)) if stage and _lies_in(stage, folder) else None
 
 
 def _lies_in(stage: Stage, folder: Path) -> bool:
     """Whether a stage is there; where it is damaged, it is computed anew first."""
-    return _file(stage, folder).exists() and compute_stage(stage, folder) != "diverged"
+    return stage_file(stage, folder).exists() and compute_stage(stage, folder) != "diverged"
 
 
 def _compute_pretraining(stage: Stage, folder: Path) -> None:
@@ -87,7 +87,7 @@ def _compute_pretraining(stage: Stage, folder: Path) -> None:
         if time.monotonic() - saved >= CHECKPOINT_SECONDS:
             write_tensors(unfinished, state.saved())
             saved = time.monotonic()
-    write_tensors(_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
+    write_tensors(stage_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
     for path in (unfinished, previous(unfinished)):
         path.unlink(missing_ok=True)
 
@@ -119,7 +119,7 @@ def _compute_warm_up(stage: Stage, folder: Path) -> None:
         if state.samples >= end:
             break
     write_rows(folder / stage.key, rows)
-    save_checkpoint(_file(stage, folder), config, state, InputSpec.of(data, augmenter))
+    save_checkpoint(stage_file(stage, folder), config, state, InputSpec.of(data, augmenter))
 
 
 def progress_of(stage: Stage, folder: Path) -> float:
@@ -134,7 +134,7 @@ def _note_progress(stage: Stage, folder: Path, epoch: int, epochs: int) -> None:
 
 
 @contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Hold a stage's folder; the claim of a killed worker ends with it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
@@ -144,11 +144,11 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 def _is_whole(stage: Stage, folder: Path) -> bool:
     try:
-        read_tensors(_file(stage, folder))
+        read_tensors(stage_file(stage, folder))
         return stage.kind == "pre-training" or bool(read_rows(folder / stage.key, 2**62))
     except (OSError, ValueError):  # it is only a cache
         return False
 
 
-def _file(stage: Stage, folder: Path) -> Path:
+def stage_file(stage: Stage, folder: Path) -> Path:
     return folder / stage.key / ("encoder.pt" if stage.kind == "pre-training" else "checkpoint.pt")

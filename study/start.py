@@ -24,9 +24,12 @@ from study.records import Phase, ResultsFolder, read_json, write_json
 from study.source import SpecError
 from study.spec import load_study
 from study.stage_keys import shared_stages
+from study.storage import is_remote
 
 
-def start(space: Path, results: Path, address: str | None, dry_run: bool, phase: Phase | None = None) -> bool | None:
+def start(
+    space: Path, results: str | Path, address: str | None, dry_run: bool, phase: Phase | None = None
+) -> bool | None:
     """Begin a study, or go on with it. For the arguments see `study.run`.
 
     Torch and Ray are imported only where they are used: the plan need not wait for them, nor a dry run for Ray.
@@ -41,7 +44,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
         raise source.error(("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; for --phase confirm: 1 or more")
     require_installed(spec.loggers)
     plan = outline(spec, source)
-    folder = ResultsFolder(results.resolve() / spec.name)
+    folder = results_folder(results, spec.name)
     resolved = resolved_spec(plan)
     require_writable(folder)
     require_same_study(folder, resolved)
@@ -80,7 +83,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
             require_memory(plan, concurrent, sum(node.gib for node in found), "the cluster")
             if not dry_run:
                 stack.enter_context(locked(folder))
-            require_able(plan, found, folder.root, dry_run)
+            require_able(plan, found, folder.at(), dry_run)
             need = plan.spec.resources
             task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
             speed = ray.get(task.remote(representative(plan), threads(plan)))
@@ -93,6 +96,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
         from study.closing import closing
         from study.driver import compute_stages, run_study
 
+        require_same_study(folder, resolved)  # another driver may have begun it since
         write_json(folder.spec, resolved)
         usage = Usage(folder)
         old, whole = read_json(folder.environment), forecast(plan, speed, concurrent, paid)
@@ -102,6 +106,7 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
             finished = run_study(plan, folder, progress, phase=phase)
         finally:
             hours = usage.end()
+            folder.keep(now=True)
     if not finished:
         return None
     for line in closing(plan, folder):
@@ -111,9 +116,20 @@ def start(space: Path, results: Path, address: str | None, dry_run: bool, phase:
     count = Counter(record.status for record in records)
     progress.say(
         f"{count.total()} trials, {count['pruned']} pruned, {count['failed']} failed, "
-        f"{clock(time.monotonic() - started)}: {folder.root}"
+        f"{clock(time.monotonic() - started)}: {folder.at()}"
     )
     return bool(count["complete"] or count["pruned"])
+
+
+def results_folder(results: str | Path, name: str) -> ResultsFolder:
+    """Of a study. Raises SpecError: object storage cannot be used."""
+    if not is_remote(results):
+        return ResultsFolder(Path(results).resolve() / name)
+    from study.remote_results import RemoteResults
+
+    folder = RemoteResults(str(results), name)
+    folder.fetch()
+    return folder
 
 
 def local_resources() -> tuple[int, int]:

@@ -4,6 +4,7 @@ import errno
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from codim.train import run_epochs
 from study.rows import Row, read_rows, row_of, write_rows
 from study.stages import start_of
 from study.watchdog import watched
+from study.worked import nothing, worked_on
 
 
 @dataclass(frozen=True)
@@ -55,29 +57,34 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
     """The Tune function of `train`. An exception is reported, not raised: Tune would try the trial again, in vain."""
 
     def run_trial(config: dict[str, Any]) -> None:
-        job = Job(**config)
-        rows = watched(train(job), Path(job.folder), job.epoch_timeout_minutes)
-        while True:
+        job, send = Job(**config), nothing
+        with ExitStack() as stack:
             try:
-                row = next(rows, None)
+                job, send = stack.enter_context(worked_on(job))
+                rows = watched(train(job), Path(job.folder), job.epoch_timeout_minutes)
+                while (row := next(rows, None)) is not None:
+                    send()
+                    tune.report(row)
             except Exception as error:
-                tune.report(note_failure(job, error))
-                return
-            if row is None:
-                return
-            tune.report(row)
+                tune.report(note_failure(job, error, send))
 
     return run_trial
 
 
-def note_failure(job: Job, error: Exception) -> Row:
+def note_failure(job: Job, error: Exception, send: Callable[[], None]) -> Row:
     """Leave the traceback in the trial's folder; returns the row that ends the trial as failed, or the study where the
     storage takes nothing more, which is no fault of the trial."""
-    if fault := storage_fault(error):
+    fault = storage_fault(error)
+    try:
+        if not fault:
+            folder = Path(job.folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
+            send()
+    except OSError as another:
+        fault = another
+    if fault:
         return {"storage": f"{fault.filename or job.folder}: {fault.strerror}"}
-    folder = Path(job.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
     return {"failure": f"{type(error).__name__}: {error}"}
 
 

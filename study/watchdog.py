@@ -29,7 +29,7 @@ def watched(rows: Iterator[T], folder: Path, minutes: float | None) -> Iterator[
         return
     left = folder / HUNG
     if left.exists() and left.stat().st_size:
-        raise Hung(f"no epoch within {minutes:g} minutes; {left} says where it hung")
+        raise Hung(f"no epoch within {minutes:g} minutes; {HUNG} in the trial's folder says where it hung")
     folder.mkdir(parents=True, exist_ok=True)
     with left.open("w") as file:
         try:

@@ -12,6 +12,7 @@ import os
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -29,9 +30,8 @@ from study.rows import Row
 from study.spec import Resources
 from study.trainable import Job, OutOfStep, Train, note_failure
 from study.watchdog import watched
+from study.worked import nothing, worked_on
 
-TRAIN_FILES = "train"
-"""Folder in the trial's own for what Ray Train itself writes; nothing of it is read again."""
 LOST_WORKERS = 3
 """Restarts of a trial's workers, after one was lost, from the last checkpoint."""
 POLL_SECONDS = 0.5
@@ -93,21 +93,26 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
         ),
         run_config=ray_train.RunConfig(
             name=job.trial,
-            storage_path=f"{job.folder}/{TRAIN_FILES}",
+            # Nothing of what it writes is read again: it may lie where Ray's own files do, and go with them.
+            storage_path=tune.get_context().get_trial_dir(),
         ),
     )
 
 
 def _loop(train: Train, job: Job, rows: Queue) -> None:
     """What each worker runs."""
-    try:
-        for row in watched(train(job), Path(job.folder), job.epoch_timeout_minutes):
-            if rank() == 0:
-                rows.put(row)
-    except Exception as error:
-        if not _of_a_lost_worker(error):
-            rows.put(note_failure(job, error))
-        raise
+    with ExitStack() as stack:
+        send = nothing
+        try:
+            job, send = stack.enter_context(worked_on(job))
+            for row in watched(train(job), Path(job.folder), job.epoch_timeout_minutes):
+                if rank() == 0:
+                    send()
+                    rows.put(row)
+        except Exception as error:
+            if not _of_a_lost_worker(error):
+                rows.put(note_failure(job, error, send))
+            raise
 
 
 def _of_a_lost_worker(error: Exception) -> bool:

@@ -116,9 +116,9 @@ def test_a_trial_that_hangs_fails_and_gives_its_resources_back(write_study: Writ
     )
     folder, records = run(file, tmp_path / "results", simulated.hung)
     assert [record.status for record in records.values()] == ["complete", "failed", "complete", "complete"]
-    left = folder.ray / "trials" / "symmetric-0.5-0001" / "hung.txt"
-    assert records["symmetric-0.5-0001"].cause == f"Hung: no epoch within 0.05 minutes; {left} says where it hung"
-    assert "simulated.py" in left.read_text()
+    told = records["symmetric-0.5-0001"].cause
+    assert told == "Hung: no epoch within 0.05 minutes; hung.txt in the trial's folder says where it hung"
+    assert "simulated.py" in (folder.ray / "trials" / "symmetric-0.5-0001" / "hung.txt").read_text()
     assert [row["epoch"] for row in folder.read_epochs("symmetric-0.5-0001")] == [0, 1, 2]
 
 

@@ -15,7 +15,7 @@ import optuna
 import pytest
 import ray  # noqa: F401  puts its own psutil on the path
 import simulated
-from conftest import started_head, wait_for_line
+from heads import started_head, wait_for_line
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import HERE, Head, Host, WriteStudy
@@ -27,7 +27,7 @@ from study.source import SpecError
 DRIVE = """
 import sys
 from pathlib import Path
-import simulated, study.driver, study.head, study.speed
+import simulated, study.driver, study.head, study.remote_results, study.speed, study.storage
 from study.driver import run_study
 from study.forecast import Speed
 from study.run import Arguments, main
@@ -36,7 +36,10 @@ study.head.PATIENCE_SECONDS = 3
 study.driver.WORKER_FAILURES = 1
 run_study.__defaults__ = (getattr(simulated, sys.argv[4]), None)
 simulated.set_back_clock_once(Path(sys.argv[2], "set-back"))
-sys.exit(main(Arguments(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))
+study.remote_results.LEASE_SECONDS = 5
+study.remote_results.SEND_SECONDS = 1
+study.storage.ATTEMPTS = 3
+sys.exit(main(Arguments(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))
 """
 """The command line, but that trials are simulated."""
 

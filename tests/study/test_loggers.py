@@ -12,7 +12,7 @@ from studies import WriteStudy
 from study import loggers
 from study.loggers import Loggers, values_of
 from study.plan import load_plan
-from study.records import TrialRecord
+from study.records import ResultsFolder, TrialRecord
 from study.run import Arguments, main
 from study.trainable import Job
 
@@ -64,7 +64,7 @@ def test_each_epoch_once(
     and an epoch comes twice."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     told: list[str] = []
-    first, second = (Loggers([name], "tiny", tmp_path, told.append) for _ in range(2))
+    first, second = (Loggers([name], "tiny", ResultsFolder(tmp_path), told.append) for _ in range(2))
     for row in rows[:4]:
         first.epoch(RECORD, row)
     for row in (*rows[:6], *rows[5:]):
@@ -81,7 +81,7 @@ def test_weights_and_biases(rows: list[dict[str, Any]], tmp_path: Path, monkeypa
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("HOME", str(tmp_path))
     told: list[str] = []
-    both = Loggers(["wandb"], "tiny", tmp_path, told.append)
+    both = Loggers(["wandb"], "tiny", ResultsFolder(tmp_path), told.append)
     for row in rows:
         both.epoch(RECORD, row)
     both.end(RECORD)
@@ -118,7 +118,7 @@ def test_one_that_fails_is_left_out(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     told: list[str] = []
-    both = Loggers(["mlflow", "tensorboard"], "tiny", tmp_path, told.append)
+    both = Loggers(["mlflow", "tensorboard"], "tiny", ResultsFolder(tmp_path), told.append)
     for row in rows:
         both.epoch(RECORD, row)
     both.end(RECORD)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from conftest import wait_for_line
+from heads import wait_for_line
 from PIL import Image
 from ruamel.yaml import YAML
 from studies import SPEC, Head
@@ -32,7 +32,7 @@ with connected(sys.argv[1], 0, 0):
     for folder in sys.argv[3:]:
         for dry_run in (True, False):
             try:
-                print(json.dumps(require_able(plan, found, Path(folder), dry_run)))
+                print(json.dumps(require_able(plan, found, folder, dry_run)))
             except ClusterError as error:
                 print(json.dumps(str(error)))
 """
@@ -124,7 +124,7 @@ def test_missing_data_are_named_with_their_layout(told: dict[str, Any], cluster:
 def test_results_that_are_not_shared(told: dict[str, Any], cluster: Cluster) -> None:
     assert f"{cluster.base / 'hidden'}: it does not see this folder" in told["hidden"][1]
     assert f"{cluster.base / 'read-only'} cannot be written there" in told["read-only"][0]
-    assert f"{cluster.base / 'read-only'}: it cannot write there: Read-only file system" in told["read-only"][1]
+    assert f"{cluster.base / 'read-only'}: it cannot use it: Read-only file system" in told["read-only"][1]
     assert not any("--results" in said for said in told["shared"])
     assert not any(any((cluster.base / name).iterdir()) for name in ("hidden", "read-only", "shared"))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import started_head
+from heads import started_head
 from studies import Host, WriteStudy
 from test_faults import NO_STAGE, assert_whole, node, start, trials_on, until
 
