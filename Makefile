@@ -10,8 +10,9 @@ study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
 	$(BIN)/python -m analysis results/digits
 
+# Two processes; one of them has all tests that need a Ray (tests/study/conftest.py).
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: install
 	$(BIN)/ruff format --check .

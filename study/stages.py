@@ -130,7 +130,9 @@ def progress_of(stage: Stage, folder: Path) -> float:
 
 
 def _note_progress(stage: Stage, folder: Path, epoch: int, epochs: int) -> None:
-    (folder / stage.key / PROGRESS).write_text(str(epoch / epochs))
+    scratch = folder / stage.key / f".{PROGRESS}"
+    scratch.write_text(str(epoch / epochs))
+    scratch.replace(folder / stage.key / PROGRESS)
 
 
 @contextmanager

@@ -85,6 +85,20 @@ def test_what_a_trial_held_returns_however_it_ends(write_study: WriteStudy, tmp_
         time.sleep(0.1)
 
 
+def test_a_trial_that_hangs_fails(write_study: WriteStudy, tmp_path: Path) -> None:
+    file = write_study(
+        conditions=[{"kind": "symmetric", "rate": 0.5}],
+        baselines={},
+        budget__trials_per_condition=1,
+        resources={**TWO_WORKERS, "epoch_timeout_minutes": 0.05},
+    )
+    folder, [record] = run(file, tmp_path / "results", workers_of_trials.hung)
+    assert record.status == "failed"
+    assert record.cause == "Hung: no epoch within 0.05 minutes; hung.txt in the trial's folder says where it hung"
+    assert [row["epoch"] for row in folder.read_epochs(record.trial)] == [0, 1, 2]
+    assert "workers_of_trials.py" in (folder.ray / "trials" / record.trial / "hung.txt").read_text()
+
+
 @pytest.mark.usefixtures("ray_folder")
 def test_without_a_dashboard_it_is_refused() -> None:
     program = """

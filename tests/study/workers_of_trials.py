@@ -45,3 +45,12 @@ def good_broken_poor(job: Job) -> Iterator[Row]:
         if number == 2 and epoch == 4:
             time.sleep(120)
         yield simulated_row(job, epoch, 0.2 if number == 2 else 0.8)
+
+
+def hung(job: Job) -> Iterator[Row]:
+    """The second worker sleeps for ever after epoch 2, and the first waits for it."""
+    for epoch in range(EPOCHS):
+        if epoch == 3 and rank() == 1:
+            time.sleep(10_000)
+        mean(torch.zeros(1))
+        yield simulated_row(job, epoch, 0.8)
