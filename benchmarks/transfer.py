@@ -98,15 +98,18 @@ def tabulate(plan: Plan, folder: ResultsFolder) -> None:
                 table.writerow([record.condition, *(f"{value:.6g}" for value in values)])
 
 
-def surfaces(plan: Plan) -> dict[str, Surface]:
-    """By condition, from the table."""
+def tabulated(plan: Plan) -> dict[str, tuple[list[dict[str, float]], list[float], list[float]]]:
+    """By condition: settings, their objectives, their test accuracies."""
+    if not TABLE.exists():
+        raise SystemExit(f"{TABLE} is not there yet: train benchmarks/transfer.yaml, then give --tabulate its results")
     with TABLE.open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = {}
     for condition in plan.conditions:
         own = [row for row in rows if row["condition"] == condition.id]
         settings = [{path: float(row[path]) for path in plan.spec.space} for row in own]
-        found[condition.id] = surface(plan, settings, *([float(row[column]) for row in own] for column in COLUMNS))
+        shown, worth = ([float(row[column]) for row in own] for column in COLUMNS)
+        found[condition.id] = (settings, shown, worth)
     return found
 
 
@@ -145,9 +148,7 @@ def main(arguments: Arguments) -> None:
     if arguments.tabulate:
         tabulate(plan, ResultsFolder(arguments.tabulate))
         return
-    if not TABLE.exists():
-        raise SystemExit(f"{TABLE} is not there yet: train benchmarks/transfer.yaml, then give --tabulate its results")
-    known = surfaces(plan)
+    known = {name: surface(plan, *own) for name, own in tabulated(plan).items()}
     budget = plan.spec.budget.model_copy(update={"trials_per_condition": arguments.trials})
     counts: dict[str, list[dict[str, int]]] = {way: [] for way in WAYS}
     for repetition in range(arguments.repetitions):
@@ -157,9 +158,9 @@ def main(arguments: Arguments) -> None:
             counts[way].append(needed(replace(plan, spec=spec), known, repetition))
         print(f"{repetition + 1}/{arguments.repetitions} repetitions", flush=True)
     lines = [f"| condition | error of a trial | {' | '.join(WAYS)} |", "|:--|--:|" + "--:|" * len(WAYS)]
-    for name, surface in known.items():
+    for name, one in known.items():
         cells = [told(np.array([found[name] for found in counts[way]])) for way in WAYS]
-        lines.append(f"| {name} | {surface.error:.3f} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {one.error:.3f} | {' | '.join(cells)} |")
     sums = {way: np.array([sum(list(found.values())[1:]) for found in counts[way]]) / (len(known) - 1) for way in WAYS}
     lines.append(f"| mean of all but the first | | {' | '.join(f'{own.mean():.1f}' for own in sums.values())} |")
     for way in list(WAYS)[1:]:
