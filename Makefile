@@ -10,9 +10,10 @@ study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
 	$(BIN)/python -m analysis results/digits
 
-# Two processes; one of them has all tests that need a Ray (tests/study/conftest.py).
+# Two processes: the study's tests mostly wait for Ray, and the others need none.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest tests/study & study=$$!; \
+	$(BIN)/python -m pytest --ignore=tests/study; rest=$$?; wait $$study && exit $$rest
 
 check: install
 	$(BIN)/ruff format --check .

@@ -13,14 +13,6 @@ from ruamel.yaml import YAML
 from studies import SPEC, Head, WriteStudy
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One after the other in one process, however many there are: some measure the machine's memory,
-    and two clusters at a time would slow each other down."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 @pytest.fixture
 def write_study(tmp_path: Path) -> WriteStudy:
     """Write SPEC with some entries replaced; `path=value`, `__` standing for a step down. Returns the file."""
