@@ -10,10 +10,8 @@ study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
 	$(BIN)/python -m analysis results/digits
 
-# Two processes: the study's tests mostly wait for Ray, and the others need none.
 test: install
-	$(BIN)/python -m pytest tests/study & study=$$!; \
-	$(BIN)/python -m pytest --ignore=tests/study; rest=$$?; wait $$study && exit $$rest
+	$(BIN)/python -m pytest
 
 check: install
 	$(BIN)/ruff format --check .
