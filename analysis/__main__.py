@@ -1,38 +1,38 @@
-"""`python -m analysis RESULTS`: write the report of a study, print the path of its page."""
+"""`python -m analysis RESULTS`: the page of a study; and its other commands."""
 
 import sys
-from collections.abc import Iterable
-from typing import Annotated
+from importlib import import_module
+from inspect import getdoc
+from typing import Any
 
 import tyro
 
+from analysis.arguments import RecommendArguments, ReportArguments, WatchArguments
 
-def main(results: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]) -> None:
-    """Write RESULTS/report/index.html: one page with what a study found, its figures beside it.
+COMMANDS: dict[str, tuple[type[Any], str]] = {
+    "recommend": (RecommendArguments, "analysis.advise"),
+    "watch": (WatchArguments, "analysis.watch"),
+}
+"""Flags, and the module whose `main` takes them; it is imported only after they are read, since pandas takes a
+second."""
 
-    Args:
-        results: a study's results folder, finished or still running; of one on object storage (s3://bucket/results/STUDY)
-            the report is written below STUDY here.
-    """
-    # Here, since a help text need not wait for pandas and matplotlib.
-    from rich.console import Console
-    from rich.progress import track
 
-    from analysis.load import load_trials
-    from analysis.report import write_report
-
-    console = Console(stderr=True)
-
-    def steps(names: Iterable[str]) -> Iterable[str]:
-        return track(list(names), "Drawing", console=console, transient=True)
-
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    name = argv[0] if argv and argv[0] in COMMANDS else ""
+    arguments, module = COMMANDS.get(name, (ReportArguments, "analysis.report"))
+    prog = f"python -m analysis {name}".rstrip()
+    # Of a docstring alone, tyro would lose the indentation of the examples.
+    args = tyro.cli(arguments, prog=prog, description=getdoc(arguments), args=argv[1:] if name else argv)
     try:
-        page = write_report(load_trials(results), steps)
+        import_module(module).main(args)
+    except KeyboardInterrupt:
+        return 130
     except (ValueError, OSError) as error:
-        print(f"analysis: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(page)
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    tyro.cli(main, prog="python -m analysis")
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """Data frames as the page shows them: headings with units, numbers as text, and what to sort by."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -23,6 +23,8 @@ class Table:
     headings: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    folded: bool = False
+    """Shown only when asked for."""
 
 
 _PERCENT = {
@@ -57,6 +59,9 @@ _PLAIN = {
     "p_value": "p",
     "first": "first such trial",
 }
+
+
+MOST_ROWS = 1000
 
 
 def report_tables(trials: Trials) -> list[Table]:
@@ -101,6 +106,14 @@ def report_tables(trials: Trials) -> list[Table]:
         ),
         _table("Cost", "Saved: 1 - drawn/budget over complete and pruned trials.", cost),
         _table("Failed trials", "By cause.", tables.failure_table(trials)),
+        replace(
+            _table(
+                "All trials",
+                f"Best first; the table ends after {MOST_ROWS:,} rows, trials.parquet holds all and more columns.",
+                tables.trial_table(trials).head(MOST_ROWS),
+            ),
+            folded=True,
+        ),
     ]
     return [table for table in found if table.rows]
 

@@ -11,9 +11,12 @@ from types import ModuleType
 import matplotlib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import track
 
 from analysis import present, summary
-from analysis.load import NotApplicable, Trials
+from analysis.arguments import ReportArguments
+from analysis.load import NotApplicable, Trials, load_trials
 from analysis.plots import (
     best_values,
     budget,
@@ -38,6 +41,9 @@ FIGURES: dict[str, ModuleType] = {
 }
 """In the order of the page: first what was found, then why, then how, then what it cost."""
 
+FILTERED_ROWS = 8
+"""Tables with as many rows get a field to filter them by."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -49,6 +55,16 @@ class Drawn:
     """What to learn from it, with its n; or the sentence that says why there is no figure."""
     image: str = ""
     """A data: address; empty where there is no figure."""
+
+
+def main(args: ReportArguments) -> None:
+    """The command: write the page, print its path."""
+    console = Console(stderr=True)
+
+    def steps(names: Iterable[str]) -> Iterable[str]:
+        return track(list(names), "Drawing", console=console, transient=True)
+
+    print(write_report(load_trials(args.results), steps))
 
 
 def write_report(trials: Trials, steps: Callable[[Iterable[str]], Iterable[str]] = iter) -> Path:
@@ -108,6 +124,7 @@ def render(trials: Trials, drawn: list[Drawn]) -> str:
         cost=summary.cost_sentence(trials),
         cautions=summary.cautions(trials),
         tables=present.report_tables(trials),
+        filter_from=FILTERED_ROWS,
         figures=drawn,
         versions=trials.environment.get("versions", {}),
         started=trials.environment.get("started", ""),

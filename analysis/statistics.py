@@ -109,7 +109,7 @@ def resolution_table(trials: Trials) -> pd.DataFrame:
     for condition, best in chosen(trials).iterrows():
         known = conditions.loc[[condition]].iloc[0]
         p, rate = float(best["objective"]), float(known["oracle_noise_rate"])
-        slope = _slope(str(known["noise_kind"]), rate, int(known["classes"]), str(best["oracle_transition"]))
+        slope = objective_slope(str(known["noise_kind"]), rate, int(known["classes"]), str(best["oracle_transition"]))
         error = float(np.sqrt(p * (1 - p) / images)) if images else float("nan")
         can_rank = slope > FLAT_SLOPE
         searched = trials.searched[trials.searched["condition"] == condition]
@@ -138,7 +138,11 @@ def tied_trials(searched: pd.DataFrame, standard_error: float) -> pd.DataFrame:
     return searched[searched["objective"] >= lowest]
 
 
-def _slope(kind: str, rate: float, classes: int, transition: str) -> float:
+def objective_slope(kind: str, rate: float, classes: int, transition: str) -> float:
+    """How much the objective moves with accuracy on true labels, at a realised rate; NaN where that is not known.
+
+    `transition`: the realised matrix as JSON, for noise that is not symmetric (`confusable_slope`).
+    """
     if kind == "symmetric":
         return symmetric_slope(rate, classes) if classes > 1 else float("nan")
     matrix = json.loads(transition)

@@ -14,6 +14,12 @@ COARSE = 0.02
 """Standard error, in accuracy on true labels, above which the report warns."""
 
 
+def is_finished(trials: Trials) -> bool:
+    """Whether all trials that the study file asks for have ended, and all confirmations that were begun."""
+    running = (trials.trials["status"] == "running").any() or (trials.confirmations["status"] == "running").any()
+    return not running and len(trials.trials) >= (trials.expected or 1)
+
+
 def progress_sentence(trials: Trials) -> str:
     """Whether the study has ended, in one sentence."""
     status = trials.trials["status"]

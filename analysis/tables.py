@@ -132,6 +132,17 @@ def settings_table(trials: Trials) -> pd.DataFrame:
     return table
 
 
+def trial_table(trials: Trials) -> pd.DataFrame:
+    """All trials of the search, the highest objective first: `trial`, `condition`, `method`, `status`, `objective`,
+    `oracle_test_acc`, `samples`, `minutes` (wall time in training), then one column a searched setting."""
+    frame = trials.trials.sort_values(["objective", "trial"], ascending=[False, True], kind="stable", ignore_index=True)
+    table = frame[["trial", "condition", "method", "status", "objective", "oracle_test_acc", "samples"]].copy()
+    table["minutes"] = frame["seconds"] / 60
+    for setting in searched_settings(trials.spec):
+        table[setting.path] = setting.values(frame)
+    return table
+
+
 def failure_table(trials: Trials) -> pd.DataFrame:
     """Failed trials by cause, the most frequent first: `condition`, `cause`, `trials` (count), `first` (a trial to
     look at)."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import tyro
 
-from codim.arguments import AuditArguments, ExportArguments, PredictArguments, TrainArguments
+from codim.arguments import AuditArguments, CrossvalArguments, ExportArguments, PredictArguments, TrainArguments
 
 T = TypeVar("T")
 
@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "predict": (PredictArguments, "codim.predict"),
     "audit": (AuditArguments, "codim.audit_page"),
     "export": (ExportArguments, "codim.export"),
+    "crossval": (CrossvalArguments, "codim.crossval"),
 }
 """Flags, and the module whose `main` takes them; it is imported only after they are read, since torch takes seconds."""
 

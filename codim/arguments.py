@@ -20,6 +20,10 @@ class TrainArguments:
         python -m codim predict --help     classes of other images, as a table
         python -m codim audit --help       which training labels look wrong, as a page
         python -m codim export --help      both networks as one file, for torch.export or ONNX
+
+    Before one, to learn how noisy the labels are:
+
+        python -m codim crossval --help    out-of-fold predictions, which python -m analysis recommend reads
     """
 
     config: Path | None = None
@@ -98,3 +102,23 @@ class ExportArguments:
     """A checkpoint, or the folder with checkpoint.pt."""
     output: Path
     """model.pt2 (read by torch.export.load) or model.onnx (needs the extra `export` of this project)."""
+
+
+@dataclass
+class CrossvalArguments:
+    """Out-of-fold probabilities of all training images, from which python -m analysis recommend estimates the noise.
+
+        python -m codim crossval --config train.json --output predictions.parquet
+
+    For each fold two networks train on the others' labels by plain cross-entropy, as long as `warmup/epochs` says.
+    """
+
+    config: Path | None = None
+    """Settings as {section: {setting: value}}, in JSON or TOML."""
+    data: str | None = None
+    """Name of the data set."""
+    noise: str | None = None
+    """KIND[:RATE[:MAP]], for a trial on clean data."""
+    folds: int = 4
+    output: Path = Path("predictions.parquet")
+    """The table: index, given_label, probabilities."""

@@ -39,7 +39,7 @@ def main(args: TrainArguments) -> int:
 
 def _main(args: TrainArguments) -> int:
     try:
-        config = train_config(_settings(args))
+        config = train_config(settings_of(args))
         data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
         milestones(config, len(data.images), len(data.train_index))
         require_even_shares(config, workers())
@@ -69,7 +69,8 @@ def _main(args: TrainArguments) -> int:
     return 0
 
 
-def _settings(args: TrainArguments) -> dict[str, Any]:
+def settings_of(args: TrainArguments) -> dict[str, Any]:
+    """File and flags as nested settings, for `train_config`. ValueError names the flag."""
     settings: dict[str, Any] = {}
     if args.config is not None:
         settings = _read(args.config)

@@ -35,6 +35,15 @@ def stratified_split(labels: Labels, val_fraction: float, seed: int) -> tuple[La
     return np.setdiff1d(np.arange(len(labels)), val_index), val_index
 
 
+def stratified_folds(labels: Labels, folds: int, seed: int) -> Labels:
+    """(N,) fold of each sample, from 0; each class is spread as evenly as it can be, and so are its remainders."""
+    rng = np.random.default_rng(seed)
+    order = np.concatenate([rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)])
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order] = np.arange(len(labels)) % folds
+    return fold
+
+
 def require_labels(per_class: int, counts: Iterable[int], classes: Sequence[str]) -> None:
     """Raises ValueError where a class has too few images of the training part for `divide/labels_per_class`."""
     for name, count in zip(classes, counts, strict=True):

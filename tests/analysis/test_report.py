@@ -154,7 +154,7 @@ def test_a_condition_that_cannot_be_ranked_is_said(tmp_path: Path) -> None:
 
 def test_the_command_prints_the_path_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = synthetic.write(tmp_path, [record("symmetric-0.5", 0, 0.9)])
-    main(root)
+    assert main([str(root)]) == 0
     assert capsys.readouterr().out == f"{root / 'report' / 'index.html'}\n"
 
 
@@ -164,7 +164,7 @@ def test_a_bad_path_ends_with_one_message_and_status_2(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
-    assert line.startswith("analysis: ")
+    assert line.startswith("python -m analysis: ")
     assert "is not a folder; give a study's results folder" in line
 
 
@@ -208,3 +208,23 @@ def test_a_click_sorts_and_a_narrow_window_does_not_scroll_sideways(page: Path, 
     options = ("--window-size=500,900", "--dump-dom")
     result = browse((tmp_path / "probe.html").as_uri(), tmp_path / "profile", *options)
     assert "<title>1.57,3.46,124,447;447,124,3.46,1.57;true</title>" in result.stdout
+
+
+@needs_chromium
+def test_words_filter_a_table_and_printing_unfolds_it(page: Path, tmp_path: Path) -> None:
+    probe = """<script>
+      const field = [...document.querySelectorAll("input[type=search]")].at(-1);
+      const rows = [...document.getElementById(field.dataset.table).tBodies[0].rows];
+      const shown = text => {
+        field.value = text;
+        field.dispatchEvent(new Event("input"));
+        return rows.filter(row => !row.hidden).length;
+      };
+      const found = [shown("SYMMETRIC-0.2 pruned"), field.nextElementSibling.textContent, shown("nowhere"), shown("")];
+      dispatchEvent(new Event("beforeprint"));
+      document.title = [...found, document.querySelector("details").open].join(";");
+    </script></body>"""
+    text = re.sub("<meta http-equiv=.*?>", "", page.read_text()).replace("</body>", probe)
+    (tmp_path / "probe.html").write_text(text)
+    result = browse((tmp_path / "probe.html").as_uri(), tmp_path / "profile", "--dump-dom")
+    assert "<title>5;5 of 96 rows;0;96;true</title>" in result.stdout

@@ -1,0 +1,134 @@
+"""`python -m analysis recommend`: from a study and the noise of the user's data to settings for a training."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from analysis.arguments import RecommendArguments
+from analysis.load import load_trials
+from analysis.noise_rate import Estimate, estimate, given
+from analysis.recommend import Advice, recommend
+
+
+def main(args: RecommendArguments) -> None:
+    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    sources = (args.noise_rate is not None) + (args.predictions is not None) + bool(args.labels or args.images)
+    if sources != 1:
+        raise ValueError("give one of: --noise-rate; --predictions; --labels and/or --images")
+    trials = load_trials(args.study)
+    console = Console()
+    data = _data(args)
+    if args.noise_rate is not None:
+        rate = given(args.noise_rate)
+    else:
+        found = _estimate(args, {**trials.spec.get("fixed", {}), **data})
+        console.print(_estimate_table(found))
+        rate = found.rate
+    advice = recommend(trials, rate, args.noise_kind)
+    for line in describe(advice):
+        console.print(line, highlight=False)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    args.output.write_text(json.dumps({**advice.config, **data}, indent=2) + "\n")
+    console.print(f"python -m codim --config {args.output}", soft_wrap=True, highlight=False)
+
+
+def describe(advice: Advice) -> list[str | Table]:
+    """What the terminal shows."""
+    rate = advice.rate
+    between = "" if rate.low == rate.high else f" [{_percent(rate.low)} to {_percent(rate.high)}]"
+    options = Table(
+        title=f"Settings for {advice.kind} noise of {_percent(rate.value)}{between} (n = {advice.trials} trials)"
+    )
+    options.add_column("option")
+    for name in advice.options.columns:
+        options.add_column("regret (points)" if name == "regret" else name, justify="right")
+    del options.columns[-2:]
+    for name, row in _rows(advice.options):
+        own = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in list(row.values())[:-3]]
+        options.add_row(name, *own, _regret(row))
+    costs = Table(title="Expected regret (points) where the true rate is another")
+    costs.add_column("true rate (%)", justify="right")
+    for name in map(str, advice.costs):
+        costs.add_column(name, justify="right")
+    for true, row in _rows(advice.costs):
+        costs.add_row(f"{100 * float(true):.0f}", *(f"{100 * v:.1f}" for v in row.values()))
+    robust = Table(title="The robust setting along the conditions")
+    for name in ("condition", "realised (%)", "regret (points)"):
+        robust.add_column(name, justify="left" if name == "condition" else "right")
+    for _, row in _rows(advice.robust):
+        robust.add_row(str(row["condition"]), f"{100 * row['oracle_noise_rate']:.0f}", _regret(row))
+    return [options, costs, robust, *(f"! {text}" for text in advice.cautions)]
+
+
+def _data(args: RecommendArguments) -> dict[str, Any]:
+    """The section `data` of the user's own images."""
+    if args.labels is None:
+        return {"data": {"name": "folder", "root": str(args.images.absolute())}} if args.images else {}
+    root = args.labels
+    if args.images is not None:
+        root = args.output.with_name(f"{args.output.stem}-labels.csv")
+        table = pd.read_csv(args.labels, dtype=str) if args.labels.suffix == ".csv" else pd.read_parquet(args.labels)
+        if "path" not in table:
+            raise ValueError(f"--labels: {args.labels} has no column path; found: {', '.join(map(str, table.columns))}")
+        table["path"] = [str(args.images.absolute() / path) for path in table["path"]]
+        root.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(root, index=False)
+    return {"data": {"name": "table", "root": str(root.absolute())}}
+
+
+def _estimate(args: RecommendArguments, settings: dict[str, Any]) -> Estimate:
+    if args.predictions is not None:
+        return _read(args.predictions)
+    with TemporaryDirectory() as scratch:
+        config, output = Path(scratch, "config.json"), Path(scratch, "predictions.parquet")
+        config.write_text(json.dumps(settings))
+        # The analysis itself trains nothing.
+        command = [sys.executable, "-m", "codim", "crossval", "--config", str(config), "--output", str(output)]
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise ValueError("the out-of-fold predictions failed, see above")
+        return _read(output)
+
+
+def _read(path: Path) -> Estimate:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"--predictions: {path} cannot be read as Parquet: {error}") from error
+    wanted = {"given_label", "probabilities"}
+    if missing := wanted - set(table.column_names):
+        raise ValueError(f"--predictions: {path} has no column {min(missing)}; python -m codim crossval writes it")
+    probabilities = np.stack(table["probabilities"].to_numpy()).astype(float)
+    return estimate(table["given_label"].to_numpy(), probabilities)
+
+
+def _estimate_table(found: Estimate) -> Table:
+    table = Table(title=f"Share of wrong labels ({found.rate.how})")
+    for name in ("method", "rate (%)", "95% interval"):
+        table.add_column(name)
+    for name, row in _rows(found.methods):
+        table.add_row(str(name), _percent(row["noise_rate"]), f"{_percent(row['low'])} to {_percent(row['high'])}")
+    return table
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+    """Index and columns of each row, as plain Python."""
+    rows: Any = frame.to_dict("records")
+    return [(str(i), row) for i, row in zip(frame.index, rows, strict=True)]
+
+
+def _regret(row: dict[str, Any]) -> str:
+    return f"{100 * row['regret']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"

@@ -1,0 +1,65 @@
+"""`python -m analysis watch`: the page kept up to date while a study runs, and a table in the terminal."""
+
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from analysis.arguments import WatchArguments
+from analysis.load import Trials, load_trials
+from analysis.report import write_report
+from analysis.summary import is_finished, progress_sentence
+from analysis.tables import baseline_trials, chosen, cost_table
+
+
+def main(args: WatchArguments) -> None:
+    """The command; ends when the study has ended."""
+    if args.every < 1:
+        raise ValueError(f"--every: {args.every:g}; allowed: 1 second or more")
+    console = Console()
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        last: Trials | None = None
+        while True:
+            started = time.monotonic()
+            trials = load_trials(args.results)
+            live.update(overview(trials), refresh=True)
+            if last is None or not (trials.epochs.equals(last.epochs) and _records(trials) == _records(last)):
+                page = write_report(trials)
+            if is_finished(trials):
+                break
+            last = trials
+            time.sleep(max(args.every - (time.monotonic() - started), 1))
+    print(page)
+
+
+def overview(trials: Trials) -> Table:
+    """One row a condition: how far it is, its best searched trial, its best baseline."""
+    table = Table(title=f"{trials.name}. {progress_sentence(trials)}")
+    for name in (
+        "condition",
+        "complete",
+        "pruned",
+        "failed",
+        "running",
+        "best objective (%)",
+        "by",
+        "best baseline (%)",
+    ):
+        table.add_column(name, justify="left" if name in ("condition", "by") else "right")
+    best = chosen(trials)[["trial", "objective"]].to_dict("index")
+    rivals = baseline_trials(trials).groupby("condition", observed=True)["objective"].max().to_dict()
+    for row in cost_table(trials).to_dict("records"):
+        counts = [str(row[status]) for status in ("complete", "pruned", "failed", "running")]
+        found = best.get(row["condition"], {"trial": "–", "objective": None})
+        rival = _percent(rivals.get(row["condition"]))
+        table.add_row(row["condition"], *counts, _percent(found["objective"]), str(found["trial"]), rival)
+    return table
+
+
+def _records(trials: Trials) -> list[str]:
+    return [frame[["trial", "status"]].to_json() for frame in (trials.trials, trials.confirmations)]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"

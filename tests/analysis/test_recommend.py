@@ -1,0 +1,180 @@
+"""Advice on a study whose best settings are known: the best temperature grows with the rate (see synthetic)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from PIL import Image
+from scipy.stats import qmc
+from synthetic import CONDITIONS, accuracy, record
+
+from analysis import surrogate
+from analysis.__main__ import main
+from analysis.load import NotApplicable, Trials, load_trials
+from analysis.noise_rate import given
+from analysis.recommend import recommend
+from analysis.space import searched_settings
+from codim.config import train_config
+from codim.datasets import load_data
+from study.records import TrialRecord
+
+RATES = {name: realised for name, (kind, _, realised, _) in CONDITIONS.items() if kind == "symmetric"}
+
+
+def searched(n: int = 32) -> list[TrialRecord]:
+    """Evenly spread settings in each condition, all complete."""
+    rows = []
+    for condition in CONDITIONS:
+        for i, u in enumerate(qmc.Sobol(4, rng=np.random.default_rng(1)).random(n)):
+            params = {
+                "contrastive/temperature": float(0.05 * 20 ** u[0]),
+                "mixmatch/lambda_u": 0.0 if i % 5 == 0 else float(500 ** u[1]),
+                "contrastive/weight": float(0.001 * 1000 ** u[2]),
+                "divide/p_threshold": float(0.02 + 0.88 * u[3]),
+                "contrastive/kind": "self" if i % 2 else "sup",
+            }
+            rows.append(record(condition, i, accuracy(params, condition), params=params))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    return load_trials(synthetic.write(tmp_path_factory.mktemp("results") / "digits", searched()))
+
+
+@pytest.mark.parametrize("condition", list(RATES))
+def test_what_matters_is_found_at_a_rate_of_the_study(known: Trials, condition: str) -> None:
+    options = recommend(known, given(RATES[condition])).options
+    assert options.loc["recommended", "contrastive/temperature"] == pytest.approx(CONDITIONS[condition][3], rel=0.5)
+    assert options.loc["recommended", "mixmatch/lambda_u"] > 0
+    assert (options["low"] <= options["regret"]).all()
+    assert options.loc["recommended", "regret"] == options["regret"].min()
+
+
+def test_between_two_rates_the_best_value_lies_between_theirs(known: Trials) -> None:
+    at = {
+        r: recommend(known, given(r)).options.loc["recommended", "contrastive/temperature"] for r in (0.18, 0.315, 0.45)
+    }
+    assert at[0.18] < at[0.45]
+    assert at[0.18] * 0.8 <= at[0.315] <= at[0.45] * 1.25
+
+
+def test_the_surrogate_knows_its_trials_and_that_it_knows_no_others(known: Trials) -> None:
+    model = surrogate.fit(known, "symmetric")
+    frame = known.searched[known.searched["condition"] == "symmetric-0.2"]
+    truth = frame["oracle_test_acc"].to_numpy()
+    found = model.values(frame, RATES["symmetric-0.2"])
+    assert np.corrcoef(found, truth)[0, 1] > 0.9
+    near, far = (model.draws(frame.head(3), [rate], 400).std(0).mean() for rate in (RATES["symmetric-0.2"], 1.5))
+    assert far > 1.5 * near
+
+
+def test_the_robust_setting_has_the_least_largest_regret_of_the_options(known: Trials) -> None:
+    advice = recommend(known, given(0.3))
+    along = advice.robust.set_index("condition")
+    assert list(along.index) == list(RATES)
+    costs = advice.costs.loc[[round(rate, 3) for rate in RATES.values()]]
+    assert costs["robust"].max() <= costs[["recommended", "default"]].max().min() + 1e-9
+    assert costs["robust"].to_numpy() == pytest.approx(along["regret"].to_numpy(), abs=5e-3)
+
+
+def test_nothing_that_only_an_observer_knows_moves_the_advice(known: Trials, tmp_path: Path) -> None:
+    rows = searched()
+    for i, trial in enumerate(rows):
+        trial.oracle_test_acc = (i * 0.37) % 1
+    other = load_trials(synthetic.write(tmp_path / "digits", rows))
+    first, second = (recommend(trials, given(0.3)) for trials in (known, other))
+    pd.testing.assert_frame_equal(first.options, second.options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "message"),
+    [
+        (lambda: [], "symmetric", "with 10 complete searched trials"),
+        (lambda: searched(8), "symmetric", "with 10 complete searched trials"),
+        (lambda: searched(16), "instance", "Kinds in this study: asymmetric, symmetric"),
+        (lambda: [record("symmetric-0.5", i, 0.0, status="failed") for i in range(20)], "symmetric", "10 complete"),
+    ],
+)
+def test_too_little_to_advise_from_is_said(rows: object, kind: str, message: str, tmp_path: Path) -> None:
+    trials = load_trials(synthetic.write(tmp_path / "s", rows()))  # type: ignore[operator]
+    with pytest.raises(NotApplicable, match=message):
+        recommend(trials, given(0.3), kind)
+
+
+def test_candidates_fill_the_space_as_far_as_it_was_tried(known: Trials) -> None:
+    settings = searched_settings(known.spec)
+    frame = surrogate.candidates(settings, known.searched, 256)
+    assert all(setting.allows(frame).all() for setting in settings)
+    assert frame["param/mixmatch/lambda_u"].eq(0).mean() == pytest.approx(0.2, abs=0.02)
+    assert np.log(frame["param/contrastive/temperature"]).median() == pytest.approx(np.log(0.05 * 20**0.5), abs=0.05)
+    tried = known.searched[known.searched["param/mixmatch/lambda_u"].gt(0)]
+    narrow = surrogate.candidates(settings, tried[tried["param/contrastive/kind"] == "sup"], 64)
+    assert narrow["param/mixmatch/lambda_u"].gt(0).all()
+    assert set(narrow["param/contrastive/kind"]) == {"sup"}
+
+
+def test_the_command_writes_settings_that_a_training_takes(
+    known: Trials, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "new" / "mine.json"
+    assert main(["recommend", "--study", str(known.root), "--noise-rate", "0.45", "--output", str(output)]) == 0
+    settings = json.loads(output.read_text())
+    config = train_config(settings)
+    expected = recommend(known, given(0.45)).options.loc["recommended"]
+    assert config.contrastive.temperature == pytest.approx(expected["contrastive/temperature"], rel=1e-3)
+    assert config.contrastive.kind == expected["contrastive/kind"]
+    told = capsys.readouterr().out
+    assert "Settings for symmetric noise of 45.0%" in told
+    assert told.rstrip().endswith(f"python -m codim --config {output}")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "give one of"),
+        (["--noise-rate", "0.3", "--images", "x"], "give one of"),
+        (["--noise-rate", "1.5"], "--noise-rate: 1.5; allowed"),
+        (["--predictions", "nowhere.parquet"], "cannot be read"),
+    ],
+)
+def test_bad_flags_end_with_one_message_and_status_2(
+    known: Trials, flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "mine.json"
+    assert main(["recommend", "--study", str(known.root), "--output", str(output), *flags]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not output.exists()
+
+
+def test_the_noise_of_own_images_is_estimated_by_a_short_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blank images of three greys, a third of the labels wrong; the study's network and warm-up are the user's too."""
+    fixed = {"network": {"name": "small_cnn", "width": 4}, "augment": {"size": 16}, "warmup": {"epochs": 6}}
+    study = synthetic.write(tmp_path / "digits", searched(), synthetic.SPEC | {"fixed": fixed})
+    rng = np.random.default_rng(0)
+    true = np.repeat([0, 1, 2], 40)
+    given_label = np.where(rng.random(120) < 1 / 3, (true + rng.integers(1, 3, 120)) % 3, true)
+    lines = ["path,label"]
+    for i, (grey, label) in enumerate(zip(true, given_label, strict=True)):
+        path = tmp_path / "photos" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        pixels = np.clip(rng.normal(40 + 85 * grey, 10, (16, 16)), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        lines.append(f"{i}.png,{'abc'[label]}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    output = tmp_path / "mine.json"
+    flags = ["--labels", str(tmp_path / "labels.csv"), "--images", str(tmp_path / "photos"), "--output", str(output)]
+    assert main(["recommend", "--study", str(study), *flags]) == 0
+    told = capsys.readouterr().out
+    rate = float(told.split("confident learning │ ")[1].split("%")[0])
+    assert rate == pytest.approx(100 * (true != given_label).mean(), abs=12)
+    config = train_config(json.loads(output.read_text()))
+    assert config.network.width == 4
+    assert load_data(config.data, config.noise)[0].classes == ("a", "b", "c")
