@@ -65,6 +65,22 @@ def write_report(trials: Trials, steps: Callable[[Iterable[str]], Iterable[str]]
     return page
 
 
+def figure(trials: Trials, name: str) -> Figure:
+    """One figure of the page (a name of FIGURES), as a notebook shows it.
+
+    NotApplicable: the trials lack what it needs. ValueError: there is no such figure.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")
+    info = FIGURES[name].compute(trials)
+    with matplotlib.rc_context(style.RC):
+        drawn = Figure(layout="constrained")
+        FIGURES[name].draw(info, drawn)
+        # Ticks are made by the first drawing, which must still find this style.
+        drawn.draw_without_rendering()
+    return drawn
+
+
 def draw_figure(trials: Trials, name: str, folder: Path) -> Drawn:
     """Compute and draw one figure; leave it as PNG and SVG in `folder`, its data as CSV."""
     module = FIGURES[name]
