@@ -13,7 +13,7 @@ from study.records import TrialRecord
 def column_table(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a column of `Trials.trials`, `epochs` or `confirmations`: its `type` and `meaning`, indexed by name; ""
     where the code gives none. Accuracies, rates and shares are in [0, 1]."""
-    # Both tables have `samples` and `oracle_test_acc`: an epoch's own meaning goes first in the one, a trial's in the other.
+    # Both tables have `samples` and `oracle_test_acc`, in the one of an epoch, in the other of a trial.
     order: list[type] = [EpochMetrics, OracleMetrics, TrialRecord]
     known: dict[str, str] = {}
     for cls in reversed(order) if "epoch" in frame else order:

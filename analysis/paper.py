@@ -164,9 +164,9 @@ def _references(table: pd.DataFrame) -> dict[str, int]:
 
 def _notes(table: pd.DataFrame, trials: Trials) -> list[str]:
     notes = [
-        f"{trials.name}: test accuracy in %. Last: mean of the last epochs, as many as the objective averages; best: the "
-        "epoch with the highest test accuracy, which only an observer with true labels knows. Bold: the highest of its "
-        "column and epoch."
+        f"{trials.name}: test accuracy in %. Last: mean of the last epochs, as many as the objective averages; best: "
+        "the epoch with the highest test accuracy, which only an observer with true labels knows. Bold: the highest "
+        "of its column and epoch."
     ]
     n = table.loc[table["origin"] == "confirm", "n"]
     if len(n):

@@ -51,6 +51,15 @@ class Drawn:
     """A data: address; empty where there is no figure."""
 
 
+class _NotebookFigure(Figure):
+    """Shown where it stands last in a cell, whatever matplotlib's backend is."""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png")
+        return image.getvalue()
+
+
 def write_report(trials: Trials, steps: Callable[[Iterable[str]], Iterable[str]] = iter) -> Path:
     """Write `report/index.html` and `report/figures/` into the results folder; return the page's path.
 
@@ -74,7 +83,7 @@ def figure(trials: Trials, name: str) -> Figure:
         raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")
     info = FIGURES[name].compute(trials)
     with matplotlib.rc_context(style.RC):
-        drawn = Figure(layout="constrained")
+        drawn = _NotebookFigure(layout="constrained")
         FIGURES[name].draw(info, drawn)
         # Ticks are made by the first drawing, which must still find this style.
         drawn.draw_without_rendering()

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # The trials of a study
 #
-# This file is a notebook and a script at once (jupytext's percent format). Jupyter with jupytext, VS Code, PyCharm and Spyder open it
-# as a notebook; `python analysis/notebooks/trials.py` runs it; neither needs jupytext to read it.
+# This file is a notebook and a script at once (jupytext's percent format). Jupyter with jupytext, VS Code, PyCharm
+# and Spyder open it as a notebook; `python analysis/notebooks/trials.py` runs it; neither needs jupytext to read it.
 #
-# It looks at the small study of the digits that lies beside it. For another one set `CODIM_RESULTS`, or `RESULTS` here.
+# It looks at the small study of the digits that lies beside it. For another one set `CODIM_RESULTS`, or `RESULTS`
+# here.
 
 # %%
 import os
@@ -16,7 +17,6 @@ EXAMPLE = Path(analysis.__file__).parent / "example"
 RESULTS = os.environ.get("CODIM_RESULTS", str(EXAMPLE))
 
 # %%
-import matplotlib.pyplot as plt  # with it, a notebook shows a figure that stands last in its cell
 import pandas as pd
 from scipy import stats
 
@@ -32,8 +32,8 @@ study.name, len(study.trials), study.conditions
 # %% [markdown]
 # ## The tables
 #
-# `study.trials` has one row a trial of the search. Rates and accuracies lie in [0, 1]; what begins with `oracle_` is known only to an
-# observer with true labels and test images, and chose nothing.
+# `study.trials` has one row a trial of the search. Rates and accuracies lie in [0, 1]; what begins with `oracle_` is
+# known only to an observer with true labels and test images, and chose nothing.
 
 # %%
 study.trials[["trial", "method", "status", "objective", "oracle_test_acc", "oracle_noise_rate", "seconds"]].head()
@@ -42,8 +42,8 @@ study.trials[["trial", "method", "status", "objective", "oracle_test_acc", "orac
 column_table(study.trials)
 
 # %% [markdown]
-# `study.epochs` has one row an epoch of each; `study.confirmations` one row a training of the confirm phase, with the columns of
-# `trials`.
+# `study.epochs` has one row an epoch of each; `study.confirmations` one row a training of the confirm phase, with
+# the columns of `trials`.
 
 # %%
 study.epochs[["trial", "epoch", "phase", "samples", "val_acc", "labelled_fraction", "threshold"]].tail()
@@ -62,8 +62,8 @@ comparison_table(study).round(3)
 # %% [markdown]
 # ## Figures
 #
-# Those of the report (`analysis.report.FIGURES` has their names); `compute` of its module gives the data and `caption` says what to
-# learn from it.
+# Those of the report (`analysis.report.FIGURES` has their names); `compute` of its module gives the data and
+# `caption` says what to learn from it.
 
 # %%
 print(history.caption(history.compute(study)))
@@ -97,8 +97,8 @@ best_objective = searched.groupby("condition")["objective"].max()
 best_objective
 
 # %% [markdown]
-# In SQL with DuckDB, or with Polars (neither comes with this project: `pip install duckdb polars`); epochs of all trials are one
-# table, `epochs/*.parquet`, in both:
+# In SQL with DuckDB, or with Polars (neither comes with this project: `pip install duckdb polars`); the epochs of all
+# trials are one table in both, `epochs/*.parquet`:
 #
 # ```python
 # import duckdb
@@ -124,9 +124,9 @@ best_objective
 # %% [markdown]
 # ## A question: does the best threshold move with the noise?
 #
-# The threshold on the clean probability, `divide/p_threshold`, decides which labels co-divide trusts. Of each condition with symmetric
-# noise take the best third of the complete searched trials by the objective, and ask whether their thresholds rise or fall with the
-# realised noise rate (Spearman's rank correlation).
+# The threshold on the clean probability, `divide/p_threshold`, decides which labels co-divide trusts. Of each
+# condition with symmetric noise take the best third of the complete searched trials by the objective, and ask
+# whether their thresholds rise or fall with the realised noise rate (Spearman's rank correlation).
 
 # %%
 THRESHOLD = "param/divide/p_threshold"
@@ -139,19 +139,14 @@ top.groupby("condition", observed=True)[THRESHOLD].agg(["min", "median", "max", 
 # %%
 trend = stats.spearmanr(top["oracle_noise_rate"], top[THRESHOLD])
 spread = top.groupby("condition", observed=True)[THRESHOLD].agg(lambda column: column.max() - column.min()).mean()
-picked = ", ".join(f"{row[THRESHOLD]:.2f} at {row['noise_rate']:g}" for _, row in chosen(study).iterrows())
+picked = ", ".join(f"{row[THRESHOLD]:.2f} at {name}" for name, row in chosen(study).iterrows())
+if trend.pvalue < 0.05:
+    verdict = f"So the best threshold {'rises' if trend.statistic > 0 else 'falls'} with the noise."
+else:
+    verdict = "So these data do not show that the best threshold moves with the noise."
 answer = (
-    f"The chosen thresholds are {picked} (nominal rate). Over the {len(top)} best symmetric trials the rank correlation of noise and "
-    f"threshold is {trend.statistic:+.2f} (p = {trend.pvalue:.2f}); within a condition they differ by {spread:.2f} on average. "
-    + (
-        f"So the best threshold {'rises' if trend.statistic > 0 else 'falls'} with the noise."
-        if trend.pvalue < 0.05
-        else "So these data do not show that the best threshold moves with the noise: good ones lie anywhere in the range."
-        if spread > 0.25
-        else "So these data do not show that the best threshold moves with the noise."
-    )
+    f"The chosen thresholds are {picked}. Over the {len(top)} best symmetric trials the rank correlation of noise and "
+    f"threshold is {trend.statistic:+.2f} (p = {trend.pvalue:.2f}); good thresholds of one condition lie "
+    f"{spread:.2f} apart on average. {verdict}"
 )
 print(answer)
-
-# %%
-plt.close("all")

@@ -244,7 +244,8 @@ def test_published_numbers_are_accuracies_each_once_with_a_source() -> None:
 def test_the_long_table_reads_back(cifar: Trials, tmp_path: Path) -> None:
     assert export(cifar.root, "csv", tmp_path / "table.csv") == 0
     read = pd.read_csv(tmp_path / "table.csv", keep_default_na=False, na_values={"std": [""]})
-    pd.testing.assert_frame_equal(read, paper_table(cifar).astype({c: str for c in ("method", "line", "condition")}))
+    texts = dict.fromkeys(("method", "line", "condition"), str)
+    pd.testing.assert_frame_equal(read, paper_table(cifar).astype(texts))
 
 
 def test_markdown_has_the_layout_of_the_papers(cifar: Trials) -> None:

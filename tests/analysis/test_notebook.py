@@ -63,9 +63,10 @@ def test_every_figure_of_the_report_can_be_drawn_from_it(example: Trials) -> Non
 
 
 def test_a_figure_keeps_its_style_when_it_is_shown(example: Trials, tmp_path: Path) -> None:
-    drawn = figure(example, "history")
+    drawn: Any = figure(example, "history")
     with matplotlib.rc_context({"ytick.labelsize": 30.0, "axes.grid": False}):
         drawn.savefig(tmp_path / "shown.png")
+    assert (tmp_path / "shown.png").read_bytes()[1:4] == drawn._repr_png_()[1:4] == b"PNG"
     sizes = {label.get_size() for label in drawn.axes[0].get_yticklabels()}
     assert sizes == {8.5}
 
@@ -85,7 +86,7 @@ def test_the_report_of_the_example_is_written_where_git_does_not_look(tmp_path: 
     for path in EXAMPLE.rglob("*.*"):
         if "report" not in path.parts:
             (copy / path.relative_to(EXAMPLE)).write_bytes(path.read_bytes())
-    before = {path for path in copy.rglob("*")}
+    before = set(copy.rglob("*"))
     write_report(load_trials(copy))
     assert {path.relative_to(copy).parts[0] for path in set(copy.rglob("*")) - before} == {"report"}
 
