@@ -1,5 +1,6 @@
 """The trials of the search as MLflow runs, with the names that the study's own logger gives them while it runs."""
 
+import logging
 from collections.abc import Hashable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,7 @@ def write_mlflow(trials: Trials, path: Path) -> str:
         raise ValueError("--to mlflow: mlflow is not installed; pip install 'codim-study[watch]'")
     from mlflow import MlflowClient, MlflowException
 
+    logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # it tells of every new file
     with path.open("ab"):  # MLflow tries for minutes before it says that it cannot write a file
         pass
     try:

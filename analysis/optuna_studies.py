@@ -14,6 +14,7 @@ import optuna
 import pandas as pd
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -52,7 +53,8 @@ def write_optuna(trials: Trials, path: Path) -> str:
         if taken := set(names.values()) & set(optuna.get_all_study_names(storage)):
             raise ValueError(f"{path} has an Optuna study {min(taken)!r} already; give another --output")
         objective = trials.spec.get("objective", {})
-        directions = ["maximize", "minimize"] if objective.get("cost") else ["maximize"]
+        maximize, minimize = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+        directions = [maximize, minimize] if objective.get("cost") else [maximize]
         for condition, name in names.items():
             study = optuna.create_study(study_name=name, storage=storage, directions=directions)
             study.add_trials(_trials(trials, condition))

@@ -4,6 +4,7 @@ The numbers of other methods (published.csv, each with its source) are shown onl
 definition of the noise are the study's; they come from other code, networks and budgets.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def as_latex(trials: Trials) -> str:
         position_float="centering",
         caption=" ".join(_notes(table, trials)).translate(_LATEX),
     )
+    text = re.sub(r"\\cline{.*}\n(?=\\bottomrule)", "", text)
     return f"% \\usepackage{{booktabs, multirow}}\n{text}"
 
 
@@ -149,7 +151,7 @@ def _wide(table: pd.DataFrame, bold: str, escape: Mapping[int, str]) -> pd.DataF
         label=pd.Categorical(labels, list(dict.fromkeys(labels)), ordered=True),
     ).pivot(index=["label", "line"], columns="condition", values="text")
     wide.columns = pd.Index([str(name) for name in wide.columns])
-    return wide.fillna("–".translate(escape)).rename_axis(index=[None, None])
+    return wide.fillna("–".translate(escape)).rename_axis(index=None)
 
 
 def _cell(mean: float, std: float, origin: str) -> str:

@@ -22,14 +22,23 @@ FORMATS = ("optuna", "mlflow", "markdown", "latex", "csv")
 CONDITION = "symmetric-0.5"
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trials of one condition, of a study of four."""
+    trials = [t for t in synthetic.records() if t.condition == CONDITION]
+    return synthetic.write(tmp_path_factory.mktemp("results") / "digits", trials)
+
+
 def export(root: Path, to: str, output: Path) -> int:
     return command("export", [str(root), "--to", to, "--output", str(output)])
 
 
 @pytest.mark.parametrize("name", ["digits.db", "digits.journal"])
-def test_optuna_reads_every_trial_back(study: Trials, tmp_path: Path, name: str) -> None:
+def test_optuna_reads_every_trial_back(
+    root: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "new" / name
-    assert export(study.root, "optuna", path) == 0
+    assert export(root, "optuna", path) == 0
     storage: Any = f"sqlite:///{path}" if path.suffix == ".db" else JournalStorage(JournalFileBackend(str(path)))
     assert set(optuna.get_all_study_names(storage)) == {f"digits {name}" for name in synthetic.CONDITIONS}
     read = optuna.load_study(study_name=f"digits {CONDITION}", storage=storage)
@@ -55,18 +64,27 @@ def test_optuna_reads_every_trial_back(study: Trials, tmp_path: Path, name: str)
     assert optuna.importance.get_param_importances(read)
     best = max((t for t in expected.values() if t.status == "complete"), key=lambda t: t.objective)
     assert read.best_trial.user_attrs["trial"] == best.trial
+    refused_the_second_time(root, "optuna", path, "Optuna study", capsys)
 
 
-def test_a_study_with_two_objectives_has_both_in_optuna(study: Trials, tmp_path: Path) -> None:
+def refused_the_second_time(root: Path, to: str, path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = path.read_bytes()
+    assert capsys.readouterr().err == ""
+    assert export(root, to, path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{path} has an {what} 'digits" in line
+    assert line.endswith("already; give another --output")
+    assert path.read_bytes() == before
+
+
+def test_a_study_with_two_objectives_has_both_in_optuna(tmp_path: Path) -> None:
     spec = synthetic.SPEC | {"objective": synthetic.SPEC["objective"] | {"cost": "seconds"}}
-    complete = [t for t in synthetic.records() if t.status == "complete"]
+    complete = [t for t in synthetic.records() if t.status == "complete" and t.condition == CONDITION]
     root = synthetic.write(tmp_path / "digits", complete, spec=spec)
     assert export(root, "optuna", tmp_path / "two.db") == 0
     read = optuna.load_study(study_name=f"digits {CONDITION}", storage=f"sqlite:///{tmp_path / 'two.db'}")
     assert [direction.name for direction in read.directions] == ["MAXIMIZE", "MINIMIZE"]
-    assert {tuple(t.values) for t in read.trials} == {
-        (t.objective, t.seconds) for t in complete if t.condition == CONDITION
-    }
+    assert {tuple(t.values) for t in read.trials} == {(t.objective, t.seconds) for t in complete}
 
 
 def test_a_trial_beyond_a_bound_is_not_feasible_in_optuna(tmp_path: Path) -> None:
@@ -76,33 +94,21 @@ def test_a_trial_beyond_a_bound_is_not_feasible_in_optuna(tmp_path: Path) -> Non
     assert read.best_trial.number == 1
 
 
-def test_a_name_that_is_taken_is_refused_and_nothing_is_added(
-    study: Trials, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_mlflow_reads_every_trial_back(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for to, what in (("optuna", "an Optuna study"), ("mlflow", "an MLflow experiment")):
-        path = tmp_path / f"{to}.db"
-        assert export(study.root, to, path) == 0
-        before = path.read_bytes()
-        assert export(study.root, to, path) == 2
-        assert path.read_bytes() == before
-        (line,) = capsys.readouterr().err.splitlines()
-        assert f"{path} has {what} 'digits" in line
-        assert line.endswith("already; give another --output")
-
-
-def test_mlflow_reads_every_trial_back(study: Trials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
     from study.loggers import values_of
 
     monkeypatch.chdir(tmp_path)
-    assert export(study.root, "mlflow", Path("mlflow.db")) == 0
+    assert export(root, "mlflow", Path("mlflow.db")) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("digits")
     assert experiment
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
-    expected = {t.trial: t for t in synthetic.records()}
+    expected = {t.trial: t for t in synthetic.records() if t.condition == CONDITION}
     assert set(runs) == set(expected)
     status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "running": "RUNNING"}
     for name, run in runs.items():
@@ -117,35 +123,36 @@ def test_mlflow_reads_every_trial_back(study: Trials, tmp_path: Path, monkeypatc
     for name in {name for _, values in rows for name in values}:
         history = sorted((found.step, found.value) for found in client.get_metric_history(one.info.run_id, name))
         assert history == [(samples, values[name]) for samples, values in rows if name in values]
+    refused_the_second_time(root, "mlflow", tmp_path / "mlflow.db", "MLflow experiment", capsys)
 
 
 def test_mlflow_that_is_not_installed_is_said(
-    study: Trials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("analysis.mlflow_runs.find_spec", lambda name: None)
-    assert export(study.root, "mlflow", tmp_path / "mlflow.db") == 2
+    assert export(root, "mlflow", tmp_path / "mlflow.db") == 2
     assert "mlflow is not installed; pip install 'codim-study[watch]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_an_output_that_cannot_be_written_is_named(
-    study: Trials, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     for output in (tmp_path, tmp_path / "file" / "below"):
-        assert export(study.root, to, output) == 2
+        assert export(root, to, output) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert str(tmp_path) in line
 
 
 @pytest.mark.parametrize("to", ["optuna", "mlflow"])
 def test_a_file_of_something_else_is_refused_and_kept(
-    study: Trials, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "notes.db"
     path.write_text("Not a database, and longer than the head of one: " * 100)
     before = path.read_bytes()
-    assert export(study.root, to, path) == 2
+    assert export(root, to, path) == 2
     assert path.read_bytes() == before
     assert f"{path} is no SQLite file" in capsys.readouterr().err
 
