@@ -82,7 +82,7 @@ def as_latex(trials: Trials) -> str:
     kinds = condition_table(trials)["noise_kind"]
     pairs = [(kinds[name], name.removeprefix(f"{kinds[name]}-")) for name in wide.columns]
     wide.columns = pd.MultiIndex.from_tuples([(kind.translate(_LATEX), rest.translate(_LATEX)) for kind, rest in pairs])
-    text = wide.style.to_latex(
+    text = wide.style.hide(names=True).to_latex(
         hrules=True,
         clines="skip-last;data",
         column_format="ll" + "c" * len(wide.columns),
@@ -151,7 +151,7 @@ def _wide(table: pd.DataFrame, bold: str, escape: Mapping[int, str]) -> pd.DataF
         label=pd.Categorical(labels, list(dict.fromkeys(labels)), ordered=True),
     ).pivot(index=["label", "line"], columns="condition", values="text")
     wide.columns = pd.Index([str(name) for name in wide.columns])
-    return wide.fillna("–".translate(escape)).rename_axis(index=None)
+    return wide.fillna("–".translate(escape))
 
 
 def _cell(mean: float, std: float, origin: str) -> str:
