@@ -1,6 +1,8 @@
 """What other programs read back is what the tables hold; and a paper's table says what was measured how."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -249,7 +251,19 @@ def test_published_numbers_are_accuracies_each_once_with_a_source() -> None:
 
 
 def test_the_long_table_reads_back(cifar: Trials, tmp_path: Path) -> None:
-    assert export(cifar.root, "csv", tmp_path / "table.csv") == 0
+    command = [
+        sys.executable,
+        "-m",
+        "analysis",
+        "export",
+        cifar.root,
+        "--to",
+        "csv",
+        "--output",
+        tmp_path / "table.csv",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == f"{tmp_path / 'table.csv'}: test accuracy by method and condition\n"
     read = pd.read_csv(tmp_path / "table.csv", keep_default_na=False, na_values={"std": [""]})
     texts = dict.fromkeys(("method", "line", "condition"), str)
     pd.testing.assert_frame_equal(read, paper_table(cifar).astype(texts))
