@@ -1,1 +1,26 @@
-"""The analysis: trials to data frames, figures and a page."""
+"""The analysis: trials to data frames, figures and a page.
+
+In a notebook:
+
+    from analysis import figure, load_trials
+
+    study = load_trials("results/digits")
+    figure(study, "best_values")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.load import load_trials
+    from analysis.report import figure
+
+__all__ = ["figure", "load_trials"]
+_HOMES = {"figure": "analysis.report", "load_trials": "analysis.load"}
+
+
+def __getattr__(name: str) -> Any:
+    # Not before they are used: a help text need not wait for pandas and matplotlib.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

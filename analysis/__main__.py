@@ -7,11 +7,12 @@ from typing import Any
 
 import tyro
 
-from analysis.arguments import RecommendArguments, ReportArguments, WatchArguments
+from analysis.arguments import ExportArguments, RecommendArguments, ReportArguments, WatchArguments
 
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "recommend": (RecommendArguments, "analysis.advise"),
     "watch": (WatchArguments, "analysis.watch"),
+    "export": (ExportArguments, "analysis.export"),
 }
 """Flags, and the module whose `main` takes them; it is imported only after they are read, since pandas takes a
 second."""

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+Results = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]
+
 
 @dataclass
 class ReportArguments:
@@ -15,9 +17,10 @@ class ReportArguments:
 
         python -m analysis recommend --help    settings for own data, whose noise it estimates
         python -m analysis watch --help        the page and a table in the terminal while a study runs
+        python -m analysis export --help       the trials for other programs, a table for a paper
     """
 
-    results: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]
+    results: Results
     """A study's results folder, finished or still running; of one on object storage (s3://bucket/results/STUDY) the
     report is written below STUDY here."""
 
@@ -59,7 +62,34 @@ class WatchArguments:
     Ends when the study has; Ctrl-C ends it too, and leaves the page.
     """
 
-    results: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]
+    results: Results
     """The study's results folder, local or s3://."""
     every: float = 30
     """Seconds from one look to the next; the page is written again where something is new."""
+
+
+@dataclass
+class ExportArguments:
+    """A study for other programs and for a paper.
+
+        python -m analysis export results/digits --to optuna --output digits.db
+        python -m analysis export results/digits --to latex --output digits.tex
+
+    optuna: one Optuna study a condition, "<study> <condition>", in an SQLite file, or in Optuna's journal where the
+    name ends in .journal. Every trial of the search with its state, parameters, objective, the objective's metric at
+    every epoch (by samples), and as user attributes all settings, seed, cost, test accuracy and realised noise. A
+    baseline's value outside the space, and a 0 beside a range, are user attributes only.
+
+    mlflow: one run a trial of the search in the experiment of the study's name, in an SQLite file (needs the extra
+    `watch` of this project); metrics as the study's own logger names them, by samples.
+
+    markdown, latex, csv: test accuracy as papers tabulate it, methods by conditions, best and last epoch; published
+    numbers of other methods beside it where data and noise are the same. csv is the long form, a row a number.
+    """
+
+    results: Results
+    """A study's results folder, or its address on object storage."""
+    to: Literal["optuna", "mlflow", "markdown", "latex", "csv"]
+    """What is written."""
+    output: Path
+    """The file. A table replaces it; Optuna studies and MLflow experiments are added to those that it has."""

@@ -51,7 +51,7 @@ def importance_table(trials: Trials, condition: str) -> pd.DataFrame:
             f"{condition} has {len(frame)}, {complete} of them complete."
         )
     top = min(max(TOP_TRIALS, math.ceil(0.1 * len(frame))), complete)
-    study = _study(_points(frame, settings))
+    study = _study(points(frame, settings))
     objectives = frame["objective"].to_numpy(dtype=float)
     measured = _ped_anova(study, objectives, top)
     rng = np.random.default_rng(0)
@@ -91,18 +91,19 @@ def _ranked(trials: Trials, condition: str) -> pd.DataFrame:
     return frame.assign(objective=frame["objective"].where(complete, worst - 1e-6))
 
 
-_Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]
+Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]
 
 
-def _points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[_Point]:
-    points: list[_Point] = [({}, {}) for _ in range(len(frame))]
+def points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[Point]:
+    """Each row's parameters inside the space and their axes, by name; a 0 beside a range is left out."""
+    found: list[Point] = [({}, {}) for _ in range(len(frame))]
     for setting in settings:
-        for (params, distributions), value in zip(points, setting.values(frame), strict=True):
+        for (params, distributions), value in zip(found, setting.values(frame), strict=True):
             if pd.isna(value) or (setting.zero and value == 0):
                 continue
             params[setting.path] = int(value) if setting.type == "int" else value
             distributions[setting.path] = _distribution(setting)
-    return points
+    return found
 
 
 def _distribution(setting: Setting) -> BaseDistribution:
@@ -113,7 +114,7 @@ def _distribution(setting: Setting) -> BaseDistribution:
     return FloatDistribution(setting.low, setting.high, log=setting.log)
 
 
-def _study(points: Sequence[_Point]) -> optuna.Study:
+def _study(points: Sequence[Point]) -> optuna.Study:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()

@@ -67,6 +67,15 @@ def main(args: ReportArguments) -> None:
     print(write_report(load_trials(args.results), steps))
 
 
+class _NotebookFigure(Figure):
+    """Shown where it stands last in a cell, whatever matplotlib's backend is."""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png")
+        return image.getvalue()
+
+
 def write_report(trials: Trials, steps: Callable[[Iterable[str]], Iterable[str]] = iter) -> Path:
     """Write `report/index.html` and `report/figures/` into the results folder; return the page's path.
 
@@ -79,6 +88,22 @@ def write_report(trials: Trials, steps: Callable[[Iterable[str]], Iterable[str]]
     page = folder / "index.html"
     page.write_text(render(trials, drawn), encoding="utf-8")
     return page
+
+
+def figure(trials: Trials, name: str) -> Figure:
+    """One figure of the page (a name of FIGURES), as a notebook shows it.
+
+    NotApplicable: the trials lack what it needs. ValueError: there is no such figure.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")
+    info = FIGURES[name].compute(trials)
+    with matplotlib.rc_context(style.RC):
+        drawn = _NotebookFigure(layout="constrained")
+        FIGURES[name].draw(info, drawn)
+        # Ticks are made by the first drawing, which must still find this style.
+        drawn.draw_without_rendering()
+    return drawn
 
 
 def draw_figure(trials: Trials, name: str, folder: Path) -> Drawn:

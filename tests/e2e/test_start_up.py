@@ -41,6 +41,7 @@ def imported(*arguments: str) -> set[str]:
         "-m codim export --help",
         "study/run.py --help",
         "-m analysis --help",
+        "-m analysis export --help",
     ],
 )
 def test_a_help_text_waits_for_no_slow_library(command: str) -> None:

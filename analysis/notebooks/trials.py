@@ -1,0 +1,152 @@
+# %% [markdown]
+# # The trials of a study
+#
+# This file is a notebook and a script at once (jupytext's percent format). Jupyter with jupytext, VS Code, PyCharm
+# and Spyder open it as a notebook; `python analysis/notebooks/trials.py` runs it; neither needs jupytext to read it.
+#
+# It looks at the small study of the digits that lies beside it. For another one set `CODIM_RESULTS`, or `RESULTS`
+# here.
+
+# %%
+import os
+from pathlib import Path
+
+import analysis
+
+EXAMPLE = Path(analysis.__file__).parent / "example"
+RESULTS = os.environ.get("CODIM_RESULTS", str(EXAMPLE))
+
+# %%
+import pandas as pd
+from scipy import stats
+
+from analysis import figure, load_trials
+from analysis.columns import column_table
+from analysis.plots import best_values, history, learning_curves, slices, split_quality
+from analysis.tables import chosen, comparison_table
+
+pd.set_option("display.max_colwidth", 100, "display.width", 160, "display.max_columns", 20)
+study = load_trials(RESULTS)
+study.name, len(study.trials), study.conditions
+
+# %% [markdown]
+# ## The tables
+#
+# `study.trials` has one row a trial of the search. Rates and accuracies lie in [0, 1]; what begins with `oracle_` is
+# known only to an observer with true labels and test images, and chose nothing.
+
+# %%
+study.trials[["trial", "method", "status", "objective", "oracle_test_acc", "oracle_noise_rate", "seconds"]].head()
+
+# %%
+column_table(study.trials)
+
+# %% [markdown]
+# `study.epochs` has one row an epoch of each; `study.confirmations` one row a training of the confirm phase, with
+# the columns of `trials`.
+
+# %%
+study.epochs[["trial", "epoch", "phase", "samples", "val_acc", "labelled_fraction", "threshold"]].tail()
+
+# %%
+column_table(study.epochs)
+
+# %% [markdown]
+# ## What the search chose, against the best baseline
+#
+# Both are chosen by the objective, accuracy on given (noisy) validation labels.
+
+# %%
+comparison_table(study).round(3)
+
+# %% [markdown]
+# ## Figures
+#
+# Those of the report (`analysis.report.FIGURES` has their names); `compute` of its module gives the data and
+# `caption` says what to learn from it.
+
+# %%
+print(history.caption(history.compute(study)))
+figure(study, "history")
+
+# %%
+print(best_values.caption(best_values.compute(study)))
+figure(study, "best_values")
+
+# %%
+print(slices.caption(slices.compute(study)))
+figure(study, "slices")
+
+# %%
+print(learning_curves.caption(learning_curves.compute(study)))
+figure(study, "learning_curves")
+
+# %%
+print(split_quality.caption(split_quality.compute(study)))
+figure(study, "split_quality")
+
+# %% [markdown]
+# ## The same files without this package
+#
+# Everything lies in Parquet: `trials.parquet`, and `epochs/<trial>.parquet`. Plain pandas:
+
+# %%
+trials = pd.read_parquet(f"{RESULTS}/trials.parquet")
+searched = trials[(trials["phase"] == "search") & (trials["baseline"] == "") & (trials["status"] == "complete")]
+best_objective = searched.groupby("condition")["objective"].max()
+best_objective
+
+# %% [markdown]
+# In SQL with DuckDB, or with Polars (neither comes with this project: `pip install duckdb polars`); the epochs of all
+# trials are one table in both, `epochs/*.parquet`:
+#
+# ```python
+# import duckdb
+#
+# by_duckdb = duckdb.sql(f"""
+#     SELECT condition, max(objective) AS objective FROM '{RESULTS}/trials.parquet'
+#     WHERE phase = 'search' AND baseline = '' AND status = 'complete' GROUP BY condition
+# """).df()
+# ```
+#
+# ```python
+# import polars as pl
+#
+# by_polars = (
+#     pl.scan_parquet(f"{RESULTS}/trials.parquet")
+#     .filter(phase="search", baseline="", status="complete")
+#     .group_by("condition")
+#     .agg(pl.col("objective").max())
+#     .collect()
+# )
+# ```
+
+# %% [markdown]
+# ## A question: does the best threshold move with the noise?
+#
+# The threshold on the clean probability, `divide/p_threshold`, decides which labels co-divide trusts. Of each
+# condition with symmetric noise take the best third of the complete searched trials by the objective, and ask
+# whether their thresholds rise or fall with the realised noise rate (Spearman's rank correlation).
+
+# %%
+THRESHOLD = "param/divide/p_threshold"
+complete = study.searched[study.searched["noise_kind"] == "symmetric"]
+rank = complete.groupby("condition", observed=True)["objective"].rank(ascending=False)
+size = complete.groupby("condition", observed=True)["objective"].transform("size")
+top = complete[rank <= (size / 3).clip(lower=1)]
+top.groupby("condition", observed=True)[THRESHOLD].agg(["min", "median", "max", "size"]).round(2)
+
+# %%
+trend = stats.spearmanr(top["oracle_noise_rate"], top[THRESHOLD])
+spread = top.groupby("condition", observed=True)[THRESHOLD].agg(lambda column: column.max() - column.min()).mean()
+picked = ", ".join(f"{row[THRESHOLD]:.2f} at {name}" for name, row in chosen(study).iterrows())
+if trend.pvalue < 0.05:
+    verdict = f"So the best threshold {'rises' if trend.statistic > 0 else 'falls'} with the noise."
+else:
+    verdict = "So these data do not show that the best threshold moves with the noise."
+answer = (
+    f"The chosen thresholds are {picked}. Over the {len(top)} best symmetric trials the rank correlation of noise and "
+    f"threshold is {trend.statistic:+.2f} (p = {trend.pvalue:.2f}); good thresholds of one condition lie "
+    f"{spread:.2f} apart on average. {verdict}"
+)
+print(answer)
