@@ -17,6 +17,7 @@ from analysis.load import NotApplicable, Trials
 from analysis.plots import (
     best_values,
     budget,
+    critical_difference,
     history,
     importance,
     learning_curves,
@@ -28,6 +29,7 @@ from analysis.plots import (
 
 FIGURES: dict[str, ModuleType] = {
     "methods": methods,
+    "critical_difference": critical_difference,
     "best_values": best_values,
     "slices": slices,
     "importance": importance,
