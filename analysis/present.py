@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis import importance, statistics, tables
+from analysis import comparison, importance, statistics, tables
 from analysis.load import Trials
 
 
@@ -44,6 +44,14 @@ _PERCENT = {
     "clean_standard_error": "in clean accuracy (points)",
     "low": "from (%)",
     "high": "to (%)",
+    "iqm": "IQM (%)",
+    "iqm_low": "from (%)",
+    "iqm_high": "to (%)",
+    "improvement": "chosen ahead (%)",
+    "improvement_low": "from (%)",
+    "improvement_high": "to (%)",
+    "difference_low": "from (points)",
+    "difference_high": "to (points)",
 }
 _PLAIN = {
     "trial": "trial",
@@ -57,6 +65,9 @@ _PLAIN = {
     "on": "on (n)",
     "off": "off (n)",
     "p_value": "p",
+    "rival": "against",
+    "hedges_g": "Hedges' g",
+    "holm": "p (Holm)",
     "first": "first such trial",
 }
 
@@ -83,6 +94,28 @@ def report_tables(trials: Trials) -> list[Table]:
             "seed and, where the study makes the noise, fresh noise; test accuracy with its 95% interval (Student's t "
             "over n trainings). Robust: the setting with the least largest regret over the conditions.",
             statistics.confirmation_table(trials),
+        ),
+        _table(
+            "Interquartile mean over conditions and seeds",
+            "Test accuracy of the confirmed methods: the mean of the middle half of the n trainings of each, over the "
+            "conditions in which all of them were confirmed, so the easiest and the hardest quarter count for nothing. "
+            "95% interval: bootstrap of the seeds within each condition, widened for few seeds; it holds for these "
+            "conditions, not for others. Chosen: in each condition the setting that the search ranked first.",
+            comparison.aggregate_table(trials),
+        ),
+        _table(
+            "Probability of improvement",
+            "Chance that a confirming training with the chosen setting has a higher test accuracy than one with the "
+            "baseline (ties one half), mean over the conditions in which both were confirmed; 50% means no difference. "
+            "It says how often, not by how much. 95% interval: the same bootstrap, of n pairs that share their noise.",
+            comparison.improvement_table(trials),
+        ),
+        _table(
+            "Chosen setting against each baseline, paired",
+            "Mean difference in test accuracy over n pairs of confirming trainings, each pair on the same noise draw, "
+            "with its 95% interval (Student's t). Hedges' g: the difference in standard deviations of single "
+            "trainings. p: two-sided paired t-test; p (Holm): corrected over all rows of this table, the one to read.",
+            comparison.paired_table(trials),
         ),
         _table("Chosen settings", "What to set. One training each.", tables.settings_table(trials)),
         _table(

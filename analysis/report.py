@@ -20,6 +20,7 @@ from analysis.load import NotApplicable, Trials, load_trials
 from analysis.plots import (
     best_values,
     budget,
+    critical_difference,
     history,
     importance,
     learning_curves,
@@ -31,6 +32,7 @@ from analysis.plots import (
 
 FIGURES: dict[str, ModuleType] = {
     "methods": methods,
+    "critical_difference": critical_difference,
     "best_values": best_values,
     "slices": slices,
     "importance": importance,
