@@ -1,7 +1,6 @@
 """The rank of the trials over pairs of the settings that matter most, per condition."""
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ from analysis.space import Setting, searched_settings
 from analysis.tables import chosen, ranking
 
 TITLE = "Pairs of settings"
-SHOWN = 3
-"""Settings; with more, their pairs would no longer be readable."""
+PAIRS = 2
+"""The most important setting with each of the next ones; more panels in a row would no longer be readable."""
 TREES = 50
 CELLS = 16
 OTHERS = 40
@@ -63,8 +62,8 @@ def compute(trials: Trials) -> Info:
     if not tables:
         raise NotApplicable(" ".join(missing))
     means = pd.concat(tables.values()).groupby("setting")["importance"].mean()
-    shown = sorted(searched, key=lambda setting: -means[setting.path])[:SHOWN]
-    pairs = tuple(combinations(shown, 2))
+    first, *others = sorted(searched, key=lambda setting: -means[setting.path])
+    pairs = tuple((first, other) for other in others[:PAIRS])
     rows = ranking(trials)
     surfaces, explained = {}, {}
     for condition in tables:
@@ -79,7 +78,7 @@ def compute(trials: Trials) -> Info:
     frame = rows[["condition", "trial", "status"]].assign(
         chosen=rows["trial"].isin(chosen(trials)["trial"]),
         rank=rows["rank"],
-        **{setting.path: setting.values(rows) for setting in shown},
+        **{setting.path: setting.values(rows) for setting in (first, *others[:PAIRS])},
     )
     return Info(frame.reset_index(drop=True), pairs, surfaces, explained, tuple(missing))
 
@@ -89,10 +88,10 @@ def caption(info: Info) -> str:
     counts = ", ".join(f"{condition}: {count}" for condition, count in n.items())
     return " ".join(
         [
-            "Where good trials lie, for the settings with the largest mean importance. A point is a searched trial, "
-            "its colour the share of its condition's other trials that it is ahead of; pruned ones rank last. The "
-            "surface is what extra trees, fitted to these ranks over all searched settings, expect on average over the "
-            "other settings; a bright ridge across both axes means that the two must be set together. In the title: "
+            "Where good trials lie, for the setting with the largest mean importance and the next two. A point is a "
+            "searched trial, its colour the share of its condition's other trials that it is ahead of; pruned ones "
+            "rank last. The surface is what extra trees, fitted to these ranks over all searched settings, expect on "
+            "average over the other settings; a slanted ridge means that the two must be set together. In the title: "
             "the share of the ranks' variance that the trees explain for trials they were not fitted to; near 0, the "
             "surface means nothing. Ranks say who is ahead, not by how much. A 0 beside a range stands apart. n = "
             f"finished searched trials, {counts}.",
@@ -104,16 +103,16 @@ def caption(info: Info) -> str:
 def draw(info: Info, figure: Figure) -> None:
     groups = {str(name): group for name, group in info.frame.groupby("condition", observed=True)}
     figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.0)
-    grid = figure.subplots(len(groups), len(info.pairs), sharex="col", squeeze=False)
+    grid = figure.subplots(len(groups), len(info.pairs), sharex=True, squeeze=False)
     for line, (name, rows) in zip(grid, groups.items(), strict=True):
         for i, (ax, pair) in enumerate(zip(line, info.pairs, strict=True)):
             _draw_pair(ax, pair, rows, info.surfaces[name, i])
         line[0].set_title(f"{name} (n = {len(rows)}, explains {max(info.explained[name], 0):.0%})")
-    for ax, (x, _) in zip(grid[-1], info.pairs, strict=True):
-        ax.set_xlabel(x.path)
+    for ax in grid[-1]:
+        ax.set_xlabel(info.pairs[0][0].path)
     colors = ScalarMappable(cmap=_COLORS)
     colors.set_clim(0, 1)
-    bar = figure.colorbar(colors, ax=grid, location="top", aspect=60, fraction=0.02)
+    bar = figure.colorbar(colors, ax=grid, location="top", aspect=60, pad=0.14 / len(groups))
     bar.set_label("rank: share of the condition's other trials that a trial is ahead of (%)")
     style.percent(bar.ax.xaxis)
     style.legend(figure, [style.handle(style.CHOSEN)])
@@ -125,8 +124,10 @@ def _draw_pair(ax: Axes, pair: tuple[Setting, Setting], rows: pd.DataFrame, expe
     style.setting_axis(ax, "x", x)
     style.setting_axis(ax, "y", y)
     ax.pcolormesh(style.places(_edges(x), x), style.places(_edges(y), y), expected, **look)
+    # Without smoothed edges the image of the points is a third as large.
+    look["antialiased"] = False
     at = pd.DataFrame({"x": style.positions(rows[x.path], x), "y": style.positions(rows[y.path], y)})
-    ax.scatter(at["x"], at["y"], c=rows["rank"], s=16, edgecolors="black", linewidths=0.5, **look)
+    ax.scatter(at["x"], at["y"], c=rows["rank"], s=17, edgecolors="black", linewidths=0.4, **look)
     best = at[rows["chosen"]]
     ax.plot(
         best["x"], best["y"], style.CHOSEN.marker, color=style.CHOSEN.color, ms=style.size(style.CHOSEN), mec="white"

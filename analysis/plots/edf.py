@@ -70,7 +70,7 @@ def draw(info: Info, figure: Figure) -> None:
 
 def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:
     curve = rows[rows["role"].isin(["search", "chosen"])]
-    start = curve.head(1).assign(share=rows["pruned"])
+    start = rows.head(1).assign(share=rows["pruned"])
     ax.step(*pd.concat([start, curve])[["objective", "share"]].to_numpy().T, where="post", color=style.GREY, lw=1.5)
     for role, mark in {**marks, "chosen": style.CHOSEN}.items():
         part = rows[rows["role"] == role]

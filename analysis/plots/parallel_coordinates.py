@@ -80,7 +80,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
         (rows["best"], _BEST.get_color(), 1),
         (rows["chosen"], style.CHOSEN.color, 2.2),
     ):
-        ax.plot(np.tile(x, part.sum()), lines[part].ravel(), color=color, linewidth=width)
+        ax.plot(np.tile(x, int(part.sum())), lines[part].ravel(), color=color, linewidth=width)
     for i, setting in enumerate(settings):
         for height, label in _labels(setting):
             _write(ax, i, height, label)

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.load import NotApplicable, Trials
 from analysis.plots import style
@@ -42,8 +43,8 @@ def caption(info: Info) -> str:
     n = info.frame.groupby("condition", observed=True)["front"].agg(["sum", "size"])
     counts = ", ".join(f"{condition}: {int(row['sum'])} of {int(row['size'])}" for condition, row in n.iterrows())
     return (
-        "Cost is a trial's wall time in training; all complete trials may draw about the same number of samples, but a "
-        "method with more networks or views needs longer for each. Where the front is flat, a setting left of the "
+        "Cost is a trial's wall time in training: complete trials draw about the same number of samples, but some "
+        "methods and settings need longer for each. Where the front is flat, a setting left of the "
         "chosen one is as good for less; whether a step up is more than luck, the table of what the objective can tell "
         "apart says. Times of trials that shared a machine with others differ by more than their settings. n = trials "
         f"on the front of complete ones, {counts}."
@@ -63,13 +64,27 @@ def draw(info: Info, figure: Figure) -> None:
 
 def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:
     front = rows[rows["front"]].sort_values("time")
-    ax.step(front["time"], front["objective"], where="post", color=_FRONT.get_color(), linewidth=1)
+    ax.step(front["time"], front["objective"], where="post", color=_FRONT.get_color(), linewidth=1, zorder=3)
     for role, mark in {"search": style.SEARCH, **marks, "chosen": style.CHOSEN}.items():
         part = rows[rows["role"] == role]
-        look = {"color": mark.color, "markersize": style.size(mark), "markeredgecolor": "white", "markeredgewidth": 0.5}
+        cloud = role == "search"
         # Hundreds of grey points as one image keep the page small.
-        ax.plot(part["time"], part["objective"], mark.marker, rasterized=role == "search", **look)
-    ax.set_xlim(left=0)
+        ax.plot(
+            part["time"],
+            part["objective"],
+            mark.marker,
+            color=mark.color,
+            ms=5 if cloud else style.size(mark),
+            mec="white",
+            mew=0.5,
+            rasterized=cloud,
+            zorder=2 if cloud else 4,
+        )
+    # One straggler would press all others together on a linear axis.
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
     style.percent(ax.yaxis)
 
 

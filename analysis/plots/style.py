@@ -135,7 +135,7 @@ def fractions(values: "pd.Series[Any]", setting: Setting) -> "pd.Series[float]":
     if setting.type == "categorical":
         return place / (len(setting.choices) - 1)
     if setting.log:
-        return np.log(place / setting.low) / math.log(setting.high / setting.low)
+        return place.div(setting.low).apply(np.log) / math.log(setting.high / setting.low)
     return (place - setting.low) / (setting.high - setting.low)
 
 

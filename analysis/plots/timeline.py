@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from analysis.load import NotApplicable, Trials
 from analysis.plots import style
 
 TITLE = "Timeline"
+BINS = 300
 GAP = 0.12
 """Between two lanes, in lanes."""
 
@@ -23,7 +25,7 @@ class Info:
     """`trial`, `condition`, `status`, `start`, `end` (hours since the first trial started), `lane`; sorted by
     `start`."""
     under_way: pd.DataFrame
-    """`hours`, `trials` (under way from then on)."""
+    """`hours` (the end of each of `BINS` equal spans), `trials` (mean number under way in it)."""
     idle: float
     """Share of lanes x hours without a trial."""
     left_out: int
@@ -55,10 +57,10 @@ def compute(trials: Trials) -> Info:
 def caption(info: Info) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in info.frame["status"].value_counts().items())
     return (
-        "A bar is a trial, from its first start to its end, breaks in between included; rows are places for trials at "
-        "a time, not machines. White between bars is idle time, a long bar beside short ones a straggler, and one that "
-        f"the end of the study waits for is expensive. Above: trials under way. Idle: {info.idle:.0%} of places x "
-        f"time. n = {len(info.frame)} trials ({counts})"
+        "A bar is a trial, from its first start to its end, breaks in between included, a cross a failure; rows are "
+        "places for trials at a time, not machines. White is idle time, a bar far longer than the others a straggler; "
+        "at the end of the study all places but its own wait for it. Above: trials under way, on average. "
+        f"Idle: {info.idle:.0%} of places x time. n = {len(info.frame)} trials ({counts})"
         + (f"; {info.left_out} never started" if info.left_out else "")
         + "."
     )
@@ -69,9 +71,10 @@ def draw(info: Info, figure: Figure) -> None:
     figure.set_size_inches(style.WIDTH, 2.6 + min(0.22 * lanes, 5.0))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, max(0.22 * min(lanes, 22), 0.6)])
     unit, hours = ("hours", 1.0) if info.frame["end"].max() > 2 else ("minutes", 60.0)
-    above.step(info.under_way["hours"] * hours, info.under_way["trials"], where="post", color=style.GREY, lw=1.2)
+    above.stairs(info.under_way["trials"], [0, *info.under_way["hours"] * hours], fill=True, color=style.LIGHT)
     above.set_ylim(0, lanes * 1.08)
     above.set_ylabel("under way")
+    above.set_yticks([0, lanes])
     for status, color in style.STATUS.items():
         part = info.frame[info.frame["status"] == status]
         bars = [
@@ -105,6 +108,8 @@ def _lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def _under_way(table: pd.DataFrame) -> pd.DataFrame:
-    steps = pd.concat([pd.Series(1, index=table["start"]), pd.Series(-1, index=table["end"])])
-    changes = steps.groupby(level=0).sum().cumsum()
-    return pd.DataFrame({"hours": changes.index, "trials": changes.to_numpy()})
+    """Means, since a thousand steps up and down would be a grey band."""
+    edges = np.linspace(0, table["end"].max(), BINS + 1)
+    starts, ends = table["start"].to_numpy()[:, None], table["end"].to_numpy()[:, None]
+    spent = np.clip(edges, starts, ends).sum(axis=0)
+    return pd.DataFrame({"hours": edges[1:], "trials": np.diff(spent) / (edges[1] or 1)})
