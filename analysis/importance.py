@@ -6,9 +6,9 @@ it: it compares where the top trials lie with where all trials lie. Two decision
 * A 0 beside a range is not a point of that range: one axis for both would make the gap between 0 and `low` count as
   explored. Its trials enter PED-ANOVA as trials without this setting, and `switch_table` compares on with off by ranks.
   (As a choice inside PED-ANOVA, an on/off that most trials share hardly counts, even where off always loses.)
-* A pruned trial counts among the rest, just behind the worst complete one (level with it, it could be counted at the
-  top). Both methods ask only who is ahead of whom, and leaving out what pruning judged bad would hide the very settings
-  that made it bad.
+* A pruned trial, or one beyond a bound of the study, counts among the rest, just behind the worst complete one (level
+  with it, it could be counted at the top). Both methods ask only who is ahead of whom, and leaving out what pruning
+  judged bad would hide the very settings that made it bad.
 """
 
 import math
@@ -34,9 +34,10 @@ MIN_GROUP = 3
 SHUFFLES = 40
 
 
-def importance_table(trials: Trials, condition: str) -> pd.DataFrame:
+def importance_table(trials: Trials, condition: str, shuffles: int = SHUFFLES) -> pd.DataFrame:
     """Columns: `setting`, `importance` (sums to 1), `chance` (95th percentile of the importance when the objectives are
-    shuffled over the trials: what is not above it may be luck), `n` (trials). Sorted, the most important first.
+    shuffled over the trials: what is not above it may be luck; NaN for 0 shuffles, which takes most of the time), `n`
+    (trials). Sorted, the most important first.
 
     NotApplicable: too few trials, or nothing was searched.
     """
@@ -44,7 +45,7 @@ def importance_table(trials: Trials, condition: str) -> pd.DataFrame:
     if not settings:
         raise NotApplicable("The study file names no searched setting.")
     frame = _ranked(trials, condition)
-    complete = int((frame["status"] == "complete").sum())
+    complete = int(frame["trial"].isin(trials.searched["trial"]).sum())
     if complete < TOP_TRIALS or len(frame) < MIN_TRIALS:
         raise NotApplicable(
             f"Importance needs {MIN_TRIALS} finished searched trials in a condition, {TOP_TRIALS} of them complete; "
@@ -55,7 +56,7 @@ def importance_table(trials: Trials, condition: str) -> pd.DataFrame:
     objectives = frame["objective"].to_numpy(dtype=float)
     measured = _ped_anova(study, objectives, top)
     rng = np.random.default_rng(0)
-    shuffled = pd.DataFrame([_ped_anova(study, rng.permutation(objectives), top) for _ in range(SHUFFLES)])
+    shuffled = pd.DataFrame([_ped_anova(study, rng.permutation(objectives), top) for _ in range(shuffles)])
     table = pd.DataFrame({"importance": measured, "chance": shuffled.quantile(0.95)}).rename_axis("setting")
     return table.assign(n=len(frame)).sort_values("importance", ascending=False).reset_index()
 
@@ -86,7 +87,7 @@ def _ranked(trials: Trials, condition: str) -> pd.DataFrame:
     frame = frame[frame["status"].isin(["complete", "pruned"])]
     for setting in searched_settings(trials.spec):
         frame = frame[setting.allows(frame) | setting.values(frame).isna()]
-    complete = frame["status"] == "complete"
+    complete = frame["trial"].isin(trials.searched["trial"])
     worst = frame.loc[complete, "objective"].min()
     return frame.assign(objective=frame["objective"].where(complete, worst - 1e-6))
 

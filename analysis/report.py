@@ -20,14 +20,19 @@ from analysis.load import NotApplicable, Trials, load_trials
 from analysis.plots import (
     best_values,
     budget,
+    contours,
     critical_difference,
+    edf,
     history,
     importance,
     learning_curves,
     methods,
+    parallel_coordinates,
+    pareto,
     slices,
     split_quality,
     style,
+    timeline,
 )
 
 FIGURES: dict[str, ModuleType] = {
@@ -36,10 +41,15 @@ FIGURES: dict[str, ModuleType] = {
     "best_values": best_values,
     "slices": slices,
     "importance": importance,
+    "contours": contours,
+    "parallel_coordinates": parallel_coordinates,
     "history": history,
+    "edf": edf,
     "learning_curves": learning_curves,
     "split_quality": split_quality,
+    "pareto": pareto,
     "budget": budget,
+    "timeline": timeline,
 }
 """In the order of the page: first what was found, then why, then how, then what it cost."""
 

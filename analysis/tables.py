@@ -6,7 +6,9 @@ images knows. All tables keep the order of the conditions along the noise axis.
 """
 
 import json
+import math
 
+import numpy as np
 import pandas as pd
 
 from analysis.load import Trials
@@ -29,6 +31,28 @@ def roles(trials: Trials) -> "pd.Series[str]":
     """For each trial (index): "chosen", the name of its baseline, or "search"."""
     role = trials.trials.set_index("trial")["method"]
     return role.mask(role.index.isin(chosen(trials)["trial"]), "chosen")
+
+
+def best_fifth(pool: pd.DataFrame) -> pd.DataFrame:
+    """The best fifth of these trials by the objective, at least three."""
+    return pool.nlargest(max(3, math.ceil(0.2 * len(pool))), "objective")
+
+
+def ranking(trials: Trials) -> pd.DataFrame:
+    """The searched trials that ran to their end or were pruned, with two columns more.
+
+    `ruled_out` (bool): pruned, beyond a bound of the study, or without an objective. `rank`: the share of the others of
+    its condition that a trial is ahead of by the objective, in [0, 1]; ties count half, .5 for a lone trial. What was
+    ruled out ties behind all others: its last value says little of what it might have reached, but leaving it out would
+    hide the settings that pruning judged bad.
+    """
+    frame = trials.trials
+    frame = frame[(frame["baseline"] == "") & frame["status"].isin(["complete", "pruned"])]
+    ruled_out = ~frame["trial"].isin(trials.searched["trial"])
+    groups = frame["objective"].mask(ruled_out, -np.inf).groupby(frame["condition"], observed=True)
+    others = groups.transform("size") - 1
+    rank = ((groups.rank() - 1) / others).where(others > 0, 0.5)
+    return frame.assign(ruled_out=ruled_out, rank=rank)
 
 
 def condition_table(trials: Trials) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """How the best value of each setting moves along the noise."""
 
-import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,10 +10,9 @@ from matplotlib.lines import Line2D
 from analysis.load import NotApplicable, Trials
 from analysis.plots import style
 from analysis.space import Setting, searched_settings
-from analysis.tables import chosen, condition_table
+from analysis.tables import best_fifth, chosen, condition_table
 
 TITLE = "Best values along the noise"
-TOP = 3
 _KINDS = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
 
 
@@ -40,7 +38,7 @@ def compute(trials: Trials) -> Info:
     rows = []
     for condition, pool in trials.searched.groupby("condition", observed=True):
         known = conditions.loc[[condition]].iloc[0]
-        top = pool.nlargest(max(TOP, math.ceil(0.2 * len(pool))), "objective")
+        top = best_fifth(pool)
         for setting in settings:
             values = setting.values(top)
             rows.append(

@@ -13,7 +13,6 @@ from analysis.plots import style
 from analysis.tables import undrawn
 
 TITLE = "Budget"
-COLORS = {"complete": "#0072B2", "pruned": "#56B4E9", "failed": "#D55E00", "running": "#B8B8B8"}
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,14 @@ def draw(info: Info, figure: Figure) -> None:
     for ax in (left, right):
         ax.grid(visible=False, axis="y")
     shown = set(info.frame["status"])
-    patches = [Patch(color=color, label=status) for status, color in COLORS.items() if status in shown]
+    patches = [Patch(color=color, label=status) for status, color in style.STATUS.items() if status in shown]
     not_drawn = Patch(fill=False, hatch="///", edgecolor=style.LIGHT, label="saved by pruning")
     style.legend(figure, [*patches, not_drawn])
 
 
 def _stack(ax: Axes, frame: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     end = np.zeros(len(frame))
-    for status, color in COLORS.items():
+    for status, color in style.STATUS.items():
         if status in frame:
             part = frame[status].fillna(0).to_numpy(dtype=float)
             ax.barh(range(len(frame)), part, left=end, height=0.6, color=color)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -20,6 +22,9 @@ WIDTH = 9.0
 """Width of every figure, in inches: a page of text."""
 GREY = "#767676"
 LIGHT = "#B8B8B8"
+STATUS = {"complete": "#0072B2", "pruned": "#56B4E9", "failed": "#D55E00", "running": LIGHT}
+ZERO = -0.15
+"""Where the 0 beside a range is drawn, as a fraction of its axis."""
 RC: dict[RcKeyType, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10,
@@ -112,8 +117,8 @@ def percent(axis: Axis) -> None:
 def zero_position(setting: Setting) -> float:
     """Where the 0 beside a range is drawn: a step to the left of `low`, in the axis' own scale."""
     if setting.log:
-        return float(setting.low / (setting.high / setting.low) ** 0.15)
-    return setting.low - 0.15 * (setting.high - setting.low)
+        return float(setting.low * (setting.high / setting.low) ** ZERO)
+    return setting.low + ZERO * (setting.high - setting.low)
 
 
 def positions(values: "pd.Series[float]", setting: Setting) -> "pd.Series[float]":
@@ -121,6 +126,26 @@ def positions(values: "pd.Series[float]", setting: Setting) -> "pd.Series[float]
     if setting.type == "categorical":
         return values.map({choice: i for i, choice in enumerate(setting.choices)}).astype(float)
     return values.mask(values.eq(0), zero_position(setting)) if setting.zero else values
+
+
+def fractions(values: "pd.Series[Any]", setting: Setting) -> "pd.Series[float]":
+    """Values along this setting's axis, in its own scale: 0 at `low` or the first choice, 1 at `high` or the last, a 0
+    beside the range at `ZERO`."""
+    place = positions(values, setting)
+    if setting.type == "categorical":
+        return place / (len(setting.choices) - 1)
+    if setting.log:
+        return place.div(setting.low).apply(np.log) / math.log(setting.high / setting.low)
+    return (place - setting.low) / (setting.high - setting.low)
+
+
+def places(fractions: npt.NDArray[np.float64], setting: Setting) -> npt.NDArray[np.float64]:
+    """From `fractions` of this setting's axis back to `positions` on it."""
+    if setting.type == "categorical":
+        return fractions * (len(setting.choices) - 1)
+    if setting.log:
+        return setting.low * (setting.high / setting.low) ** fractions
+    return setting.low + fractions * (setting.high - setting.low)
 
 
 def setting_axis(ax: Axes, side: Literal["x", "y"], setting: Setting) -> None:

@@ -59,6 +59,24 @@ def test_pruned_trials_count_and_are_never_at_the_top(study: Trials) -> None:
     assert again["importance"].to_list() == pytest.approx(with_pruned["importance"].to_list())
 
 
+def test_trials_beyond_a_bound_are_never_at_the_top_either(study: Trials) -> None:
+    pruned = study.trials["status"] == "pruned"
+    beyond = study.trials.assign(
+        status=study.trials["status"].mask(pruned, "complete"),
+        objective=study.trials["objective"].mask(pruned, 0.99),
+        constraints=study.trials["constraints"].mask(pruned, '{"labelled_fraction": 0.1}'),
+    )
+    measured, again = (importance_table(t, "symmetric-0.5") for t in (study, replace(study, trials=beyond)))
+    assert again["importance"].to_list() == pytest.approx(measured["importance"].to_list())
+
+
+def test_without_shuffles_there_is_no_chance_but_the_same_importance(study: Trials) -> None:
+    with_chance, without = (importance_table(study, "symmetric-0.5", shuffles=n) for n in (2, 0))
+    assert without["chance"].isna().all()
+    assert with_chance["chance"].notna().all()
+    assert without.drop(columns="chance").equals(with_chance.drop(columns="chance"))
+
+
 def test_five_complete_trials_stand_out_from_pruned_ones(tmp_path: Path) -> None:
     """Level with the worst complete trial, the pruned ones would make every setting equally unimportant."""
     rng = np.random.default_rng(1)
