@@ -129,7 +129,8 @@ def test_confirmations_stand_apart_from_the_search(study: Trials, tmp_path: Path
     assert confirmed.title == "Confirmed"
     assert [table.title for table in before] == [table.title for table in after]
     assert before == after
-    for figure in FIGURES.values():
+    for name in FIGURES.keys() - {"confirmed", "variance"}:
+        figure = FIGURES[name]
         assert figure.compute(trials).frame.equals(figure.compute(study).frame)
 
     table = confirmation_table(trials).set_index(["condition", "setting"])
