@@ -86,7 +86,8 @@ def rank_correlation(
 def rung_pairs(
     curves: Iterable[Sequence[Mapping[str, Any]]], rung: int, metric: str, last: int
 ) -> list[tuple[float, float]]:
-    """(objective at the rung, at the end) of each trial that has an epoch between them; arguments as of `rank_correlation`."""
+    """(objective at the rung, at the end) of each trial that has an epoch between them. Arguments as of
+    `rank_correlation`."""
     pairs = []
     for curve in curves:
         rows = [row for row in curve if row["phase"] != "pretrain"]

@@ -1,9 +1,12 @@
 """What the search chose against the baselines, trained again with fresh seeds and fresh noise."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.load import NotApplicable, Trials
 from analysis.plots import style
@@ -11,8 +14,8 @@ from analysis.statistics import confirmation_table
 
 TITLE = "Confirmed"
 ROBUST = style.Mark("robust over the conditions", style.CHOSEN.color, "o")
-STEP = 0.17
-"""Inches between two settings of a condition."""
+ROW_INCHES = 0.19
+_DASHED = (0, (4, 2))
 
 
 @dataclass(frozen=True)
@@ -46,24 +49,33 @@ def caption(info: Info) -> str:
 def draw(info: Info, figure: Figure) -> None:
     marks = style.marks(info.baselines) | {"chosen": style.CHOSEN, "robust": ROBUST}
     order = {method: place for place, method in enumerate(marks)}
-    rows = info.frame.assign(order=info.frame["method"].map(order))
-    rows = rows.sort_values(["condition", "order"], kind="stable", ignore_index=True)
-    names = list(dict.fromkeys(rows["condition"]))
-    # One step a setting, and one between two conditions.
-    rows["y"] = rows.index + rows["condition"].astype(str).map(names.index)
-    figure.set_size_inches(style.WIDTH, 1.2 + STEP * (rows["y"].iloc[-1] + 1))
-    ax = figure.subplots()
-    for method, mark in marks.items():
-        own = rows[rows["method"] == method]
+    rows = info.frame.assign(order=info.frame["method"].map(order)).sort_values("order", kind="stable")
+    groups = {str(name): group for name, group in rows.groupby("condition", observed=True)}
+    most = max(map(len, groups.values()))
+    for name, ax in style.panels(
+        figure, list(groups), height=0.7 + ROW_INCHES * most, columns=min(len(groups), 2)
+    ).items():
+        _draw_condition(ax, groups[name], marks)
+    best = Line2D([], [], color=style.GREY, linestyle=_DASHED, label="best baseline")
+    shown = set(rows["method"])
+    style.legend(figure, [*(style.handle(mark) for method, mark in marks.items() if method in shown), best])
+    figure.supxlabel("test accuracy on true labels (%)", fontsize=9.5)
+
+
+def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: Mapping[str, style.Mark]) -> None:
+    baselines = rows.loc[~rows["method"].isin(["chosen", "robust"]), "oracle_test_acc"]
+    if len(baselines):
+        ax.axvline(baselines.max(), color=style.GREY, linewidth=1, linestyle=_DASHED)
+    rows = rows.assign(y=range(len(rows)))
+    for method, own in rows.groupby("method", sort=False):
+        mark = marks[str(method)]
         ax.hlines(own["y"], own["low"], own["high"], color=mark.color, linewidth=1.6)
         size = 0.8 * style.size(mark)
         ax.plot(own["oracle_test_acc"], own["y"], mark.marker, color=mark.color, ms=size, mec="white", mew=0.4)
-    ax.set_yticks(rows.groupby("condition", observed=True)["y"].mean(), names)
-    for end in rows.groupby("condition", observed=True)["y"].max().iloc[:-1]:
-        ax.axhline(end + 1, color=style.LIGHT, linewidth=0.7)
-    ax.set_ylim(rows["y"].max() + 1, -1)
+    searched = rows["method"].isin(["chosen", "robust"])
+    # A baseline's name says it all; of the others the trial that had the setting does.
+    names = rows["method"].mask(searched, rows["method"] + " " + rows["setting"].str.extract(r"(\d+)$", expand=False))
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("test accuracy on true labels (%)")
     style.percent(ax.xaxis)
-    shown = set(rows["method"])
-    style.legend(figure, [style.handle(mark) for method, mark in marks.items() if method in shown])

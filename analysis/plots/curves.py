@@ -1,4 +1,4 @@
-"""What the figures that follow a training epoch by epoch share: the chosen trial and the baselines of each condition."""
+"""What the figures share that follow the chosen trial and the baselines of each condition epoch by epoch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,8 +13,8 @@ from analysis.load import Trials
 from analysis.plots import style
 from analysis.tables import roles
 
-ROW_INCHES = 1.7
-POINTS = 100
+ROW_INCHES = 1.35
+POINTS = 60
 """Of one curve in a drawing, at most: a panel is not wide enough to show more."""
 
 
@@ -36,22 +36,24 @@ def compared_epochs(trials: Trials, measures: Sequence[str]) -> pd.DataFrame:
 def grid(
     figure: Figure, frame: pd.DataFrame, measures: Mapping[str, str], baselines: Sequence[str]
 ) -> dict[tuple[str, str], Axes]:
-    """One row a measure (name -> label of its axis), one column a condition, one line a trial of `compared_epochs`.
-    Returns the axes by (measure, condition)."""
+    """One row a condition, one column a measure (name -> title), one line a trial of `compared_epochs`. Returns the
+    axes by (condition, measure)."""
     marks = style.marks(baselines)
     groups = {str(name): group for name, group in frame.groupby("condition", observed=True)}
-    figure.set_size_inches(style.WIDTH, ROW_INCHES * len(measures) + 1.0)
-    axes = figure.subplots(len(measures), len(groups), sharex="col", sharey="row", squeeze=False)
-    for line, (measure, label) in zip(axes, measures.items(), strict=True):
-        line[0].set_ylabel(label)
-        for ax, rows in zip(line, groups.values(), strict=True):
+    figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.2)
+    axes = figure.subplots(len(groups), len(measures), sharex=True, sharey="col", squeeze=False)
+    found = {}
+    for row, (name, rows) in zip(axes, groups.items(), strict=True):
+        row[0].set_ylabel(name)
+        for ax, measure in zip(row, measures, strict=True):
             lines(ax, rows, measure, marks)
-    for ax, name in zip(axes[0], groups, strict=True):
-        # Names of many conditions side by side would run into each other.
-        ax.set_title(name if len(groups) <= 4 else name.replace("-", "-\n", 1))
+            found[name, measure] = ax
+    for ax, title in zip(axes[0], measures.values(), strict=True):
+        ax.set_title(title)
     legend(figure, frame, marks)
+    axes[0][0].xaxis.set_major_locator(MaxNLocator(4))
     figure.supxlabel("samples drawn (thousands)", fontsize=9.5)
-    return {(m, name): ax for line, m in zip(axes, measures, strict=True) for ax, name in zip(line, groups, strict=True)}
+    return found
 
 
 def lines(ax: Axes, rows: pd.DataFrame, measure: str, marks: Mapping[str, style.Mark]) -> None:
@@ -61,7 +63,6 @@ def lines(ax: Axes, rows: pd.DataFrame, measure: str, marks: Mapping[str, style.
         shown = thinned(part)
         width = 2.2 if role == "chosen" else 1.5
         ax.plot(shown["samples_thousands"], shown[measure], color=mark.color, linewidth=width)
-    ax.xaxis.set_major_locator(MaxNLocator(3))
 
 
 def thinned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -70,9 +71,7 @@ def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[keep]
 
 
-def legend(
-    figure: Figure, frame: pd.DataFrame, marks: Mapping[str, style.Mark], others: Sequence[Artist] = ()
-) -> None:
+def legend(figure: Figure, frame: pd.DataFrame, marks: Mapping[str, style.Mark], others: Sequence[Artist] = ()) -> None:
     """Of the roles that have a line, and what else is drawn."""
     shown = set(frame["role"])
     used = [mark for name, mark in {"chosen": style.CHOSEN, **marks}.items() if name in shown]

@@ -32,13 +32,17 @@ def compute(trials: Trials) -> Info:
     if epochs.empty:
         raise NotApplicable("No epoch has ended yet.")
     last = epochs.drop_duplicates("trial", keep="last")
-    counts, ended = (pd.crosstab(rows["condition"], rows["split_state"]) for rows in (epochs, last))
-    counts = counts.reindex(columns=STATES, fill_value=0).rename_axis(columns="split_state")
-    frame = counts.stack().rename("epochs").reset_index()
+    frame = _counts(epochs, "epochs").assign(ended=_counts(last, "ended")["ended"])
     frame["share"] = frame["epochs"] / frame.groupby("condition", observed=True)["epochs"].transform("sum")
-    frame["ended"] = ended.reindex(columns=STATES, fill_value=0).stack().to_numpy()
     frame["trials"] = frame.groupby("condition", observed=True)["ended"].transform("sum")
     return Info(frame)
+
+
+def _counts(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """`condition`, `split_state` and how many of the rows are in it, as column `name`; in the order of both."""
+    wide = pd.crosstab(rows["condition"], rows["split_state"]).reindex(columns=list(STATES), fill_value=0)
+    long = wide.reset_index().melt("condition", var_name="split_state", value_name=name)
+    return long.sort_values("condition", kind="stable", ignore_index=True)
 
 
 def caption(info: Info) -> str:
@@ -49,8 +53,8 @@ def caption(info: Info) -> str:
         "division; given: labelled beforehand; clipped: the threshold was moved so that neither set is empty; "
         "unimodal: the mixture's means lie within one standard deviation, or one component is empty; degenerate: the "
         "losses have no order, and every second sample is labelled. Right: trials whose last epoch was one of the "
-        "latter two, whatever became of them: they trained on a division that says little about the labels. Many of them in one condition ask for a longer warm-up or "
-        "another range of the threshold. "
+        "latter two, whatever became of them: they trained on a division that says little about the labels. Many of "
+        "them in one condition ask for a longer warm-up or another range of the threshold. "
         f"n = trials with an epoch, {n}; {info.frame['epochs'].sum():,} epochs."
     )
 

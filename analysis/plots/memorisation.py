@@ -41,8 +41,8 @@ def caption(info: Info) -> str:
     return (
         "Share of the wrongly labelled training samples whose wrong label the ensemble predicts. A curve that climbs "
         "means that the network learns the noise; a cross-entropy baseline does so sooner or later, co-divide is "
-        "there to prevent it. Where the noise confuses like classes, the curve starts higher: there an honest mistake is a wrong label "
-        "too. Dashed: the share of the chosen setting's labelled set whose label is wrong, which is "
+        "there to prevent it. Where the noise confuses like classes, the curve starts higher: there an honest mistake "
+        "is a wrong label too. Dashed: the share of the chosen setting's labelled set whose label is wrong, which is "
         "what it has to learn from. Dotted: where the chosen trial's pre-training and warm-up end. "
         f"n = {info.frame['trial'].nunique()} trials, one seed each; true labels are known to the observer only."
     )

@@ -11,8 +11,8 @@ from analysis.tables import condition_table
 
 TITLE = "The mixture behind the split"
 MEASURES = {
-    "separation": "separation",
-    "threshold": "threshold",
+    "separation": "separation (deviations)",
+    "threshold": "threshold (probability)",
     "labelled_fraction": "labelled set (%)",
 }
 
@@ -38,21 +38,25 @@ def compute(trials: Trials) -> Info:
 
 def caption(info: Info) -> str:
     return (
-        "Top: how far apart the means of the two components lie, in pooled standard deviations; below 1 "
-        "(dotted) the division counts as unimodal, and which side a sample lies on says little. Middle: the threshold on the clean "
-        "probability after clipping; it leaves its setting only where one side would have been empty. Bottom: the "
-        "share of the training part in the labelled set; the dashed line is the share whose label is right, known to "
-        "the observer only. A curve above it takes in wrong labels for certain; one below it may still hold wrong "
-        f"ones (see the quality of the split). n = {info.frame['trial'].nunique()} trials, one seed each."
+        "Left: how far apart the means of the two components lie, in pooled standard deviations; below 1 "
+        "(dotted) the division counts as unimodal, and which side a sample lies on says little. Middle: the threshold "
+        "on the clean probability after clipping; it leaves its setting only where one side would have been empty. "
+        "Right: the share of the training part in the labelled set; the dashed line is the share whose label is right, "
+        "known to the observer only. A curve above it takes in wrong labels for certain; one below it may still hold "
+        "wrong ones (see the quality of the split). "
+        f"n = {info.frame['trial'].nunique()} trials, one seed each."
     )
 
 
 def draw(info: Info, figure: Figure) -> None:
     clean = info.frame.groupby("condition", observed=True)["oracle_clean_fraction"].first()
-    for (measure, condition), ax in curves.grid(figure, info.frame, MEASURES, info.baselines).items():
+    for (condition, measure), ax in curves.grid(figure, info.frame, MEASURES, info.baselines).items():
         if measure == "labelled_fraction":
             ax.axhline(clean[condition], color="black", linewidth=1, linestyle=(0, (4, 2)))
             style.percent(ax.yaxis)
-        if measure == "separation":
+            ax.set_ylim(0, 1.04)
+        elif measure == "separation":
             ax.axhline(1, color=style.GREY, linewidth=1, linestyle=":")
-        ax.set_ylim(bottom=0)
+            ax.set_ylim(0, 1.08 * float(info.frame["separation"].max()))
+        else:
+            ax.set_ylim(0, 1.04)

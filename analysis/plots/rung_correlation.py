@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +46,7 @@ def compute(trials: Trials) -> Info:
     epochs = trials.epochs[trials.epochs["trial"].isin(complete)]
     rows = []
     for condition in trials.conditions:
-        own = epochs.loc[epochs["condition"] == condition, ["trial", "phase", "samples", metric]]
-        curves = [part.to_dict("records") for _, part in own.groupby("trial", sort=False)]
+        curves = _curves(epochs[epochs["condition"] == condition], metric)
         for rung in rungs.get(condition, []):
             one = rank_correlation(curves, rung, metric, last)
             pairs = rung_pairs(curves, rung, metric, last)
@@ -58,6 +58,15 @@ def compute(trials: Trials) -> Info:
     return Info(found)
 
 
+def _curves(epochs: pd.DataFrame, metric: str) -> list[list[dict[str, Any]]]:
+    """What `rank_correlation` reads of each trial."""
+    names = ("phase", "samples", metric)
+    return [
+        [dict(zip(names, row, strict=True)) for row in zip(*(part[name].tolist() for name in names), strict=True)]
+        for _, part in epochs.groupby("trial", sort=False)
+    ]
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", sort=False)["n"].agg(lambda column: "/".join(map(str, column)))
     counts = ", ".join(f"{condition}: {each}" for condition, each in n.items())
@@ -65,15 +74,17 @@ def caption(info: Info) -> str:
         "Spearman's rank correlation between a trial's objective at a rung and the one at its end, with its 95% "
         "bootstrap interval over trials. Only trials that went on have both values, and those are alike at the rung, "
         "so that it is lower than it would be among all. Below the dashed line "
-        f"({UNSAFE_CORRELATION}) good settings were probably stopped there: begin later, or do not prune. Hollow: fewer "
-        f"than {MIN_TRIALS} trials, no verdict. n = complete searched trials at each rung, {counts}."
+        f"({UNSAFE_CORRELATION}) good settings were probably stopped there: begin later, or do not prune. Hollow: "
+        f"fewer than {MIN_TRIALS} trials, no verdict. n = complete searched trials at each rung, {counts}."
     )
 
 
 def draw(info: Info, figure: Figure) -> None:
     groups = {str(name): group for name, group in info.frame.groupby("condition", sort=False)}
+    lowest = min(0.0, *info.frame[["spearman", "low"]].min())
     for name, ax in style.panels(figure, list(groups), height=2.0).items():
         _draw_condition(ax, groups[name])
+        ax.set_ylim(lowest - 0.08, 1.08)
     line = Line2D([], [], color=style.CHOSEN.color, linestyle=(0, (4, 2)), label="unsafe below")
     few = Line2D([], [], linestyle="", marker="o", color=_COLOR, markerfacecolor="white", label="too few trials")
     known = Line2D([], [], linestyle="", marker="o", color=_COLOR, label="Spearman's, 95% interval")
@@ -95,13 +106,13 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_xticks(x, [f"{samples:,.6g}" for samples in x])
     ax.set_xticks([], minor=True)
     ax.set_xlim(x.min() / 1.3, x.max() * 1.3)
-    ax.set_ylim(-1.05, 1.05)
 
 
 def _interval(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """NaN where a resample has no correlation, since all its trials are equal."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        for kind in (stats.ConstantInputWarning, stats.DegenerateDataWarning):
+            warnings.simplefilter("ignore", kind)
         found = stats.bootstrap(
             tuple(zip(*pairs, strict=True)),
             _spearman,

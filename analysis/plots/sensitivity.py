@@ -87,15 +87,19 @@ def _losses(
     """(setting, direction, value, moved, loss, standard error) of one condition."""
     space = _SPACE.validate_python(spec["space"])
     (home,) = _params(spec, best)
-    places = [(s.path, d, float(home[s.path]), moved(s, float(home[s.path]), d)) for s in settings if s.path in home
-              for d in (-1, 1)]
+    places = [
+        (s.path, d, float(home[s.path]), moved(s, float(home[s.path]), d))
+        for s in settings
+        if s.path in home
+        for d in (-1, 1)
+    ]
     places = [place for place in places if not np.isnan(place[3])]
     asked = [home, *({**home, path: new} for path, _, _, new in places)]
     pairs = list(zip(_params(spec, known), known["objective"], strict=True))
 
     def losses(predict: Callable[[Sequence[Params]], Floats]) -> Floats:
         predicted = predict(asked)
-        return (predicted[0] - predicted[1:]) / slope
+        return np.asarray((predicted[0] - predicted[1:]) / slope)
 
     rng, n = np.random.default_rng(0), len(pairs)
     samples = ([pairs[i] for i in rng.integers(n, size=n)] for _ in range(REFITS))

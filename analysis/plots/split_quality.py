@@ -37,6 +37,6 @@ def caption(info: Info) -> str:
 
 
 def draw(info: Info, figure: Figure) -> None:
-    for (measure, _), ax in curves.grid(figure, info.frame, MEASURES, info.baselines).items():
+    for (_, measure), ax in curves.grid(figure, info.frame, MEASURES, info.baselines).items():
         if measure != "oracle_split_auc":
             style.percent(ax.yaxis)

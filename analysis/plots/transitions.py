@@ -45,9 +45,7 @@ def compute(trials: Trials) -> Info:
     for condition, text in zip(rows["condition"], rows["oracle_transition"], strict=True):
         matrix = np.array(json.loads(text), dtype=float)
         true, given = np.nonzero(matrix)
-        parts.append(
-            pd.DataFrame({"condition": condition, "true": true, "given": given, "share": matrix[true, given]})
-        )
+        parts.append(pd.DataFrame({"condition": condition, "true": true, "given": given, "share": matrix[true, given]}))
         classes = max(classes, len(matrix))
     known = condition_table(trials)["oracle_noise_rate"].to_dict()
     counts = [trials.environment.get(f"{part}_images", 0) for part in ("training", "validation")]
@@ -78,7 +76,7 @@ def draw(info: Info, figure: Figure) -> None:
     for name, ax in axes.items():
         image = _draw_matrix(ax, groups[name], info.classes)
         ax.set_title(f"{name}\n{100 * info.rates[name]:.1f}% wrong")
-    bar = figure.colorbar(image, ax=figure.axes, location="bottom", aspect=60, pad=0.02)
+    bar = figure.colorbar(image, ax=figure.axes, aspect=50, pad=0.02, shrink=0.8)
     bar.set_ticks([0.001, 0.01, 0.1, 1], labels=["0.1", "1", "10", "100"])
     bar.set_label("share of the true class (%)")
     figure.supxlabel("given label", fontsize=9.5)
@@ -93,8 +91,10 @@ def _draw_matrix(ax: Axes, rows: pd.DataFrame, classes: int) -> AxesImage:
     if classes <= WRITTEN:
         ax.set_xticks(range(classes))
         ax.set_yticks(range(classes))
-        for true, given, share in zip(rows["true"], rows["given"], rows["share"], strict=True):
+        seen = rows[rows["share"] >= FAINTEST]
+        for true, given, share in zip(seen["true"], seen["given"], seen["share"], strict=True):
+            told = f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
             ink = "white" if share > 0.1 else "black"
-            text = ax.text(given, true, f"{100 * share:.2g}", ha="center", va="center", fontsize=6.5, color=ink)
+            text = ax.text(given, true, told, ha="center", va="center", fontsize=6.5, color=ink)
             text.set_in_layout(False)
     return image

@@ -15,6 +15,7 @@ from analysis.plots import style
 TITLE = "Which chance matters"
 FIXED = ("none", "file")
 """Kinds of noise whose labels the data bring: every training has the same."""
+NAN = float("nan")
 _COLUMNS = ["condition", "settings", "repeats", "spread", "noise_draw", "low", "high", "seed_and_rest"]
 _NOISE, _SEED = "#0072B2", "#D0D0D0"
 
@@ -43,11 +44,13 @@ def compute(trials: Trials) -> Info:
     for condition, own in complete.groupby("condition", observed=True):
         wide = _whole(own.pivot(index="number", columns="setting", values="oracle_test_acc"))
         if own["noise_kind"].iloc[0] in FIXED:
-            missing.append(f"{condition}: its labels are given and no noise is drawn; all chance is the seed's and the rest.")
+            missing.append(
+                f"{condition}: its labels are given and no noise is drawn; all chance is the seed's and the rest."
+            )
         elif min(wide.shape) < 2:
             missing.append(
-                f"{condition}: in {wide.shape[0]} x {wide.shape[1]} trainings (repeats x settings) noise draw and training "
-                "seed change together and are confounded."
+                f"{condition}: in {wide.shape[0]} x {wide.shape[1]} trainings (repeats x settings) noise draw and "
+                "training seed change together and are confounded."
             )
         else:
             rows.append((condition, wide.shape[1], wide.shape[0], *shares(wide.to_numpy(dtype=float))))
@@ -69,7 +72,7 @@ def shares(values: "np.ndarray[tuple[int, int], np.dtype[np.float64]]") -> tuple
     between = k * float(np.square(by_repeat - values.mean()).sum()) / (n - 1)
     within = float(np.square(rest).sum()) / ((n - 1) * (k - 1))
     if between + within <= np.finfo(float).eps:
-        return 0.0, *[float("nan")] * 4
+        return 0.0, NAN, NAN, NAN, NAN
     ratio = between / within if within else float("inf")
     degrees = (n - 1, (n - 1) * (k - 1))
     limits = [ratio / float(stats.f.ppf(q, *degrees)) for q in (0.975, 0.025)]

@@ -171,4 +171,3 @@ def test_states_agree_with_a_count_by_hand(study: Trials) -> None:
         assert rows["epochs"].item() == sum(own["split_state"] == state)
         assert rows["trials"].item() == own["trial"].nunique()
     assert frame.groupby("condition", observed=True)["share"].sum().to_list() == pytest.approx([1] * 4)
-
