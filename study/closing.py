@@ -1,5 +1,6 @@
 """What is said at the end of a study, beside the counts: the fronts where cost counts, and whether pruning was safe."""
 
+from study.conditions import Condition
 from study.plan import Plan
 from study.pruners import rungs, stages_end
 from study.records import ResultsFolder, TrialRecord
@@ -9,6 +10,12 @@ from study.verdicts import UNSAFE_CORRELATION, pareto_front, rank_correlation
 def closing(plan: Plan, folder: ResultsFolder) -> list[str]:
     """Lines about a finished study; none where there is nothing to say."""
     return _fronts(plan, folder) + _correlations(plan, folder)
+
+
+def rungs_of(plan: Plan, condition: Condition) -> list[int]:
+    """Samples after which a searched trial of a condition can be stopped."""
+    corner = plan.corner(condition, 0)
+    return rungs(plan.spec.pruner, corner.train.samples, stages_end(corner, plan.data[condition.id]))
 
 
 def _search(folder: ResultsFolder) -> list[TrialRecord]:
@@ -30,8 +37,7 @@ def _correlations(plan: Plan, folder: ResultsFolder) -> list[str]:
     complete = [r for r in _search(folder) if r.status == "complete" and not r.baseline]
     lines = []
     for condition in plan.conditions:
-        corner = plan.corner(condition, 0)
-        places = rungs(plan.spec.pruner, corner.train.samples, stages_end(corner, plan.data[condition.id]))
+        places = rungs_of(plan, condition)
         if not places:
             continue
         curves = [folder.read_epochs(r.trial) for r in complete if r.condition == condition.id]

@@ -150,7 +150,9 @@ def _without_noise(config: TrainConfig) -> dict[str, Any]:
 
 def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[str, Any]:
     """environment.json: where and when the study runs. `old`: that of an earlier start, whose beginning stands."""
-    import torch  # slow, and all that comes before in this module needs it not
+    import torch  # slow, as Optuna is, and all that comes before in this module needs neither
+
+    from study.closing import rungs_of
 
     data, known = plan.data[plan.conditions[0].id], old.get("forecast", {})
     return {
@@ -164,4 +166,5 @@ def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[
         "validation_images": data.validation_images,
         "training_images": data.training_images,
         "classes": data.classes,
+        "rungs": {condition.id: rungs_of(plan, condition) for condition in plan.conditions},
     }

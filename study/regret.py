@@ -48,12 +48,12 @@ def clean_slope(noise: NoiseSpec, classes: int) -> float:
 
 
 def surrogate(
-    space: Mapping[str, Dimension], known: Sequence[tuple[Mapping[str, Value], float]]
+    space: Mapping[str, Dimension], known: Sequence[tuple[Mapping[str, Value], float]], trees: int = TREES
 ) -> Callable[[Sequence[Mapping[str, Value]]], Floats]:
     """What predicts the objectives (n,) of n settings in one condition, from (setting, objective) `known` there."""
     from sklearn.ensemble import RandomForestRegressor  # slow to import
 
-    forest = RandomForestRegressor(TREES, max_features=0.5, random_state=0)
+    forest = RandomForestRegressor(trees, max_features=0.5, random_state=0)
     forest.fit([_coordinates(space, params) for params, _ in known], [value for _, value in known])
 
     def predict(settings: Sequence[Mapping[str, Value]]) -> Floats:

@@ -71,13 +71,7 @@ def rank_correlation(
         rung: in samples; a trial's value there is that of its first epoch that ends at the rung or past it.
         last: the k of mean_last_<k>.
     """
-    pairs = []
-    for curve in curves:
-        rows = [row for row in curve if row["phase"] != "pretrain"]
-        place = next((i for i, row in enumerate(rows) if row["samples"] >= rung), None)
-        if place is not None and place + 1 < len(rows):
-            values = [float(row[metric]) for row in rows]
-            pairs.append((_tail(values[: place + 1], last), _tail(values, last)))
+    pairs = rung_pairs(curves, rung, metric, last)
     at_rung, final = zip(*pairs, strict=True) if pairs else ((), ())
     if len(set(at_rung)) < 2 or len(set(final)) < 2:
         return RankCorrelation(rung, len(pairs), math.nan, math.nan)
@@ -87,6 +81,21 @@ def rank_correlation(
         float(stats.spearmanr(at_rung, final).statistic),
         float(stats.kendalltau(at_rung, final).statistic),
     )
+
+
+def rung_pairs(
+    curves: Iterable[Sequence[Mapping[str, Any]]], rung: int, metric: str, last: int
+) -> list[tuple[float, float]]:
+    """(objective at the rung, at the end) of each trial that has an epoch between them. Arguments as of
+    `rank_correlation`."""
+    pairs = []
+    for curve in curves:
+        rows = [row for row in curve if row["phase"] != "pretrain"]
+        place = next((i for i, row in enumerate(rows) if row["samples"] >= rung), None)
+        if place is not None and place + 1 < len(rows):
+            values = [float(row[metric]) for row in rows]
+            pairs.append((_tail(values[: place + 1], last), _tail(values, last)))
+    return pairs
 
 
 def _tail(values: Sequence[float], last: int) -> float:

@@ -14,6 +14,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Trials:
     return load_trials(synthetic.write(tmp_path_factory.mktemp("results") / "digits", synthetic.records()))
 
 
+@pytest.fixture(scope="session")
+def confirmed_study(tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    """The same, with what confirms it (see `synthetic.confirmations`)."""
+    root = tmp_path_factory.mktemp("results") / "digits"
+    return load_trials(synthetic.write(root, [*synthetic.records(), *synthetic.confirmations()]))
+
+
 @pytest.fixture
 def empty_study(tmp_path: Path) -> Trials:
     """A study that has only just started: its file is written, no trial is."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ ENVIRONMENT = {
     "started": "2026-11-24T08:00:00+00:00",
     "forecast": {"trials": 96, "hours": 1.5, "concurrent": 2},
     "validation_images": IMAGES,
+    "training_images": 4 * IMAGES,
+    "rungs": {name: [BUDGET // 4, BUDGET // 2] for name in CONDITIONS},
     "classes": CLASSES,
 }
 
@@ -113,15 +115,15 @@ def record(condition: str, number: int, test: float, **changes: Any) -> TrialRec
 
 
 def epochs(trial: TrialRecord) -> list[dict[str, Any]]:
-    """Curves that rise to the trial's values; the first two epochs are pre-training, without any accuracy."""
+    """Curves that rise to the trial's values; two epochs of pre-training, without any accuracy, then two of warm-up."""
     rows = []
     for epoch in range(trial.epochs):
         early, rise = epoch < 2, 1 - math.exp(-(epoch + 1) / 4)
-        split = not early and trial.baseline != "ce"
+        split = epoch >= 4 and trial.baseline != "ce"
         test = NAN if early else trial.oracle_test_acc * rise
         metrics = EpochMetrics(
             epoch=epoch,
-            phase="pretrain" if early else "cotrain",
+            phase="pretrain" if early else "cotrain" if split else "warmup",
             samples=BUDGET * (epoch + 1) // EPOCHS,
             seconds=6.0,
             learning_rate=0.02,
@@ -153,7 +155,7 @@ def epochs(trial: TrialRecord) -> list[dict[str, Any]]:
             oracle_split_precision=0.8 + 0.15 * rise if split else NAN,
             oracle_split_recall=0.9 * rise if split else NAN,
             oracle_split_recall_min=0.8 * rise if split else NAN,
-            oracle_memorised=0.05,
+            oracle_memorised=NAN if early else (0.5 if trial.baseline == "ce" else 0.05) * rise,
         )
         rows.append({"trial": trial.trial, "condition": trial.condition, **asdict(metrics), **asdict(oracle)})
     return rows
@@ -182,6 +184,23 @@ def records(seed: int = 0) -> list[TrialRecord]:
         result.append(record(condition, 22, 0.0, **blank, **failed))
         running = {"status": "running", "samples": 0, "epochs": 0, "seconds": 0.0, "ended": None}
         result.append(record(condition, 23, 0.0, **blank, **running))
+    return result
+
+
+def confirmations(seed: int = 0) -> list[TrialRecord]:
+    """Of each condition: two baselines, two searched settings and one setting of another condition, four repeats. A
+    noise draw moves all of its trainings by a point, the seed each of them by half of one (standard deviations)."""
+    rng = np.random.default_rng(seed)
+    result = []
+    for condition in CONDITIONS:
+        settings = [(f"{condition}-0001", "dividemix", 0.86), (f"{condition}-0003", "codim-sup", 0.89)]
+        settings += [(f"{condition}-0005", "", 0.93), (f"{condition}-0006", "", 0.92), ("symmetric-0.2-0007", "", 0.9)]
+        for repeat in range(4):
+            draw = rng.normal(0, 0.01)
+            for setting, baseline, test in settings:
+                own = record(condition, repeat, test + draw + rng.normal(0, 0.005), baseline=baseline)
+                named = {"trial": f"{setting}@{condition}-r{repeat}", "setting": setting, "phase": "confirm"}
+                result.append(replace(own, **named, objective=NAN))
     return result
 
 

@@ -130,7 +130,8 @@ def test_confirmations_stand_apart_from_the_search(study: Trials, tmp_path: Path
     # None of the first in its condition was confirmed, so nothing stands against the baselines.
     added = {"Confirmed", "Interquartile mean over conditions and seeds"}
     assert {shown.title for shown in after} - titles == added
-    for figure in FIGURES.values():
+    for name in FIGURES.keys() - {"confirmed", "variance"}:
+        figure = FIGURES[name]
         assert figure.compute(trials).frame.equals(figure.compute(study).frame)
 
     table = confirmation_table(trials).set_index(["condition", "setting"])

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from studies import WriteStudy
 
-from study.closing import closing
+from study.closing import closing, rungs_of
+from study.forecast import Speed, forecast
 from study.plan import load_plan
+from study.preflight import environment
 from study.records import ResultsFolder, TrialRecord
 from study.verdicts import MIN_TRIALS, UNSAFE_CORRELATION, pareto_front, rank_correlation
 
@@ -121,6 +123,15 @@ def test_the_threshold_is_where_the_best_of_27_is_stopped_one_time_in_four() -> 
     among_those = stats.spearmanr(at_rung[:2000][goes_on], final[:2000][goes_on]).statistic
     assert stopped == pytest.approx(0.25, abs=0.02)
     assert among_those == pytest.approx(UNSAFE_CORRELATION, abs=0.02)
+
+
+def test_the_rungs_are_left_for_the_analysis(write_study: WriteStudy) -> None:
+    pruner = {"kind": "successive_halving", "min_budget": 4000, "reduction_factor": 2}
+    plan = load_plan(write_study(pruner=pruner))
+    expected = forecast(plan, Speed(1e-3, 1e-3, 1e-3, 1e-3), 1, 1)
+    told = environment(plan, expected, {})["rungs"]
+    assert told == {condition.id: rungs_of(plan, condition) for condition in plan.conditions}
+    assert all(places[0] == 4000 and len(places) == 2 for places in told.values())
 
 
 def test_a_study_without_pruner_and_cost_says_nothing(write_study: WriteStudy, tmp_path: Path) -> None:
