@@ -23,8 +23,7 @@ Statistic = Callable[[Sequence[Scores]], Scores]
 
 def interquartile_mean(scores: Sequence[Scores]) -> Scores:
     """(R,): mean of the middle half of all scores, conditions and seeds together. `scores`: (R, n) a condition."""
-    means: Scores = stats.trim_mean(np.concatenate(scores, axis=1), 0.25, axis=1)
-    return means
+    return np.asarray(stats.trim_mean(np.concatenate(scores, axis=1), 0.25, axis=1))
 
 
 def probability_of_improvement(scores: Sequence[Scores]) -> Scores:
@@ -33,7 +32,7 @@ def probability_of_improvement(scores: Sequence[Scores]) -> Scores:
     `scores`: (R, n, 2) a condition, X before Y. All n^2 combinations count, as in a Mann-Whitney test.
     """
     ahead = [np.heaviside(s[:, :, None, 0] - s[:, None, :, 1], 0.5).mean(axis=(1, 2)) for s in scores]
-    return np.stack(ahead).mean(axis=0)
+    return np.asarray(np.stack(ahead).mean(axis=0))
 
 
 def stratified_interval(scores: Sequence[Scores], statistic: Statistic, confidence: float = 0.95) -> Interval:
