@@ -65,7 +65,7 @@ def draw(info: Info, figure: Figure) -> None:
     handles = [style.handle(mark) for mark in (style.CHOSEN, *marks.values())]
     style.legend(figure, [handles[0], _SEARCHED, *handles[1:]])
     figure.supxlabel("objective: accuracy on given labels (%)", fontsize=9.5)
-    figure.supylabel("share of searched trials not above it (%)", fontsize=9.5)
+    figure.supylabel("searched trials not above (%)", fontsize=9.5)
 
 
 def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:

@@ -1,6 +1,7 @@
 """Every trial as a line through its settings, per condition."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,11 +61,13 @@ def caption(info: Info) -> str:
 def draw(info: Info, figure: Figure) -> None:
     groups = {str(name): group for name, group in info.frame.groupby("condition", observed=True)}
     # One below the other, so that an axis stands below itself.
-    axes = style.panels(figure, list(groups), height=ROW_INCHES, columns=1)
+    axes = style.panels(figure, list(groups), columns=1)
+    figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.3)
     for name, ax in axes.items():
         _draw_condition(ax, groups[name], info.settings)
     names = [s.path.replace("/", "/\n") + ("\n(log)" if s.log else "") for s in info.settings]
-    list(axes.values())[-1].set_xticks(range(len(names) + 1), [*names, "objective\n(%)"])
+    look: dict[str, Any] = {"rotation": 20, "ha": "right"} if len(names) > 6 else {}
+    list(axes.values())[-1].set_xticks(range(len(names) + 1), [*names, "objective\n(%)"], **look)
     style.legend(figure, [style.handle(style.CHOSEN, line=True), _BEST, _OTHERS])
 
 

@@ -59,7 +59,7 @@ def draw(info: Info, figure: Figure) -> None:
         _draw_condition(ax, groups[name].assign(time=groups[name]["seconds"] / seconds), marks)
     style.legend(figure, [*(style.handle(mark) for mark in (style.CHOSEN, style.SEARCH, *marks.values())), _FRONT])
     figure.supxlabel(f"wall time in training ({unit})", fontsize=9.5)
-    figure.supylabel("objective: accuracy on given labels (%)", fontsize=9.5)
+    figure.supylabel("objective (%)", fontsize=9.5)
 
 
 def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:

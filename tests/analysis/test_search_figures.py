@@ -210,6 +210,16 @@ def test_contours_name_the_conditions_with_too_few_trials(study: Trials) -> None
     assert len(drawn("contours", info).axes) == 2 + 1
 
 
+def test_contours_leave_out_a_setting_that_no_trial_has(tmp_path: Path) -> None:
+    space = synthetic.SPEC["space"] | {"never/searched": {"type": "float", "low": 0, "high": 1}}
+    records = searched(20)
+    for one in records[::2]:
+        del one.params["contrastive/weight"]
+    info = contours.compute(read(tmp_path, records, space=space))
+    assert "never/searched" not in {setting.path for pair in info.pairs for setting in pair}
+    drawn("contours", info)
+
+
 def test_fractions_and_places_are_inverse() -> None:
     for setting in searched_settings(synthetic.SPEC):
         values = np.array([0.0, 1.0]) if setting.type == "categorical" else np.array([style.ZERO, 0.0, 0.4, 1.0])
