@@ -44,9 +44,9 @@ def caption(info: Info) -> str:
     counts = ", ".join(f"{condition}: {int(row['sum'])} of {int(row['size'])}" for condition, row in n.iterrows())
     return (
         "Cost is a trial's wall time in training: complete trials draw about the same number of samples, but some "
-        "methods and settings need longer for each. Where the front is flat, a setting left of the "
-        "chosen one is as good for less; whether a step up is more than luck, the table of what the objective can tell "
-        "apart says. Times of trials that shared a machine with others differ by more than their settings. n = trials "
+        "methods and settings need longer for each. Where the front is flat, a setting left of the chosen one is as "
+        "good for less; whether a step up is more than luck, the table of what the objective can tell apart says. "
+        "Times of trials that shared a machine with others differ by more than their settings. n = trials "
         f"on the front of complete ones, {counts}."
     )
 
