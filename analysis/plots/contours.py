@@ -1,5 +1,6 @@
 """The rank of the trials over pairs of the settings that matter most, per condition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,8 @@ def compute(trials: Trials) -> Info:
     """A surface is the partial dependence (Friedman 2001) of extra trees (Geurts et al. 2006) fitted to all searched
     settings; trees, since the step from 0 to a range need not be smooth.
 
-    NotApplicable: fewer than two settings were searched, or no condition has enough trials.
+    NotApplicable: no condition has enough trials, or fewer than two settings were searched.
     """
-    searched = searched_settings(trials.spec)
-    if len(searched) < 2:
-        raise NotApplicable("A pair needs two searched settings.")
     tables, missing = {}, []
     for condition in trials.conditions:
         try:
@@ -60,25 +58,29 @@ def compute(trials: Trials) -> Info:
         except NotApplicable as reason:
             missing.append(str(reason))
     if not tables:
-        raise NotApplicable(" ".join(missing))
+        raise NotApplicable(" ".join(dict.fromkeys(missing)) or "There is no condition yet.")
     means = pd.concat(tables.values()).groupby("setting")["importance"].mean()
-    first, *others = sorted(searched, key=lambda setting: -means[setting.path])
-    pairs = tuple((first, other) for other in others[:PAIRS])
+    # A setting that no trial has, for want of what its `when` asks, has no importance.
+    settings = [setting for setting in searched_settings(trials.spec) if setting.path in means]
+    if len(settings) < 2:
+        raise NotApplicable("A pair needs two searched settings.")
+    settings.sort(key=lambda setting: -means[setting.path])
+    pairs = tuple((settings[0], other) for other in settings[1 : 1 + PAIRS])
     rows = ranking(trials)
     surfaces, explained = {}, {}
     for condition in tables:
         own = rows[rows["condition"] == condition]
-        known = np.column_stack([style.fractions(setting.values(own), setting) for setting in searched])
+        known = np.column_stack([style.fractions(setting.values(own), setting) for setting in settings])
         model = ExtraTreesRegressor(TREES, min_samples_leaf=3, bootstrap=True, oob_score=True, random_state=0)
         model.fit(known, own["rank"])
         explained[condition] = float(model.oob_score_)
         for i, pair in enumerate(pairs):
-            surfaces[condition, i] = surface(model, known, pair, searched)
+            surfaces[condition, i] = surface(model, known, pair, settings)
     rows = rows[rows["condition"].isin(list(explained))]
     frame = rows[["condition", "trial", "status"]].assign(
         chosen=rows["trial"].isin(chosen(trials)["trial"]),
         rank=rows["rank"],
-        **{setting.path: setting.values(rows) for setting in (first, *others[:PAIRS])},
+        **{setting.path: setting.values(rows) for setting in settings[: 1 + PAIRS]},
     )
     return Info(frame.reset_index(drop=True), pairs, surfaces, explained, tuple(missing))
 
@@ -102,7 +104,7 @@ def caption(info: Info) -> str:
 
 def draw(info: Info, figure: Figure) -> None:
     groups = {str(name): group for name, group in info.frame.groupby("condition", observed=True)}
-    figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.0)
+    figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.4)
     grid = figure.subplots(len(groups), len(info.pairs), sharex=True, squeeze=False)
     for line, (name, rows) in zip(grid, groups.items(), strict=True):
         for i, (ax, pair) in enumerate(zip(line, info.pairs, strict=True)):
@@ -137,7 +139,7 @@ def _draw_pair(ax: Axes, pair: tuple[Setting, Setting], rows: pd.DataFrame, expe
 
 
 def surface(
-    model: ExtraTreesRegressor, known: Array, pair: tuple[Setting, Setting], searched: tuple[Setting, ...]
+    model: ExtraTreesRegressor, known: Array, pair: tuple[Setting, Setting], settings: Sequence[Setting]
 ) -> Array:
     """Mean prediction over the trials (rows of `known`: their settings as fractions) at the middle of each cell of a
     pair; (cells along y, cells along x)."""
@@ -145,8 +147,8 @@ def surface(
     ys, xs = (axis.ravel() for axis in np.meshgrid(y, x, indexing="ij"))
     some = known[:: max(len(known) // OTHERS, 1)]
     points = np.repeat(some[None], len(xs), axis=0)
-    points[:, :, searched.index(pair[0])] = xs[:, None]
-    points[:, :, searched.index(pair[1])] = ys[:, None]
+    points[:, :, settings.index(pair[0])] = xs[:, None]
+    points[:, :, settings.index(pair[1])] = ys[:, None]
     expected: Array = model.predict(points.reshape(-1, known.shape[1])).reshape(len(y), len(x), -1).mean(axis=2)
     expected[np.isnan(y)] = np.nan
     expected[:, np.isnan(x)] = np.nan

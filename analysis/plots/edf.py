@@ -20,8 +20,8 @@ _SEARCHED = Line2D([], [], color=style.GREY, linewidth=1.5, label="searched tria
 class Info:
     frame: pd.DataFrame
     """`condition`, `trial`, `role`, `objective`, `share` (of the condition's finished searched trials: how many are not
-    ahead of this one), `pruned` (the share that was ruled out) and `n` (finished searched trials). One row a complete
-    trial, searched or baseline."""
+    ahead of this one), `ruled_out` (share of them) and `n` (how many they are). One row a complete trial, searched or
+    baseline."""
     baselines: tuple[str, ...]
 
 
@@ -39,7 +39,7 @@ def compute(trials: Trials) -> Info:
         values = np.sort(pool["objective"].mask(pool["ruled_out"], -np.inf))
         own = complete.loc[complete["condition"] == condition, ["condition", "trial", "objective"]]
         share = np.searchsorted(values, own["objective"], side="right") / len(values)
-        parts.append(own.assign(share=share, pruned=pool["ruled_out"].mean(), n=len(values)))
+        parts.append(own.assign(share=share, ruled_out=pool["ruled_out"].mean(), n=len(values)))
     frame = pd.concat(parts).sort_values(["condition", "objective"], kind="stable", ignore_index=True)
     frame.insert(2, "role", frame["trial"].map(roles(trials)))
     return Info(frame, trials.baselines)
@@ -65,12 +65,12 @@ def draw(info: Info, figure: Figure) -> None:
     handles = [style.handle(mark) for mark in (style.CHOSEN, *marks.values())]
     style.legend(figure, [handles[0], _SEARCHED, *handles[1:]])
     figure.supxlabel("objective: accuracy on given labels (%)", fontsize=9.5)
-    figure.supylabel("share of searched trials not above it (%)", fontsize=9.5)
+    figure.supylabel("searched trials not above (%)", fontsize=9.5)
 
 
 def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:
     curve = rows[rows["role"].isin(["search", "chosen"])]
-    start = rows.head(1).assign(share=rows["pruned"])
+    start = rows.head(1).assign(share=rows["ruled_out"])
     ax.step(*pd.concat([start, curve])[["objective", "share"]].to_numpy().T, where="post", color=style.GREY, lw=1.5)
     for role, mark in {**marks, "chosen": style.CHOSEN}.items():
         part = rows[rows["role"] == role]

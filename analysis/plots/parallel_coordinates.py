@@ -1,6 +1,7 @@
 """Every trial as a line through its settings, per condition."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,11 +61,13 @@ def caption(info: Info) -> str:
 def draw(info: Info, figure: Figure) -> None:
     groups = {str(name): group for name, group in info.frame.groupby("condition", observed=True)}
     # One below the other, so that an axis stands below itself.
-    axes = style.panels(figure, list(groups), height=ROW_INCHES, columns=1)
+    axes = style.panels(figure, list(groups), columns=1)
+    figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.3)
     for name, ax in axes.items():
         _draw_condition(ax, groups[name], info.settings)
     names = [s.path.replace("/", "/\n") + ("\n(log)" if s.log else "") for s in info.settings]
-    list(axes.values())[-1].set_xticks(range(len(names) + 1), [*names, "objective\n(%)"])
+    look: dict[str, Any] = {"rotation": 20, "ha": "right"} if len(names) > 6 else {}
+    list(axes.values())[-1].set_xticks(range(len(names) + 1), [*names, "objective\n(%)"], **look)
     style.legend(figure, [style.handle(style.CHOSEN, line=True), _BEST, _OTHERS])
 
 
@@ -84,13 +87,12 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
     for i, setting in enumerate(settings):
         for height, label in _labels(setting):
             _write(ax, i, height, label)
-    _write(ax, len(settings), 0, f"{100 * low:.3g}")
-    if high > low:
-        _write(ax, len(settings), 1, f"{100 * high:.3g}")
-    bottom = min(0, float(np.nanmin(lines)))
-    ax.vlines(range(len(settings) + 1), bottom, 1, color=style.GREY, linewidth=1)
+    for height, value in {0: low, 1: high}.items() if low < high else [(0, low)]:
+        _write(ax, len(settings), height, "" if np.isnan(value) else f"{100 * value:.3g}")
+    ends = [style.ZERO if setting.zero else 0 for setting in settings]
+    ax.vlines(range(len(settings) + 1), [*ends, 0], 1, color=style.GREY, linewidth=1)
     ax.set_xticks(range(len(settings) + 1), [""] * (len(settings) + 1))
-    ax.set(xlim=(-0.1, len(settings) + 0.3), ylim=(bottom - 0.1, 1.1), yticks=[])
+    ax.set(xlim=(-0.1, len(settings) + 0.3), ylim=(style.ZERO - 0.1, 1.1), yticks=[])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     ax.grid(visible=False)

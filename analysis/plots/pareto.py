@@ -44,9 +44,9 @@ def caption(info: Info) -> str:
     counts = ", ".join(f"{condition}: {int(row['sum'])} of {int(row['size'])}" for condition, row in n.iterrows())
     return (
         "Cost is a trial's wall time in training: complete trials draw about the same number of samples, but some "
-        "methods and settings need longer for each. Where the front is flat, a setting left of the "
-        "chosen one is as good for less; whether a step up is more than luck, the table of what the objective can tell "
-        "apart says. Times of trials that shared a machine with others differ by more than their settings. n = trials "
+        "methods and settings need longer for each. Where the front is flat, a setting left of the chosen one is as "
+        "good for less; whether a step up is more than luck, the table of what the objective can tell apart says. "
+        "Times of trials that shared a machine with others differ by more than their settings. n = trials "
         f"on the front of complete ones, {counts}."
     )
 
@@ -59,7 +59,7 @@ def draw(info: Info, figure: Figure) -> None:
         _draw_condition(ax, groups[name].assign(time=groups[name]["seconds"] / seconds), marks)
     style.legend(figure, [*(style.handle(mark) for mark in (style.CHOSEN, style.SEARCH, *marks.values())), _FRONT])
     figure.supxlabel(f"wall time in training ({unit})", fontsize=9.5)
-    figure.supylabel("objective: accuracy on given labels (%)", fontsize=9.5)
+    figure.supylabel("objective (%)", fontsize=9.5)
 
 
 def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:

@@ -121,6 +121,19 @@ def test_one_condition_draws(tmp_path: Path, name: str) -> None:
     assert "12" in FIGURES[name].caption(info)
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_condition_without_a_complete_trial_stands_beside_one_with(tmp_path: Path, name: str) -> None:
+    blank = {"objective": NAN, "samples": 0, "seconds": 0.0}
+    other = [
+        record("symmetric-0.8", 0, 0.9, status="pruned", params=searched(3)[0].params),
+        record("symmetric-0.8", 1, 0.9, status="failed", ended=START, **blank),
+    ]
+    info = FIGURES[name].compute(read(tmp_path, [*searched(12), *other]))
+    figure = drawn(name, info)
+    assert not any("nan" in text.get_text() for ax in figure.axes for text in ax.texts)
+    assert "nan" not in FIGURES[name].caption(info)
+
+
 @pytest.mark.parametrize("name", ["contours", "parallel_coordinates"])
 def test_one_setting_has_no_pair(tmp_path: Path, name: str) -> None:
     space = {"contrastive/temperature": synthetic.SPEC["space"]["contrastive/temperature"]}
@@ -210,6 +223,16 @@ def test_contours_name_the_conditions_with_too_few_trials(study: Trials) -> None
     assert len(drawn("contours", info).axes) == 2 + 1
 
 
+def test_contours_leave_out_a_setting_that_no_trial_has(tmp_path: Path) -> None:
+    space = synthetic.SPEC["space"] | {"never/searched": {"type": "float", "low": 0, "high": 1}}
+    records = searched(20)
+    for one in records[::2]:
+        del one.params["contrastive/weight"]
+    info = contours.compute(read(tmp_path, records, space=space))
+    assert "never/searched" not in {setting.path for pair in info.pairs for setting in pair}
+    drawn("contours", info)
+
+
 def test_fractions_and_places_are_inverse() -> None:
     for setting in searched_settings(synthetic.SPEC):
         values = np.array([0.0, 1.0]) if setting.type == "categorical" else np.array([style.ZERO, 0.0, 0.4, 1.0])
@@ -287,7 +310,7 @@ def test_distribution_counts_pruned_trials_as_behind_and_places_baselines(tmp_pa
     assert list(info.frame["objective"]) == [0.4, 0.5, 0.6, 0.7]
     assert list(info.frame["role"]) == ["dividemix", "search", "ce", "chosen"]
     assert list(info.frame["share"]) == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
-    assert set(info.frame["pruned"]) == {1 / 3}
+    assert set(info.frame["ruled_out"]) == {1 / 3}
     (ax,) = drawn("edf", info).axes
     curve = ax.lines[0]
     assert list(curve.get_xdata()) == [0.4, 0.5, 0.7]
@@ -347,6 +370,12 @@ def test_timeline_of_failures_alone_marks_each(tmp_path: Path) -> None:
     below = drawn("timeline", info).axes[1]
     assert list(below.lines[0].get_xdata()) == pytest.approx([0, 0.1 * 60, 120])
     assert set(info.frame["status"]) == {"failed"}
+
+
+def test_timeline_of_one_trial_that_failed_at_once(tmp_path: Path) -> None:
+    info = timeline.compute(read(tmp_path, spans([(0, 0)], status="failed", seconds=0.0, objective=NAN)))
+    drawn("timeline", info)
+    assert (info.idle, info.under_way["trials"].sum()) == (0, 0)
 
 
 def test_the_front_is_that_of_optuna(tmp_path: Path) -> None:
