@@ -40,8 +40,9 @@ def caption(info: Info) -> str:
     return (
         "Mean accuracy on true test labels with its 95% interval (Student's t), on training and validation images, "
         "with seeds and, where the study makes the noise, labels that the search never saw. The settings were chosen "
-        "before, so the best of them flatters nobody here. Where two intervals overlap widely, more seeds are needed "
-        f"to tell which is better; all share the noise draws, so differences are surer than the lines look.{alone} n = "
+        "before, so a mean does not flatter its setting; the best of several still does. Where two intervals overlap "
+        "widely, more seeds are needed to tell which is better; settings of a condition share their noise draws, so "
+        f"differences between them are at least as sure as the lines look.{alone} n = "
         f"{few if few == many else f'{few} to {many}'} trainings of each setting, {info.frame['n'].sum()} in all."
     )
 

@@ -138,8 +138,8 @@ def caption(info: Info) -> str:
             "logarithmic, by a tenth of the range elsewhere. In points of accuracy on true labels (objective over its "
             f"slope), by a random forest fitted to the trials; lines are 1 standard error over {REFITS} refits to "
             "bootstrap samples. A mark in the grey band (1 standard error of the objective) cannot be told from no "
-            "loss: the setting may stand anywhere between. One far right of it must be tuned again when the noise "
-            "changes. A forest levels what it has seen little of, so steep edges are steeper than they look. No mark: "
+            "loss: the setting may stand anywhere between. One far right of it must be set with care. A forest "
+            "levels what it has seen little of, so a steep side is steeper than it looks. No mark: "
             f"the move leaves the range. n = trials fitted, {counts}.",
             *info.missing,
         ]

@@ -62,9 +62,9 @@ def caption(info: Info) -> str:
     numbers = " Numbers are percent of the true class." if info.classes <= WRITTEN else ""
     return (
         "Row: true class, column: given label; what was counted after the noise was drawn, not what was asked for. "
-        "The scale is logarithmic, so that a label which rarely occurs can be told from one that never does. A spot "
-        "beside the diagonal that comes near to it is a class that its noise can turn over; a row without a dark "
-        f"diagonal is one that most of its labels belie.{numbers} n = {len(info.rates)} conditions"
+        "The scale is logarithmic, so that a label which rarely occurs can be told from one that never does. Where a "
+        "spot beside the diagonal is as dark as the diagonal, labels alone do not say which of the two classes is "
+        f"meant, and no method can.{numbers} n = {len(info.rates)} conditions"
         f" with {info.classes} classes{counted}."
     )
 
@@ -86,7 +86,7 @@ def draw(info: Info, figure: Figure) -> None:
 def _draw_matrix(ax: Axes, rows: pd.DataFrame, classes: int) -> AxesImage:
     matrix = np.zeros((classes, classes))
     matrix[rows["true"], rows["given"]] = rows["share"]
-    image = ax.imshow(np.maximum(matrix, FAINTEST), cmap="Blues", norm=LogNorm(FAINTEST, 1))
+    image = ax.imshow(np.maximum(matrix, FAINTEST), cmap="Blues", norm=LogNorm(FAINTEST, 1), interpolation="none")
     ax.grid(visible=False)
     if classes <= WRITTEN:
         ax.set_xticks(range(classes))
