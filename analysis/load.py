@@ -1,7 +1,8 @@
 """A results folder as data frames; works while the study still writes."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,37 @@ class Trials:
     """One row a trial of the search: the fields of `study.records.TrialRecord`, its `params` as columns
     `param/<module>/<setting>`, and `number` (int, the trial's place in its condition), `method` (name of the baseline,
     or "search")."""
-    epochs: pd.DataFrame
-    """One row an epoch of these: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
-    `OracleMetrics`."""
     confirmations: pd.DataFrame
     """One row a training that confirms the search, with the columns of `trials`. They stand apart: other seeds, other
     noise, more training images."""
+    source: ResultsFolder = field(repr=False, compare=False)
+    """Where the epochs are read from, once they are asked for."""
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row an epoch of `trials`: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
+        `OracleMetrics`; all of them. ValueError: a file cannot be read."""
+        return self.read_epochs()
+
+    def read_epochs(
+        self,
+        columns: Sequence[str] = (),
+        conditions: Iterable[str] | None = None,
+        trials: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Of `epochs` the rows of these conditions and trials, and these columns (by default all); nothing else is
+        read. ValueError: a file cannot be read, or has no such column."""
+        wanted = self.trials[["trial", "condition"]]
+        if conditions is not None:
+            wanted = wanted[wanted["condition"].isin(list(conditions))]
+        if trials is not None:
+            wanted = wanted[wanted["trial"].isin(list(trials))]
+        if unknown := set(columns) - set(EPOCH_SCHEMA.names):
+            raise ValueError(f"epochs have no column {min(unknown)}; allowed: {', '.join(EPOCH_SCHEMA.names)}")
+        # Files of trials that the table does not know yet wait for the next time.
+        return _read_epochs(self.source.epochs, wanted["trial"].tolist(), columns).astype(
+            {"condition": self.trials["condition"].dtype} if not columns or "condition" in columns else {}
+        )
 
     @property
     def name(self) -> str:
@@ -84,8 +110,8 @@ class Trials:
 def load_trials(path: Path | str) -> Trials:
     """Read a results folder (see `study.records`), or a copy of one on object storage (s3://bucket/folder/study).
 
-    Files that a running study has not written yet count as empty. ValueError: `path` is no results folder, or a file in
-    it cannot be read.
+    Files that a running study has not written yet count as empty; epochs are read when they are asked for. ValueError:
+    `path` is no results folder, or a file in it cannot be read.
     """
     folder = RemoteResults.of(str(path)) if is_remote(path) else ResultsFolder(path)
     wanted = "give a study's results folder, which holds spec.json and trials.parquet"
@@ -104,12 +130,8 @@ def load_trials(path: Path | str) -> Trials:
     trials = trials.sort_values(["condition", "number"], ignore_index=True)
     confirm = trials["phase"] == "confirm"
     confirmations, trials = trials[confirm].reset_index(drop=True), trials[~confirm].reset_index(drop=True)
-    epochs = _read_epochs(folder.epochs)
-    # An epoch file may be newer than the table of trials: what the table does not know yet waits for the next report.
-    epochs = epochs[epochs["trial"].isin(trials["trial"])].astype({"condition": order})
-    epochs = epochs.sort_values(["condition", "trial", "epoch"], ignore_index=True)
     root = Path(folder.root.name) if is_remote(path) else folder.root
-    return Trials(root, spec, _read_json(folder.environment), trials, epochs, confirmations)
+    return Trials(root, spec, _read_json(folder.environment), trials, confirmations, folder)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -142,18 +164,22 @@ def _read_trials(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _read_epochs(folder: Path) -> pd.DataFrame:
+def _read_epochs(folder: Path, trials: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """In the order of `trials`, each by epoch; a file holds one trial."""
     for attempt in range(READ_ATTEMPTS):
-        files = [str(path) for path in sorted(folder.glob("*.parquet"))]
+        there = {path.stem for path in folder.glob("*.parquet")}
+        files = [str(folder / f"{trial}.parquet") for trial in trials if trial in there]
         if not files:
             break
         try:
-            return _frame(ds.dataset(files, schema=EPOCH_SCHEMA, format="parquet").to_table())
+            dataset = ds.dataset(files, schema=EPOCH_SCHEMA, format="parquet")
+            return _frame(dataset.to_table(columns=list(columns) or None))
         except (pa.ArrowInvalid, OSError) as error:
             # A running study replaces these files after every epoch, possibly between a footer and its data.
             if attempt == READ_ATTEMPTS - 1:
                 raise ValueError(f"an epoch table in {folder} cannot be read: {error}") from error
-    return _frame(EPOCH_SCHEMA.empty_table())
+    empty = EPOCH_SCHEMA.empty_table()
+    return _frame(empty.select(list(columns)) if columns else empty)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from analysis.load import Trials
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.records import ResultsFolder, TrialRecord
 
@@ -220,3 +222,10 @@ def write(
         if trial.epochs:
             folder.write_epochs(trial.trial, epochs(trial))
     return root
+
+
+def with_epochs(trials: Trials, frame: pd.DataFrame) -> Trials:
+    """The study with these epochs in place of those in its files."""
+    changed = replace(trials)
+    vars(changed)["epochs"] = frame
+    return changed

@@ -208,7 +208,7 @@ def pruned_study(path: Path, at_rung: list[float], final: list[float], **changes
     rows += [row for t in others for row in curve(t.trial, 0.99, 0.0)]
     frame = pd.DataFrame(rows, columns=list(curve("", 0, 0)[0]))
     spec = synthetic.SPEC | {"objective": {"metric": "val_acc", "reduction": "mean_last_1"}}
-    return trials_of(path, *found, *others, epochs=frame, spec=spec, **changes)
+    return synthetic.with_epochs(trials_of(path, *found, *others, spec=spec, **changes), frame)
 
 
 def test_the_correlation_is_the_studys_and_scipys(tmp_path: Path) -> None:

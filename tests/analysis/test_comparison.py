@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,7 +189,7 @@ def test_paired_tests_compare_equal_repeats(tmp_path: Path) -> None:
     trials = confirmed(tmp_path, tests)
     # Repeat 0 of the baseline is lost: the others still stand against their own partners.
     kept = trials.confirmations[~((trials.confirmations["baseline"] == "ce") & (trials.confirmations["number"] == 0))]
-    table = comparison.paired_table(Trials(**(vars(trials) | {"confirmations": kept})))
+    table = comparison.paired_table(replace(trials, confirmations=kept))
     assert list(table["condition"]) == [A, B]
     assert list(table["rival"]) == ["ce", "dividemix"]
     for row, chosen in zip(table.itertuples(), (CHOSEN, CHOSEN[::-1]), strict=True):

@@ -99,7 +99,7 @@ def test_broken_tables_are_refused_by_name(tmp_path: Path) -> None:
     root = synthetic.write(tmp_path, synthetic.records()[:2])
     (root / "epochs" / "symmetric-0.2-0001.parquet").write_bytes(b"no table")
     with pytest.raises(ValueError, match=r"symmetric-0\.2-0001\.parquet"):
-        load_trials(root)
+        _ = load_trials(root).epochs
     (root / "trials.parquet").write_bytes(b"no table")
     with pytest.raises(ValueError, match=r"trials\.parquet cannot be read"):
         load_trials(root)
@@ -129,11 +129,7 @@ def test_epoch_files_of_before_a_measure_was_added(tmp_path: Path) -> None:
 
 
 def test_many_epoch_files_are_one_frame(tmp_path: Path) -> None:
-    one = synthetic.record("symmetric-0.2", 0, 0.9)
-    root = synthetic.write(tmp_path, [one])
-    content = (root / "epochs" / f"{one.trial}.parquet").read_bytes()
-    for number in range(1, 200):
-        (root / "epochs" / f"symmetric-0.2-{number:04d}.parquet").write_bytes(content)
+    root = synthetic.write(tmp_path, [synthetic.record("symmetric-0.2", i, 0.9) for i in range(200)])
     epochs = load_trials(root).epochs
     assert isinstance(epochs, pd.DataFrame)
     assert len(epochs) == 200 * synthetic.EPOCHS
@@ -143,3 +139,22 @@ def test_unknown_keys_in_the_study_file_are_ignored(tmp_path: Path) -> None:
     root = synthetic.write(tmp_path, [], spec=synthetic.SPEC | {"confirm": {"top_k": 3}})
     assert json.loads((root / "spec.json").read_text())["confirm"]
     assert load_trials(root).expected == 96
+
+
+def test_a_part_of_the_epochs_is_read_without_the_rest(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, synthetic.records())
+    trials = load_trials(root)
+    (root / "epochs" / "symmetric-0.8-0003.parquet").write_bytes(b"damaged")
+    one = trials.read_epochs(["trial", "epoch", "val_acc"], conditions=["symmetric-0.2"])
+    assert list(one.columns) == ["trial", "epoch", "val_acc"]
+    expected = [t for t in synthetic.records() if t.condition == "symmetric-0.2"]
+    assert len(one) == sum(t.epochs for t in expected)
+    assert list(one["trial"].unique()) == [t.trial for t in expected if t.epochs]
+    assert one.groupby("trial")["epoch"].is_monotonic_increasing.all()
+    (trial,) = trials.read_epochs(trials=["symmetric-0.5-0004"])["trial"].unique()
+    assert trial == "symmetric-0.5-0004"
+    assert trials.read_epochs(["trial"], conditions=["symmetric-0.2"], trials=["symmetric-0.5-0004"]).empty
+    with pytest.raises(ValueError, match="an epoch table"):
+        _ = trials.epochs
+    with pytest.raises(ValueError, match="no column val_accuracy; allowed: trial, condition"):
+        trials.read_epochs(["val_accuracy"])

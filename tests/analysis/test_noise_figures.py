@@ -21,7 +21,7 @@ def with_epochs(path: Path, trials: list[Any], rows: list[dict[str, Any]]) -> Tr
     """Those epochs, with NaN where a row does not say."""
     read = load_trials(synthetic.write(path, trials))
     frame = pd.DataFrame(rows).reindex(columns=read.epochs.columns)
-    return replace(read, epochs=frame.astype({"condition": read.trials["condition"].dtype}))
+    return synthetic.with_epochs(read, frame.astype({"condition": read.trials["condition"].dtype}))
 
 
 def test_curves_are_of_the_choice_and_the_baselines(study: Trials) -> None:
@@ -72,7 +72,7 @@ def test_memorisation_by_value(tmp_path: Path) -> None:
 def test_without_wrong_labels_nothing_is_memorised(study: Trials) -> None:
     blind = study.epochs.assign(oracle_memorised=NAN)
     with pytest.raises(NotApplicable, match="wrong labels known to the observer"):
-        memorisation.compute(replace(study, epochs=blind))
+        memorisation.compute(synthetic.with_epochs(study, blind))
 
 
 def test_only_failures_have_no_curve(study: Trials) -> None:
