@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -65,10 +64,11 @@ def lines(ax: Axes, rows: pd.DataFrame, measure: str, marks: Mapping[str, style.
         ax.plot(shown["samples_thousands"], shown[measure], color=mark.color, linewidth=width)
 
 
-def thinned(rows: pd.DataFrame) -> pd.DataFrame:
-    """At most POINTS rows, evenly spaced, the first and the last among them."""
-    keep = np.linspace(0, len(rows) - 1, min(POINTS, len(rows))).round().astype(int)
-    return rows.iloc[keep]
+def thinned(rows: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:
+    """At most so many rows of each `trial`, evenly spaced, its first and its last among them."""
+    trial = rows.groupby("trial", sort=False)["trial"]
+    place, last = trial.cumcount(), trial.transform("size").sub(1).clip(lower=points - 1)
+    return rows[place * (points - 1) // last != (place - 1) * (points - 1) // last]
 
 
 def legend(figure: Figure, frame: pd.DataFrame, marks: Mapping[str, style.Mark], others: Sequence[Artist] = ()) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from matplotlib.figure import Figure
@@ -87,6 +88,36 @@ def test_learning_curves_leave_out_epochs_without_accuracy(study: Trials) -> Non
     assert set(one["role"]) == {"dividemix"}
     pruned = info.frame[info.frame["status"] == "pruned"]
     assert pruned["samples_thousands"].max() == synthetic.BUDGET / 4000
+
+
+def test_long_learning_curves_are_thinned_but_keep_their_ends(study: Trials) -> None:
+    epochs = study.epochs[study.epochs["val_acc"].notna()]
+    long = epochs[epochs["trial"] == "symmetric-0.2-0001"].iloc[:1].loc[lambda row: row.index.repeat(500)]
+    long = long.assign(samples=range(1000, 501_000, 1000))
+    short = epochs[epochs["trial"] == "symmetric-0.2-0005"]
+    info = learning_curves.compute(synthetic.with_epochs(study, pd.concat([long, short], ignore_index=True)))
+    kept = {trial: rows["samples_thousands"].to_numpy() for trial, rows in info.frame.groupby("trial")}
+    thin = kept["symmetric-0.2-0001"]
+    assert len(thin) == learning_curves.POINTS
+    assert (thin[0], thin[-1]) == (1, 500)
+    assert np.ptp(np.diff(thin)) <= 1
+    assert list(kept["symmetric-0.2-0005"]) == list(short["samples"] / 1000)
+    assert f"{500 + len(short)} epochs" in learning_curves.caption(info)
+
+
+def test_learning_curves_show_the_rungs_where_they_are_known(study: Trials) -> None:
+    known = {name: [] for name in study.conditions} | {"symmetric-0.5": [10_000, 20_000]}
+    figure = drawn(learning_curves, learning_curves.compute(replace(study, environment={"rungs": known})))
+    dotted = {
+        ax.get_title("left") or ax.get_title(): [
+            line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"
+        ]
+        for ax in figure.axes
+    }
+    assert dotted == {name: [rung / 1000 for rung in rungs] for name, rungs in known.items()}
+    assert "rung" in figure.legends[0].get_texts()[-1].get_text()
+    without = drawn(learning_curves, learning_curves.compute(replace(study, environment={})))
+    assert not any("rung" in text.get_text() for text in without.legends[0].get_texts())
 
 
 def test_importance_keeps_what_there_is_and_names_what_is_missing(study: Trials) -> None:

@@ -35,7 +35,7 @@ def test_curves_are_of_the_choice_and_the_baselines(study: Trials) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, curves.POINTS, curves.POINTS + 1, 5 * curves.POINTS])
 def test_a_thinned_curve_keeps_its_ends(n: int) -> None:
-    rows = pd.DataFrame({"x": range(n)})
+    rows = pd.DataFrame({"trial": "a", "x": range(n)})
     kept = curves.thinned(rows)["x"]
     assert len(kept) == min(n, curves.POINTS)
     assert kept.is_unique
