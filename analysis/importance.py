@@ -1,7 +1,7 @@
 """Which settings decide whether a trial gets among the best, per condition.
 
 PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255) in its conditional form (arXiv 2601.20800), as Optuna implements
-it: it compares where the top trials lie with where all trials lie. Two decisions:
+it: it compares where the top trials lie with where all trials lie. Beside it, fANOVA of the same trials. Two decisions:
 
 * A 0 beside a range is not a point of that range: one axis for both would make the gap between 0 and `low` count as
   explored. Its trials enter PED-ANOVA as trials without this setting, and `switch_table` compares on with off by ranks.
@@ -24,6 +24,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 from scipy import stats
 
+from analysis.fanova import RESAMPLE_TREES, TREES, fanova, fanova_input
 from analysis.load import NotApplicable, Trials
 from analysis.space import Setting, searched_settings
 
@@ -31,34 +32,53 @@ TOP_TRIALS = 5
 """PED-ANOVA's documentation asks for at least five trials at the top."""
 MIN_TRIALS = 2 * TOP_TRIALS
 MIN_GROUP = 3
-SHUFFLES = 40
+SHUFFLES = 20
+RESAMPLES = 8
 
 
-def importance_table(trials: Trials, condition: str, shuffles: int = SHUFFLES) -> pd.DataFrame:
-    """Columns: `setting`, `importance` (sums to 1), `chance` (95th percentile of the importance when the objectives are
-    shuffled over the trials: what is not above it may be luck; NaN for 0 shuffles, which takes most of the time), `n`
-    (trials). Sorted, the most important first.
+def importance_table(trials: Trials, condition: str, checks: bool = True) -> pd.DataFrame:
+    """Columns: `setting`, `importance` (PED-ANOVA, sums to 1), `n` (trials). With `checks`, which take most of the
+    time, also:
 
-    NotApplicable: too few trials, or nothing was searched.
+    `chance`: 95th percentile of the importance when the objectives are shuffled over the trials, SHUFFLES times: what
+    is not above it may be luck. `spread`: standard deviation of the importance over RESAMPLES bootstrap resamples of
+    the trials. `fanova` (sums to 1; NaN where fANOVA cannot tell, see analysis/fanova.py), `fanova_spread` (over the
+    same resamples, but with RESAMPLE_TREES trees for TREES, which adds to it), `fanova_n` (trials that it used).
+
+    Sorted, the most important first. NotApplicable: too few trials, or nothing was searched.
     """
     settings = searched_settings(trials.spec)
     if not settings:
         raise NotApplicable("The study file names no searched setting.")
     frame = _ranked(trials, condition)
-    complete = int(frame["trial"].isin(trials.searched["trial"]).sum())
-    if complete < TOP_TRIALS or len(frame) < MIN_TRIALS:
+    complete = frame["trial"].isin(trials.searched["trial"]).to_numpy()
+    if complete.sum() < TOP_TRIALS or len(frame) < MIN_TRIALS:
         raise NotApplicable(
             f"Importance needs {MIN_TRIALS} finished searched trials in a condition, {TOP_TRIALS} of them complete; "
-            f"{condition} has {len(frame)}, {complete} of them complete."
+            f"{condition} has {len(frame)}, {complete.sum()} of them complete."
         )
-    top = min(max(TOP_TRIALS, math.ceil(0.1 * len(frame))), complete)
-    study = _study(points(frame, settings))
-    objectives = frame["objective"].to_numpy(dtype=float)
-    measured = _ped_anova(study, objectives, top)
-    rng = np.random.default_rng(0)
-    shuffled = pd.DataFrame([_ped_anova(study, rng.permutation(objectives), top) for _ in range(shuffles)])
-    table = pd.DataFrame({"importance": measured, "chance": shuffled.quantile(0.95)}).rename_axis("setting")
-    return table.assign(n=len(frame)).sort_values("importance", ascending=False).reset_index()
+    found = points(frame, settings)
+    study, objectives = _study(found), frame["objective"].to_numpy(dtype=float)
+    top = min(max(TOP_TRIALS, math.ceil(0.1 * len(frame))), int(complete.sum()))
+    table = pd.DataFrame({"importance": _ped_anova(study, objectives, top), "n": len(frame)})
+    if checks:
+        rng = np.random.default_rng(0)
+        shuffled = [_ped_anova(study, rng.permutation(objectives), top) for _ in range(SHUFFLES)]
+        names, used = fanova_input(frame, settings)
+        seen = np.where(used, objectives, np.nan)
+        resampled, again = [], []
+        for drawn in rng.integers(len(frame), size=(RESAMPLES, len(frame))):
+            other = _study([found[i] for i in drawn])
+            # A resample may hold fewer complete trials than belong to the top.
+            best = max(min(top, int(complete[drawn].sum())), 1)
+            resampled.append(_ped_anova(other, objectives[drawn], best))
+            again.append(fanova(other, seen[drawn], names, RESAMPLE_TREES))
+        table["chance"] = pd.DataFrame(shuffled).quantile(0.95)
+        table["spread"] = pd.DataFrame(resampled).std()
+        table["fanova"] = pd.Series(fanova(study, seen, names, TREES), dtype=float)
+        table["fanova_spread"] = pd.DataFrame(again, dtype=float).std()
+        table["fanova_n"] = int(used.sum())
+    return table.rename_axis("setting").sort_values("importance", ascending=False).reset_index()
 
 
 def switch_table(trials: Trials) -> pd.DataFrame:

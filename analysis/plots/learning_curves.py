@@ -71,7 +71,7 @@ def draw(info: Info, figure: Figure) -> None:
     for name, ax in axes.items():
         _draw_condition(ax, groups[name], marks)
         for rung in info.rungs[name]:
-            ax.axvline(rung / 1000, color=_RUNG.get_color(), linestyle=_RUNG.get_linestyle(), linewidth=1.2)
+            ax.axvline(rung / 1000, color=_RUNG.get_color(), linestyle=":", linewidth=1.2, zorder=1)
     dashed = Line2D([], [], color=style.CHOSEN.color, linestyle=(0, (4, 2)), label="chosen, test (oracle)")
     ended = Line2D([], [], color=style.GREY, linestyle="", marker="v", markersize=4.5, label="pruned here")
     lines = [style.handle(mark, line=True) for mark in (style.CHOSEN, *marks.values(), style.SEARCH)]

@@ -77,7 +77,7 @@ def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str,
     # Hundreds of grey points as one image keep the page small; without smooth edges it is half as large.
     cloud: dict[str, Any] = {"ms": 3, "mew": 0, "rasterized": True, "antialiased": False}
     y, searched = rows["objective"], (rows["role"] == "search") & ~pruned
-    ax.plot(x[pruned], y[pruned], "v", color=style.LIGHT, **cloud)
+    ax.plot(x[pruned], y[pruned], "v", color=style.LIGHT, **cloud | {"ms": 3.5})
     ax.plot(x[searched], y[searched], "o", color=style.SEARCH.color, **cloud)
     for role, mark in {**marks, "chosen": style.CHOSEN}.items():
         here = (rows["role"] == role) & ~pruned

@@ -129,6 +129,22 @@ def test_importance_keeps_what_there_is_and_names_what_is_missing(study: Trials)
     drawn(importance, info)
 
 
+def test_importance_draws_both_kinds_and_their_whiskers(study: Trials) -> None:
+    info = importance.compute(study)
+    info.frame.loc[info.frame["setting"] == "contrastive/kind", ["fanova", "fanova_spread"]] = float("nan")
+    ax = drawn(importance, info).axes[0]
+    order = [label.get_text() for label in ax.get_yticklabels()]
+    rows = info.frame[info.frame["condition"] == study.conditions[0]].set_index("setting").loc[order]
+    widths = [bar.get_width() for bar in ax.patches]
+    assert widths[: len(order)] == pytest.approx(list(rows["importance"]))
+    assert widths[len(order) :] == pytest.approx(list(rows["fanova"]), nan_ok=True)
+    for column, lines in zip(("importance", "fanova"), ax.collections, strict=True):
+        spread = rows[f"{column}_spread" if column == "fanova" else "spread"]
+        ends = np.array([segment[:, 0] for segment in lines.get_segments()])
+        assert ends[:, 0] == pytest.approx(np.maximum(rows[column] - spread, 0).to_numpy(), nan_ok=True)
+        assert ends[:, 1] == pytest.approx((rows[column] + spread).to_numpy(), nan_ok=True)
+
+
 def test_best_values_follow_the_planted_trend(study: Trials) -> None:
     frame = best_values.compute(study).frame
     rows = frame[(frame["setting"] == "contrastive/temperature") & (frame["noise_kind"] == "symmetric")]
