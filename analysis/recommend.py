@@ -58,13 +58,14 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
     wrong = sorted(
         {*np.round(np.clip(np.array([-0.2, -0.1, 0, 0.1, 0.2]) + rate.value, 0, 1), 3), *model.rates.round(3)}
     )
-    expected = np.tensordot(_regrets(model.draws(pool, plausible, DRAWS)), weights, (1, 0))
+    draws = model.draws(pool, plausible, DRAWS)
+    expected = np.tensordot(_regrets(draws), weights, (1, 0))
     along, elsewhere = (
         np.concatenate([_regrets(model.draws(pool, [r], DRAWS)) for r in rates], axis=1)
         for rates in (model.rates, wrong)
     )
-    means = np.array([model.values(pool, r) for r in plausible])
-    chosen = int((weights @ means).argmax())
+    near = along[:, _neighbours(rate, model.rates.to_numpy())]
+    chosen = int(np.vstack([near.mean(0), expected.mean(0)]).max(0).argmin())
     robust = int(along.mean(0).max(0).argmin())
     rows = {"recommended": chosen, "robust": robust, "default": 0}
     options = pd.DataFrame(
@@ -95,6 +96,14 @@ def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
         return [rate.value], np.ones(1)
     middle = (rate.low + rate.high) / 2
     return list(np.clip(middle + deviation * points, 0, 1)), weights / weights.sum()
+
+
+def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> list[int]:
+    """Places of the conditions within the estimate's interval and next to it; beyond the last one, of the last two."""
+    below, above = np.flatnonzero(rates <= rate.low), np.flatnonzero(rates >= rate.high)
+    first = below[-1] if len(below) else 0
+    last = above[0] if len(above) else len(rates) - 1
+    return sorted({*range(first, last + 1)} | ({0, min(1, last)} if not len(below) else set()) | ({max(last - 1, 0)} if not len(above) else set()))
 
 
 def _regrets(draws: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -99,7 +99,7 @@ def repetition(plan: Plan, table: Tabulated, seed: int) -> list[dict[str, Any]]:
         middle = true + rng.uniform(-WIDTH, WIDTH)
         with TemporaryDirectory() as scratch:
             trials = study_of(plan, table, chosen, Path(scratch, "study"))
-        options = recommend(trials, NoiseRate(middle, middle - WIDTH, middle + WIDTH, "")).options
+        options = recommend(trials, NoiseRate(middle, middle - WIDTH, middle + WIDTH)).options
         settings = {name: options.loc[name, list(plan.spec.space)].to_dict() for name in OPTIONS}
         settings["best of the nearest rate"] = nearest(plan, table, chosen, condition.noise.rate)
         worth = surface(plan, *table[condition.id])
