@@ -117,8 +117,16 @@ def test_confirmations_come_first_once_they_are_enough(study: Trials, tmp_path: 
 def test_too_few_conditions_are_counted(tmp_path: Path) -> None:
     trials = [record(c, i, 0.9, baseline=n) for c in list(synthetic.CONDITIONS)[:2] for i, n in enumerate("abc")]
     trials.append(record("symmetric-0.8", 0, 0.9, baseline="a"))
-    with pytest.raises(NotApplicable, match=r"here 3 methods share 2 conditions\.$"):
+    with pytest.raises(NotApplicable, match=r"methods: 3, conditions that have all of them: 2\.$"):
         cd.compute(load_trials(synthetic.write(tmp_path, trials)))
+
+
+def test_methods_level_everywhere_are_one_group_without_a_finding(tmp_path: Path) -> None:
+    trials = [record(c, i, 0.9, baseline=n) for c in synthetic.CONDITIONS for i, n in enumerate("abc")]
+    info = cd.compute(load_trials(synthetic.write(tmp_path, trials)))
+    assert info.p_value == 1
+    assert set(info.ranks) == {2}
+    assert "read no difference into it" in cd.caption(info)
 
 
 def test_every_method_is_named_with_its_rank_and_every_group_is_drawn(demsar: Trials) -> None:
