@@ -1,9 +1,9 @@
 """Advice: the settings for data with a noise rate that is only roughly known.
 
-Three options are weighed: `recommended` has the highest expected value over the rates that are plausible, `robust` the
-least largest regret over the conditions of the study (minimax regret, Savage 1951), `default` is what the code does
-without advice. All by one surrogate (`analysis.surrogate`), which knows how little noisy labels say: where the study
-cannot tell settings apart, the recommended one is close to the middle of what worked, and the regrets overlap.
+Three options are weighed. `recommended` has the least largest expected regret (minimax regret, Savage 1951) over the
+plausible rates and the conditions next to them: between two conditions nothing was measured, and what is good at both
+is safer than what the surrogate makes of the gap. `robust` has it over all conditions of the study. `default` is what
+the code does without advice. The surrogate (`analysis.surrogate`) also tells how sure the regrets are.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
         np.concatenate([_regrets(model.draws(pool, [r], DRAWS)) for r in rates], axis=1)
         for rates in (model.rates, wrong)
     )
-    near = along[:, _neighbours(rate, model.rates.to_numpy())]
+    near = along[:, _neighbours(rate, model.rates.to_numpy(dtype=np.float64))]
     chosen = int(np.vstack([near.mean(0), expected.mean(0)]).max(0).argmin())
     robust = int(along.mean(0).max(0).argmin())
     rows = {"recommended": chosen, "robust": robust, "default": 0}
@@ -98,12 +98,13 @@ def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
     return list(np.clip(middle + deviation * points, 0, 1)), weights / weights.sum()
 
 
-def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> list[int]:
-    """Places of the conditions within the estimate's interval and next to it; beyond the last one, of the last two."""
-    below, above = np.flatnonzero(rates <= rate.low), np.flatnonzero(rates >= rate.high)
-    first = below[-1] if len(below) else 0
-    last = above[0] if len(above) else len(rates) - 1
-    return sorted({*range(first, last + 1)} | ({0, min(1, last)} if not len(below) else set()) | ({max(last - 1, 0)} if not len(above) else set()))
+def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) which of the conditions, sorted by rate, lie within the estimate's interval or next to it; at an end the
+    last two."""
+    first = min(int(np.searchsorted(rates, rate.low, "right")) - 1, len(rates) - 2)
+    last = max(int(np.searchsorted(rates, rate.high, "left")), 1)
+    place = np.arange(len(rates))
+    return (place >= first) & (place <= last)
 
 
 def _regrets(draws: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -51,15 +51,16 @@ def compute(trials: Trials) -> Info:
     found = confirmed if _enough(confirmed) else _ranked(method_table(trials).query("method != 'hindsight'"))
     if not _enough(found):
         raise NotApplicable(
-            f"Ranks need {MIN_METHODS} methods with a test accuracy in the same {MIN_CONDITIONS} conditions; here "
-            f"{found['method'].nunique()} methods share {found['condition'].nunique()} conditions."
+            f"Ranks need {MIN_METHODS} methods with a test accuracy in the same {MIN_CONDITIONS} conditions; methods: "
+            f"{found['method'].nunique()}, conditions that have all of them: {found['condition'].nunique()}."
         )
     wide = found.pivot(index="condition", columns="method", values="oracle_test_acc")
     ranks = found.groupby("method")["rank"].mean().sort_values(kind="stable")
     critical = critical_difference(len(ranks), len(wide))
-    friedman = stats.friedmanchisquare(*wide.to_numpy().T)
+    # All level everywhere is 0/0 to Friedman's test.
+    p_value = stats.friedmanchisquare(*wide.to_numpy().T).pvalue if np.ptp(ranks) > 0 else 1.0
     groups = tuple(_groups(ranks.to_numpy(), critical))
-    return Info(found, ranks, critical, float(friedman.pvalue), groups, found is confirmed, trials.baselines)
+    return Info(found, ranks, critical, float(p_value), groups, found is confirmed, trials.baselines)
 
 
 def critical_difference(methods: int, conditions: int) -> float:
@@ -84,7 +85,8 @@ def caption(info: Info) -> str:
     return (
         "Mean rank by test accuracy (1: the best in every condition), from left to right. A bar joins methods whose "
         f"mean ranks lie within the critical difference of {info.critical_difference:.2f} (Nemenyi, 5%), which the "
-        f"data do not tell apart. Friedman's test of all being equal gives p = {info.p_value:.2g}, {verdict}. {source} "
+        f"data do not tell apart. Friedman's test of all being equal gives p = {info.p_value:.2g} (rough with few "
+        f"conditions), {verdict}. {source} "
         "Ranks say nothing of how far ahead, and conditions of one data set are no independent sample of problems. "
         f"n = {conditions} conditions, {trainings} trainings."
     )
