@@ -23,6 +23,7 @@ from codim.config import merge, train_config
 CANDIDATES = 256
 DRAWS = 400
 OPTIONS = ("recommended", "robust", "default")
+ROUNDING = 1e-6
 _NORMAL = np.polynomial.hermite_e.hermegauss(5)
 """Points and weights of a quadrature over the plausible rates: a normal whose 95% interval is the estimate's."""
 
@@ -64,8 +65,8 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
         np.concatenate([_regrets(model.draws(pool, [r], DRAWS)) for r in rates], axis=1)
         for rates in (model.rates, wrong)
     )
-    near = along[:, _neighbours(rate, model.rates.to_numpy(dtype=np.float64))]
-    chosen = int(np.vstack([near.mean(0), expected.mean(0)]).max(0).argmin())
+    near = np.compress(_neighbours(rate, np.asarray(model.rates, dtype=np.float64)), along.mean(0), axis=0)
+    chosen = int(np.vstack([near, expected.mean(0)]).max(0).argmin())
     robust = int(along.mean(0).max(0).argmin())
     rows = {"recommended": chosen, "robust": robust, "default": 0}
     options = pd.DataFrame(
@@ -99,10 +100,14 @@ def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
 
 
 def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(n,) which of the conditions, sorted by rate, lie within the estimate's interval or next to it; at an end the
+    """(n,) which of the conditions, sorted by rate, lie within the estimate's interval or next to it; beyond an end the
     last two."""
-    first = min(int(np.searchsorted(rates, rate.low, "right")) - 1, len(rates) - 2)
-    last = max(int(np.searchsorted(rates, rate.high, "left")), 1)
+    first = int(np.searchsorted(rates, rate.low + ROUNDING, "right")) - 1
+    last = int(np.searchsorted(rates, rate.high - ROUNDING, "left"))
+    if first < 0:
+        last = max(last, 1)
+    if last == len(rates):
+        first = min(first, len(rates) - 2)
     place = np.arange(len(rates))
     return (place >= first) & (place <= last)
 

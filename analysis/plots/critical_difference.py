@@ -97,7 +97,7 @@ def draw(info: Info, figure: Figure) -> None:
     methods, bars = len(info.ranks), len(info.groups)
     first = 0.8 + 0.45 * bars
     bottom = first + (methods + 1) // 2
-    figure.set_size_inches(style.WIDTH, 0.9 + _ROW_INCHES * (bottom + 1.5))
+    figure.set_size_inches(style.WIDTH, 1.1 + _ROW_INCHES * (bottom + 1.5))
     ax = figure.subplots()
     ax.set(xlim=(0.8, methods + 0.2), ylim=(bottom - 0.3, 0), xlabel="mean rank (1: the best)")
     for index, (low, high) in enumerate(info.groups):

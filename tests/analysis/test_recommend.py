@@ -14,8 +14,8 @@ from synthetic import CONDITIONS, accuracy, record
 from analysis import surrogate
 from analysis.__main__ import main
 from analysis.load import NotApplicable, Trials, load_trials
-from analysis.noise_rate import given
-from analysis.recommend import recommend
+from analysis.noise_rate import NoiseRate, given
+from analysis.recommend import _neighbours, recommend
 from analysis.space import searched_settings
 from codim.config import train_config
 from codim.datasets import load_data
@@ -60,6 +60,23 @@ def test_between_two_rates_the_best_value_lies_between_theirs(known: Trials) -> 
     }
     assert at[0.18] < at[0.45]
     assert at[0.18] * 0.8 <= at[0.315] <= at[0.45] * 1.25
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.4, 0.4, [1]),  # a condition itself
+        (0.5, 0.5, [1, 2]),
+        (0.35, 0.45, [0, 1, 2]),
+        (0.1, 0.15, [0, 1]),
+        (0.7, 0.9, [1, 2]),
+        (0.1, 0.9, [0, 1, 2]),
+    ],
+)
+def test_advice_must_hold_at_the_conditions_next_to_the_rate(low: float, high: float, expected: list[int]) -> None:
+    near = _neighbours(NoiseRate((low + high) / 2, low, high), np.array([0.2, 0.4, 0.6]))
+    assert np.flatnonzero(near).tolist() == expected
+    assert _neighbours(NoiseRate(0.5, low, high), np.array([0.3])).tolist() == [True]
 
 
 def test_the_surrogate_knows_its_trials_and_that_it_knows_no_others(known: Trials) -> None:
