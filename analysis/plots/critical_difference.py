@@ -97,13 +97,13 @@ def draw(info: Info, figure: Figure) -> None:
     methods, bars = len(info.ranks), len(info.groups)
     first = 0.8 + 0.45 * bars
     bottom = first + (methods + 1) // 2
-    figure.set_size_inches(style.WIDTH, 1.1 + _ROW_INCHES * (bottom + 1.5))
+    figure.set_size_inches(style.WIDTH, 0.3 + _ROW_INCHES * (bottom + 2.7))
     ax = figure.subplots()
-    ax.set(xlim=(0.8, methods + 0.2), ylim=(bottom - 0.3, 0), xlabel="mean rank (1: the best)")
+    ax.set(xlim=(0.8, methods + 0.2), ylim=(bottom - 0.3, -2.7), xlabel="mean rank (1: the best)")
     for index, (low, high) in enumerate(info.groups):
         ax.hlines(0.6 + 0.45 * index, low - 0.03, high + 0.03, color="black", linewidth=4)
     _draw_methods(ax, info.ranks, marks, first)
-    ax.plot([1, 1 + info.critical_difference], [-1.6, -1.6], "|-", color=style.GREY, clip_on=False)
+    ax.plot([1, 1 + info.critical_difference], [-1.6, -1.6], "|-", color=style.GREY)
     ax.text(
         1 + info.critical_difference / 2,
         -1.7,
@@ -118,6 +118,7 @@ def draw(info: Info, figure: Figure) -> None:
     ax.yaxis.set_visible(False)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.spines["top"].set_visible(True)
+    ax.spines["top"].set_position(("data", 0))
 
 
 def _draw_methods(ax: Axes, ranks: "pd.Series[float]", marks: dict[str, style.Mark], first: float) -> None:
