@@ -19,6 +19,9 @@ from analysis.load import load_trials
 from analysis.noise_rate import Estimate, estimate, given
 from analysis.recommend import Advice, recommend
 
+MOST_CLASSES = 20
+"""A larger transition matrix does not fit into a terminal."""
+
 
 def main(args: RecommendArguments) -> None:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
@@ -32,7 +35,8 @@ def main(args: RecommendArguments) -> None:
         rate = given(args.noise_rate)
     else:
         found = _estimate(args, {**trials.spec.get("fixed", {}), **data})
-        console.print(_estimate_table(found))
+        for table in _estimate_tables(found):
+            console.print(table)
         rate = found.rate
     advice = recommend(trials, rate, args.noise_kind)
     for line in describe(advice):
@@ -108,16 +112,24 @@ def _read(path: Path) -> Estimate:
     if missing := wanted - set(table.column_names):
         raise ValueError(f"--predictions: {path} has no column {min(missing)}; python -m codim crossval writes it")
     probabilities = np.stack(table["probabilities"].to_numpy()).astype(float)
-    return estimate(table["given_label"].to_numpy(), probabilities)
+    names = json.loads((table.schema.metadata or {}).get(b"classes", b"[]"))
+    return estimate(table["given_label"].to_numpy(), probabilities, names)
 
 
-def _estimate_table(found: Estimate) -> Table:
-    table = Table(title=f"Share of wrong labels ({found.rate.how})")
+def _estimate_tables(found: Estimate) -> list[Table]:
+    rates = Table(title="Share of wrong labels")
     for name in ("method", "rate (%)", "95% interval"):
-        table.add_column(name)
+        rates.add_column(name)
     for name, row in _rows(found.methods):
-        table.add_row(str(name), _percent(row["noise_rate"]), f"{_percent(row['low'])} to {_percent(row['high'])}")
-    return table
+        rates.add_row(name, _percent(row["noise_rate"]), f"{_percent(row['low'])} to {_percent(row['high'])}")
+    if len(found.transition) > MOST_CLASSES:
+        return [rates]
+    matrix = Table(title="Given labels (columns, %) of each true class, by confident learning")
+    for name in ("", *found.classes):
+        matrix.add_column(name, justify="right")
+    for name, values in zip(found.classes, found.transition, strict=True):
+        matrix.add_row(name, *(f"{100 * value:.0f}" for value in values))
+    return [rates, matrix]
 
 
 def _rows(frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:

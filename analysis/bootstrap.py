@@ -1,8 +1,7 @@
 """Aggregate scores over conditions and seeds, with bootstrap intervals that resample the seeds within each condition.
 
 After Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (arXiv 2108.13264),
-whose tasks are our conditions. Scores of one condition are an array (n, ...) with one row a repeat; repeats are the
-unit that is resampled, since what was trained in the same repeat shares its noise draw.
+whose tasks are our conditions. A sample is the scores, each in [0, 1], of one method in one condition.
 """
 
 import math
@@ -14,42 +13,58 @@ from scipy import stats
 
 from analysis.statistics import MIN_VALUES, Interval
 
-RESAMPLES = 10_000
+RESAMPLES = 2000
 
 Scores = npt.NDArray[np.float64]
 Statistic = Callable[[Sequence[Scores]], Scores]
-"""From the scores of each condition, (R, n, ...) for R samples at once, to the value of each sample, (R,)."""
+"""From all samples, each (R, n) for R draws at once, to the statistic of each draw, (R,)."""
 
 
-def interquartile_mean(scores: Sequence[Scores]) -> Scores:
-    """(R,): mean of the middle half of all scores, conditions and seeds together. `scores`: (R, n) a condition."""
-    return np.asarray(stats.trim_mean(np.concatenate(scores, axis=1), 0.25, axis=1))
+def interquartile_mean(samples: Sequence[Scores]) -> Scores:
+    """(R,): mean of the middle half of all scores. `samples`: (R, n) a condition.
 
-
-def probability_of_improvement(scores: Sequence[Scores]) -> Scores:
-    """(R,): P(X > Y) of a training with X and one with Y, ties one half, mean over conditions.
-
-    `scores`: (R, n, 2) a condition, X before Y. All n^2 combinations count, as in a Mann-Whitney test.
+    A score on the edge of a quarter counts by its part inside. `scipy.stats.trim_mean`, as in the paper, leaves it in
+    whole: the same for a multiple of four scores, but with 30 (six conditions, five seeds) 47% are cut, not half, and
+    where conditions lie far apart that alone moves the mean by 0.4 standard errors.
     """
-    ahead = [np.heaviside(s[:, :, None, 0] - s[:, None, :, 1], 0.5).mean(axis=(1, 2)) for s in scores]
-    return np.asarray(np.stack(ahead).mean(axis=0))
+    ranked = np.sort(np.concatenate(samples, axis=1), axis=1)
+    edges = np.clip(np.arange(ranked.shape[1] + 1), 0.25 * ranked.shape[1], 0.75 * ranked.shape[1])
+    return np.asarray(np.average(ranked, axis=1, weights=np.diff(edges)))
 
 
-def stratified_interval(scores: Sequence[Scores], statistic: Statistic, confidence: float = 0.95) -> Interval:
-    """The statistic with its expanded percentile interval; NaN bounds where a condition has fewer than three repeats.
+def probability_of_improvement(samples: Sequence[Scores]) -> Scores:
+    """(R,): P(X > Y) of a training with X and one with Y, ties one half, mean over the conditions.
 
-    A plain percentile interval of n values is too narrow by sqrt((n - 1)/n) and takes normal for Student quantiles:
-    with five seeds it covers nine times in ten, not nineteen in twenty. So the percentiles lie further out, at
-    Phi(-+ sqrt(n/(n - 1)) t) (Hesterberg 2014, arXiv 1411.5279), n: the fewest repeats in a condition, t with the
-    degrees of freedom of all conditions. `n` of the result: repeats over all conditions.
+    `samples`: (R, n) for X and (R, m) for Y, condition by condition. All n m combinations count, as in a Mann-Whitney
+    test.
     """
-    counts = [len(s) for s in scores]
-    value = float(statistic([s[None] for s in scores])[0])
-    if min(counts) < MIN_VALUES:
-        return Interval(value, math.nan, math.nan, sum(counts))
+    ahead = [
+        np.heaviside(x[:, :, None] - y[:, None, :], 0.5).mean(axis=(1, 2))
+        for x, y in zip(samples[::2], samples[1::2], strict=True)
+    ]
+    return np.asarray(np.mean(ahead, axis=0))
+
+
+def stratified_interval(samples: Sequence[Scores], statistic: Statistic, confidence: float = 0.95) -> Interval:
+    """The statistic, plus and minus its bootstrap standard error times Student's t; `n`: all scores.
+
+    Not the paper's percentiles, which hold the truth in nine cases of ten with five seeds and in eight with three: a
+    bootstrap of n values is too narrow by sqrt((n - 1)/n) and knows nothing of Student's wider tails (Hesterberg 2014,
+    arXiv 1411.5279). So one sample is resampled at a time; its part of the variance is scaled by n/(n - 1), and the
+    parts give the degrees of freedom (Welch and Satterthwaite), since only few conditions make up the middle half where
+    they lie far apart. The bounds are NaN where a sample has fewer than three scores or nothing varies.
+    """
+    counts = np.array([len(x) for x in samples])
+    value = float(statistic([x[None] for x in samples])[0])
+    if counts.min() < MIN_VALUES:
+        return Interval(value, math.nan, math.nan, int(counts.sum()))
     rng = np.random.default_rng(0)
-    values = statistic([s[rng.integers(n, size=(RESAMPLES, n))] for s, n in zip(scores, counts, strict=True)])
-    fewest, freedom = min(counts), sum(counts) - len(counts)
-    tail = stats.norm.sf(math.sqrt(fewest / (fewest - 1)) * stats.t.ppf((1 + confidence) / 2, freedom))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), sum(counts))
+    whole = [np.broadcast_to(x, (RESAMPLES, len(x))) for x in samples]
+    drawn = [x[rng.integers(len(x), size=(RESAMPLES, len(x)))] for x in samples]
+    parts = np.array([statistic([*whole[:i], d, *whole[i + 1 :]]).var() for i, d in enumerate(drawn)])
+    parts = parts * counts / (counts - 1)
+    if not parts.any():
+        return Interval(value, math.nan, math.nan, int(counts.sum()))
+    freedom = parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()
+    margin = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(parts.sum()))
+    return Interval(value, max(value - margin, 0.0), min(value + margin, 1.0), int(counts.sum()))

@@ -6,6 +6,7 @@ the losses and takes the weight of the one with the higher mean. Neither is free
 the right class wrong, the second splits a single hump too. The interval spans both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,6 @@ class NoiseRate:
     value: float
     low: float
     high: float
-    how: str
-    """In words, for the reader."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,19 @@ class Estimate:
     """Indexed by method: `noise_rate`, `low`, `high` (95%, bootstrap over images)."""
     transition: Floats
     """(K, K) by confident learning, rows: true class, each sums to 1."""
+    classes: tuple[str, ...]
+    """Names of the K classes."""
 
 
 def given(rate: float) -> NoiseRate:
     """A rate that the user names; believed as it is."""
     if not 0 <= rate < 1:
         raise ValueError(f"--noise-rate: {rate:g}; allowed: from 0 up to, but not, 1")
-    return NoiseRate(rate, rate, rate, "as given")
+    return NoiseRate(rate, rate, rate)
 
 
-def estimate(labels: NDArray[np.int64], probabilities: Floats) -> Estimate:
-    """Estimate from given labels (N,) and out-of-fold probabilities (N, K).
+def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[str] = ()) -> Estimate:
+    """Estimate from given labels (N,) and out-of-fold probabilities (N, K). `names`: of the classes; else numbers.
 
     ValueError: a class has no image, or there are too few images for two estimates.
     """
@@ -69,9 +70,8 @@ def estimate(labels: NDArray[np.int64], probabilities: Floats) -> Estimate:
         float(methods["noise_rate"].iloc[0]),
         float(methods["low"].min()),
         float(methods["high"].max()),
-        f"confident learning on {len(labels):,} images; the interval also holds the loss mixture's",
     )
-    return Estimate(rate, methods, transition)
+    return Estimate(rate, methods, transition, tuple(names) or tuple(map(str, range(classes))))
 
 
 def _resamples(labels: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:

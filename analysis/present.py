@@ -99,15 +99,16 @@ def report_tables(trials: Trials) -> list[Table]:
             "Interquartile mean over conditions and seeds",
             "Test accuracy of the confirmed methods: the mean of the middle half of the n trainings of each, over the "
             "conditions in which all of them were confirmed, so the easiest and the hardest quarter count for nothing. "
-            "95% interval: bootstrap of the seeds within each condition, widened for few seeds; it holds for these "
+            "95% interval: bootstrap of the seeds within each condition, with Student's t; it holds for these "
             "conditions, not for others. Chosen: in each condition the setting that the search ranked first.",
             comparison.aggregate_table(trials),
         ),
         _table(
             "Probability of improvement",
-            "Chance that a confirming training with the chosen setting has a higher test accuracy than one with the "
-            "baseline (ties one half), mean over the conditions in which both were confirmed; 50% means no difference. "
-            "It says how often, not by how much. 95% interval: the same bootstrap, of n pairs that share their noise.",
+            "Chance that a training with the chosen setting has a higher test accuracy than one with the baseline "
+            "(ties one half), mean over the conditions in which both were confirmed; 50% means no difference. It says "
+            "how often, not by how much. 95% interval: the same bootstrap, of the n trainings of both; none for one "
+            "condition alone or where all trainings agree.",
             comparison.improvement_table(trials),
         ),
         _table(

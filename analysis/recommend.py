@@ -1,9 +1,9 @@
 """Advice: the settings for data with a noise rate that is only roughly known.
 
-Three options are weighed: `recommended` has the highest expected value over the rates that are plausible, `robust` the
-least largest regret over the conditions of the study (minimax regret, Savage 1951), `default` is what the code does
-without advice. All by one surrogate (`analysis.surrogate`), which knows how little noisy labels say: where the study
-cannot tell settings apart, the recommended one is close to the middle of what worked, and the regrets overlap.
+Three options are weighed. `recommended` has the least largest expected regret (minimax regret, Savage 1951) over the
+plausible rates and the conditions next to them: between two conditions nothing was measured, and what is good at both
+is safer than what the surrogate makes of the gap. `robust` has it over all conditions of the study. `default` is what
+the code does without advice. The surrogate (`analysis.surrogate`) also tells how sure the regrets are.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from codim.config import merge, train_config
 CANDIDATES = 256
 DRAWS = 400
 OPTIONS = ("recommended", "robust", "default")
+ROUNDING = 1e-6
 _NORMAL = np.polynomial.hermite_e.hermegauss(5)
 """Points and weights of a quadrature over the plausible rates: a normal whose 95% interval is the estimate's."""
 
@@ -58,13 +59,14 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
     wrong = sorted(
         {*np.round(np.clip(np.array([-0.2, -0.1, 0, 0.1, 0.2]) + rate.value, 0, 1), 3), *model.rates.round(3)}
     )
-    expected = np.tensordot(_regrets(model.draws(pool, plausible, DRAWS)), weights, (1, 0))
+    draws = model.draws(pool, plausible, DRAWS)
+    expected = np.tensordot(_regrets(draws), weights, (1, 0))
     along, elsewhere = (
         np.concatenate([_regrets(model.draws(pool, [r], DRAWS)) for r in rates], axis=1)
         for rates in (model.rates, wrong)
     )
-    means = np.array([model.values(pool, r) for r in plausible])
-    chosen = int((weights @ means).argmax())
+    near = np.compress(_neighbours(rate, np.asarray(model.rates, dtype=np.float64)), along.mean(0), axis=0)
+    chosen = int(np.vstack([near, expected.mean(0)]).max(0).argmin())
     robust = int(along.mean(0).max(0).argmin())
     rows = {"recommended": chosen, "robust": robust, "default": 0}
     options = pd.DataFrame(
@@ -95,6 +97,19 @@ def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
         return [rate.value], np.ones(1)
     middle = (rate.low + rate.high) / 2
     return list(np.clip(middle + deviation * points, 0, 1)), weights / weights.sum()
+
+
+def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) which of the conditions, sorted by rate, lie within the estimate's interval or next to it; beyond an end the
+    last two."""
+    first = int(np.searchsorted(rates, rate.low + ROUNDING, "right")) - 1
+    last = int(np.searchsorted(rates, rate.high - ROUNDING, "left"))
+    if first < 0:
+        last = max(last, 1)
+    if last == len(rates):
+        first = min(first, len(rates) - 2)
+    place = np.arange(len(rates))
+    return (place >= first) & (place <= last)
 
 
 def _regrets(draws: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -40,16 +40,15 @@ class Interval:
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Mean with a bias-corrected bootstrap interval (scipy.stats.bootstrap, BCa); NaN values are left out."""
+    """Mean with its interval by Student's t; NaN values are left out. A bootstrap of the four values that four
+    conditions give holds the truth in four cases of five."""
     x = np.asarray(values, dtype=float)
     x = x[np.isfinite(x)]
     mean = float(x.mean()) if x.size else float("nan")
     if x.size < MIN_VALUES:
         return Interval(mean, float("nan"), float("nan"), int(x.size))
-    if np.ptp(x) == 0:
-        return Interval(mean, mean, mean, int(x.size))
-    result = stats.bootstrap((x,), np.mean, confidence_level=confidence, method="BCa", rng=np.random.default_rng(0))
-    return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high), int(x.size))
+    margin = float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
+    return Interval(mean, mean - margin, mean + margin, int(x.size))
 
 
 def confirmation_table(trials: Trials) -> pd.DataFrame:

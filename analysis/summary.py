@@ -139,7 +139,7 @@ def _overall_sentence(differences: "pd.Series[float]") -> str:
     bounds = "" if math.isnan(mean.low) else f" [{100 * mean.low:+.1f}, {100 * mean.high:+.1f}]"
     return (
         f"Over all conditions the search beat the best baseline on test accuracy in {wins} of {mean.n}; mean "
-        f"difference {_points(mean.mean, sign=True)}{bounds} (95% bootstrap interval over n = {mean.n} conditions)."
+        f"difference {_points(mean.mean, sign=True)}{bounds} (95% interval, Student's t over n = {mean.n} conditions)."
     )
 
 

@@ -22,7 +22,7 @@ from scipy.stats import qmc
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from analysis.load import NotApplicable, Trials
 from analysis.space import Setting, searched_settings
@@ -134,7 +134,6 @@ def _process(points: Floats, used: pd.DataFrame) -> GaussianProcessRegressor:
     spread = float(used["target"].var())
     # A setting that does not matter gets a long length, hence the wide bounds upwards.
     kernel = ConstantKernel(spread, (1e-7, 1.0)) * Matern(lengths, (0.15, 100.0), nu=2.5)
-    kernel += WhiteKernel(spread / 4, (1e-8, 1.0))
     process = GaussianProcessRegressor(
         kernel, alpha=used["error"].to_numpy() ** 2, n_restarts_optimizer=2, random_state=0
     )

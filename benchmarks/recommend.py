@@ -25,7 +25,7 @@ from transfer import HERE, surface, tabulated
 from analysis.load import Trials, load_trials
 from analysis.noise_rate import NoiseRate
 from analysis.recommend import OPTIONS, recommend
-from study.plan import Plan, load_plan
+from study.plan import Condition, Plan, load_plan
 from study.preflight import resolved_spec
 from study.records import ResultsFolder, TrialRecord, write_json
 
@@ -40,6 +40,8 @@ class Arguments:
     """Regret of the advice on held-out noise rates."""
 
     repetitions: int = 20
+    held_out: tuple[str, ...] = ()
+    """Conditions that are held out in turn; by default all."""
 
 
 def realised(nominal: float) -> float:
@@ -85,11 +87,11 @@ def nearest(plan: Plan, table: Tabulated, chosen: Mapping[str, Sequence[int]], r
     return settings[max(chosen[neighbour], key=lambda i: objectives[i])]
 
 
-def repetition(plan: Plan, table: Tabulated, seed: int) -> list[dict[str, Any]]:
+def repetition(plan: Plan, table: Tabulated, held_out: Sequence[Condition], seed: int) -> list[dict[str, Any]]:
     """Regret of each way at each rate, in accuracy on true labels."""
     rng = np.random.default_rng(seed)
     rows = []
-    for condition in plan.conditions:
+    for condition in held_out:
         chosen = {
             other.id: rng.choice(len(table[other.id][0]), len(table[other.id][0]) // 2, replace=False).tolist()
             for other in plan.conditions
@@ -99,7 +101,7 @@ def repetition(plan: Plan, table: Tabulated, seed: int) -> list[dict[str, Any]]:
         middle = true + rng.uniform(-WIDTH, WIDTH)
         with TemporaryDirectory() as scratch:
             trials = study_of(plan, table, chosen, Path(scratch, "study"))
-        options = recommend(trials, NoiseRate(middle, middle - WIDTH, middle + WIDTH, "")).options
+        options = recommend(trials, NoiseRate(middle, middle - WIDTH, middle + WIDTH)).options
         settings = {name: options.loc[name, list(plan.spec.space)].to_dict() for name in OPTIONS}
         settings["best of the nearest rate"] = nearest(plan, table, chosen, condition.noise.rate)
         worth = surface(plan, *table[condition.id])
@@ -111,10 +113,11 @@ def repetition(plan: Plan, table: Tabulated, seed: int) -> list[dict[str, Any]]:
 def main(arguments: Arguments) -> None:
     plan = load_plan(HERE / "transfer.yaml")
     table = tabulated(plan)
-    rows = [repetition(plan, table, seed) for seed in track(range(arguments.repetitions), "Holding out")]
+    held_out = [own for own in plan.conditions if not arguments.held_out or own.id in arguments.held_out]
+    rows = [repetition(plan, table, held_out, seed) for seed in track(range(arguments.repetitions), "Holding out")]
     names = [name for name in rows[0][0] if name != "condition"]
     lines = [f"| held out | {' | '.join(names)} |", "|:--|" + "--:|" * len(names)]
-    for i, condition in enumerate(plan.conditions):
+    for i, condition in enumerate(held_out):
         cells = [f"{100 * np.mean([row[i][name] for row in rows]):.2f}" for name in names]
         lines.append(f"| {condition.id} | {' | '.join(cells)} |")
     means = {name: np.array([np.mean([one[name] for one in row]) for row in rows]) for name in names}

@@ -51,15 +51,16 @@ def compute(trials: Trials) -> Info:
     found = confirmed if _enough(confirmed) else _ranked(method_table(trials).query("method != 'hindsight'"))
     if not _enough(found):
         raise NotApplicable(
-            f"Ranks need {MIN_METHODS} methods with a test accuracy in the same {MIN_CONDITIONS} conditions; here "
-            f"{found['method'].nunique()} methods share {found['condition'].nunique()} conditions."
+            f"Ranks need {MIN_METHODS} methods with a test accuracy in the same {MIN_CONDITIONS} conditions; methods: "
+            f"{found['method'].nunique()}, conditions that have all of them: {found['condition'].nunique()}."
         )
     wide = found.pivot(index="condition", columns="method", values="oracle_test_acc")
     ranks = found.groupby("method")["rank"].mean().sort_values(kind="stable")
     critical = critical_difference(len(ranks), len(wide))
-    friedman = stats.friedmanchisquare(*wide.to_numpy().T)
+    # All level everywhere is 0/0 to Friedman's test.
+    p_value = stats.friedmanchisquare(*wide.to_numpy().T).pvalue if np.ptp(ranks) > 0 else 1.0
     groups = tuple(_groups(ranks.to_numpy(), critical))
-    return Info(found, ranks, critical, float(friedman.pvalue), groups, found is confirmed, trials.baselines)
+    return Info(found, ranks, critical, float(p_value), groups, found is confirmed, trials.baselines)
 
 
 def critical_difference(methods: int, conditions: int) -> float:
@@ -84,7 +85,8 @@ def caption(info: Info) -> str:
     return (
         "Mean rank by test accuracy (1: the best in every condition), from left to right. A bar joins methods whose "
         f"mean ranks lie within the critical difference of {info.critical_difference:.2f} (Nemenyi, 5%), which the "
-        f"data do not tell apart. Friedman's test of all being equal gives p = {info.p_value:.2g}, {verdict}. {source} "
+        f"data do not tell apart. Friedman's test of all being equal gives p = {info.p_value:.2g} (rough with few "
+        f"conditions), {verdict}. {source} "
         "Ranks say nothing of how far ahead, and conditions of one data set are no independent sample of problems. "
         f"n = {conditions} conditions, {trainings} trainings."
     )
@@ -95,13 +97,13 @@ def draw(info: Info, figure: Figure) -> None:
     methods, bars = len(info.ranks), len(info.groups)
     first = 0.8 + 0.45 * bars
     bottom = first + (methods + 1) // 2
-    figure.set_size_inches(style.WIDTH, 0.9 + _ROW_INCHES * (bottom + 1.5))
+    figure.set_size_inches(style.WIDTH, 0.3 + _ROW_INCHES * (bottom + 2.7))
     ax = figure.subplots()
-    ax.set(xlim=(0.8, methods + 0.2), ylim=(bottom - 0.3, 0), xlabel="mean rank (1: the best)")
+    ax.set(xlim=(0.8, methods + 0.2), ylim=(bottom - 0.3, -2.7), xlabel="mean rank (1: the best)")
     for index, (low, high) in enumerate(info.groups):
         ax.hlines(0.6 + 0.45 * index, low - 0.03, high + 0.03, color="black", linewidth=4)
     _draw_methods(ax, info.ranks, marks, first)
-    ax.plot([1, 1 + info.critical_difference], [-1.6, -1.6], "|-", color=style.GREY, clip_on=False)
+    ax.plot([1, 1 + info.critical_difference], [-1.6, -1.6], "|-", color=style.GREY)
     ax.text(
         1 + info.critical_difference / 2,
         -1.7,
@@ -116,6 +118,7 @@ def draw(info: Info, figure: Figure) -> None:
     ax.yaxis.set_visible(False)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.spines["top"].set_visible(True)
+    ax.spines["top"].set_position(("data", 0))
 
 
 def _draw_methods(ax: Axes, ranks: "pd.Series[float]", marks: dict[str, style.Mark], first: float) -> None:

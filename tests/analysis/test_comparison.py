@@ -45,75 +45,83 @@ def confirmed(root: Path, tests: Mapping[tuple[str, str], Sequence[float]], *mor
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_either_end_over_all_conditions() -> None:
-    scores = [np.array([[0.9, 0.8, 0.7, 0.1]]), np.array([[0.6, 0.5, 0.4, 0.3]])]
-    assert interquartile_mean(scores) == pytest.approx([(0.4 + 0.5 + 0.6 + 0.7) / 4])
-    # Of six scores a quarter is one and a half: one goes, as in scipy and rliable.
-    assert interquartile_mean([np.array([[6.0, 1, 2]]), np.array([[3.0, 5, 40]])]) == pytest.approx(
-        [(2 + 3 + 5 + 6) / 4]
-    )
+    samples = [np.array([[0.9, 0.8, 0.7, 0.1]]), np.array([[0.6, 0.5, 0.4, 0.3]])]
+    assert interquartile_mean(samples) == pytest.approx([(0.4 + 0.5 + 0.6 + 0.7) / 4])
+    # Of six scores one and a half lie outside at either end: the second and the fifth count by half.
+    six = [np.array([[6.0, 1, 2]]), np.array([[3.0, 5, 40]])]
+    assert interquartile_mean(six) == pytest.approx([(2 / 2 + 3 + 5 + 6 / 2) / 3])
+
+
+def test_the_interquartile_mean_is_scipys_for_a_multiple_of_four() -> None:
+    samples = [np.random.default_rng(2).random((3, n)) for n in (5, 7, 8)]
+    assert interquartile_mean(samples) == pytest.approx(stats.trim_mean(np.concatenate(samples, axis=1), 0.25, axis=1))
 
 
 def test_the_probability_of_improvement_counts_all_pairs_and_ties_by_half() -> None:
-    one = np.array([[[0.9, 0.8], [0.7, 0.7]]])
+    x, y = np.array([[0.9, 0.7]]), np.array([[0.8, 0.7]])
     # .9 is ahead of both; .7 is behind .8 and level with .7.
-    assert probability_of_improvement([one]) == pytest.approx([(1 + 1 + 0 + 0.5) / 4])
-    beaten = np.array([[[0.1, 0.8], [0.2, 0.7], [0.3, 0.6]]])
-    assert probability_of_improvement([one, beaten]) == pytest.approx([(2.5 / 4 + 0) / 2])
+    assert probability_of_improvement([x, y]) == pytest.approx([(1 + 1 + 0 + 0.5) / 4])
+    beaten = [np.array([[0.1, 0.2, 0.3]]), np.array([[0.8, 0.7]])]
+    assert probability_of_improvement([x, y, *beaten]) == pytest.approx([(2.5 / 4 + 0) / 2])
 
 
 def test_the_probability_of_improvement_is_the_mean_of_mann_whitney_tests() -> None:
     rng = np.random.default_rng(3)
-    scores = [rng.integers(0, 6, (n, 2)) / 6 for n in (5, 7, 4)]
-    tests = [stats.mannwhitneyu(s[:, 0], s[:, 1]).statistic / len(s) ** 2 for s in scores]
-    assert probability_of_improvement([s[None] for s in scores])[0] == pytest.approx(np.mean(tests))
+    pairs = [(rng.integers(0, 6, n) / 6, rng.integers(0, 6, m) / 6) for n, m in ((5, 5), (7, 4), (4, 6))]
+    tests = [stats.mannwhitneyu(x, y).statistic / (len(x) * len(y)) for x, y in pairs]
+    assert probability_of_improvement([s[None] for pair in pairs for s in pair])[0] == pytest.approx(np.mean(tests))
 
 
-def test_the_interval_of_one_condition_is_scipys_at_the_widened_level() -> None:
+def test_the_interval_of_one_mean_is_students() -> None:
     x = np.random.default_rng(4).normal(0.8, 0.02, 12)
-    mine = stratified_interval([x], interquartile_mean)
-    # One sided: 12 values, t with 11 degrees of freedom 2.201, times sqrt(12/11).
-    tail = stats.norm.cdf(-2.20099 * math.sqrt(12 / 11))
-    found = stats.bootstrap(
-        (x,),
-        lambda s, axis: stats.trim_mean(s, 0.25, axis=axis),
-        n_resamples=20_000,
-        confidence_level=1 - 2 * tail,
-        method="percentile",
-        rng=np.random.default_rng(1),
-    ).confidence_interval
-    assert (mine.low, mine.high) == pytest.approx((found.low, found.high), abs=0.001)
-    assert mine.mean == stats.trim_mean(x, 0.25)
+    mine = stratified_interval([x], lambda samples: np.asarray(samples[0].mean(axis=1)))
+    low, high = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+    assert mine.mean == pytest.approx(x.mean())
+    assert (mine.low, mine.high) == pytest.approx((low, high), abs=0.05 * (high - low))
     assert mine.n == 12
 
 
+def test_the_interval_of_the_interquartile_mean_is_yuens() -> None:
+    """Tukey and McLaughlin's interval of a trimmed mean, as scipy tests it, needs no bootstrap: for one condition with
+    many seeds both agree."""
+    x = np.random.default_rng(5).normal(0.8, 0.02, 60)
+    mine = stratified_interval([x], interquartile_mean)
+    assert mine.mean == pytest.approx(stats.trim_mean(x, 0.25))
+    winsorised = np.clip(x, np.sort(x)[15], np.sort(x)[-16])
+    error = winsorised.std(ddof=1) / (0.5 * math.sqrt(60))
+    assert (mine.high - mine.low) / 2 == pytest.approx(2.0 * error, rel=0.15)
+
+
 def test_the_seeds_are_resampled_within_each_condition() -> None:
-    """Two conditions far apart: resampled over both, the mean would swing between them."""
-    scores = [np.array([0.1, 0.11, 0.12, 0.13]), np.array([0.9, 0.91, 0.92, 0.93])]
-    found = stratified_interval(scores, interquartile_mean)
-    rng = np.random.default_rng(9)
-    literal = []
-    for _ in range(4000):
-        drawn = sorted([scores[c][rng.integers(4)] for c in range(2) for _ in range(4)])
-        literal.append(sum(drawn[2:6]) / 4)
-    tail = stats.norm.cdf(-math.sqrt(4 / 3) * stats.t.ppf(0.975, 6))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(literal, [tail, 1 - tail])), abs=0.003)
-    assert found.high - found.low < 0.03
+    """Two conditions far apart: resampled over both, the middle half would swing between them."""
+    samples = [np.array([0.1, 0.11, 0.12, 0.13]), np.array([0.9, 0.91, 0.92, 0.93])]
+    found = stratified_interval(samples, interquartile_mean)
+    rng, literal = np.random.default_rng(9), []
+    for condition in range(2):
+        values = []
+        for _ in range(4000):
+            drawn = [list(sample) for sample in samples]
+            drawn[condition] = [samples[condition][rng.integers(4)] for _ in range(4)]
+            values.append(sum(sorted(drawn[0] + drawn[1])[2:6]) / 4)
+        literal.append(np.var(values) * 4 / 3)
+    freedom = sum(literal) ** 2 / sum(part**2 / 3 for part in literal)
+    margin = stats.t.ppf(0.975, freedom) * math.sqrt(sum(literal))
+    assert found.mean == pytest.approx((0.12 + 0.13 + 0.90 + 0.91) / 4)
+    assert found.high - found.mean == pytest.approx(margin, rel=0.1)
+    assert found.mean - found.low == pytest.approx(margin, rel=0.1)
+    assert margin < 0.02
 
 
-def test_pairs_are_resampled_together() -> None:
-    """Both methods share the noise draw of a repeat; what moves both alike does not blur who is ahead."""
-    draw = np.repeat([0.1, 0.3, 0.5, 0.7], 4)
-    ahead = [np.stack([draw + 0.01, draw], axis=1)]
-    apart = [np.stack([draw + 0.01, draw[::-1]], axis=1)]
-    together = stratified_interval(ahead, probability_of_improvement)
-    against = stratified_interval(apart, probability_of_improvement)
-    assert together.mean == against.mean == pytest.approx((6 + 4) / 16)
-    assert together.high - together.low < 0.5 * (against.high - against.low)
+def test_bounds_stay_shares() -> None:
+    found = stratified_interval([np.array([0.9, 0.99, 1.0]), np.array([0.95, 0.97, 1.0])], interquartile_mean)
+    assert found.high == 1
+    assert found.low > 0.8
 
 
-def test_two_seeds_have_no_interval() -> None:
-    found = stratified_interval([np.array([0.5, 0.6]), np.array([0.5, 0.6, 0.7])], interquartile_mean)
-    assert found.mean == pytest.approx((0.5 + 0.6 + 0.6) / 3)
+@pytest.mark.parametrize("samples", [([0.5, 0.6], [0.5, 0.6, 0.7]), ([0.5, 0.5, 0.5], [0.5, 0.5])])
+def test_two_seeds_or_no_spread_have_no_interval(samples: tuple[list[float], ...]) -> None:
+    found = stratified_interval([np.array(sample) for sample in samples], interquartile_mean)
+    assert math.isfinite(found.mean)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
     assert found.n == 5
@@ -166,22 +174,33 @@ def test_aggregates_are_over_the_conditions_that_all_methods_share(tmp_path: Pat
     tests = {(A, "ce"): CE, (A, "chosen"): CHOSEN, (B, "chosen"): [0.1, 0.2, 0.3]}
     table = comparison.aggregate_table(confirmed(tmp_path, tests))
     assert list(table["method"]) == ["chosen", "ce"]
-    assert list(table["iqm"]) == pytest.approx([(0.80 + 0.81 + 0.83) / 3, (0.70 + 0.71 + 0.72) / 3])
+    # Of five scores the outermost are left out, their neighbours count by three quarters.
+    expected = [(0.75 * 0.80 + 0.81 + 0.75 * 0.83) / 2.5, (0.75 * 0.70 + 0.71 + 0.75 * 0.72) / 2.5]
+    assert list(table["iqm"]) == pytest.approx(expected)
     assert list(table["conditions"]) == [1, 1]
     assert list(table["n"]) == [5, 5]
     assert ((table["iqm_low"] < table["iqm"]) & (table["iqm"] < table["iqm_high"])).all()
 
 
 def test_improvement_over_each_baseline_where_both_were_confirmed(tmp_path: Path) -> None:
-    tests = {(A, "ce"): CE, (A, "chosen"): CHOSEN, (B, "ce"): CE, (B, "chosen"): CE, (B, "dividemix"): [0.7, 0.9]}
+    tests = {(A, "ce"): CE, (A, "chosen"): CHOSEN, (B, "ce"): CHOSEN, (B, "chosen"): CE, (B, "dividemix"): [0.7, 0.9]}
     table = comparison.improvement_table(confirmed(tmp_path, tests)).set_index("rival")
     assert list(table.index) == ["ce", "dividemix"]
-    assert table.loc["ce", "improvement"] == pytest.approx((1 + 0.5) / 2)
-    assert (table.loc["ce", "conditions"], table.loc["ce", "n"]) == (2, 10)
-    # Chosen .70 and .72 against .7 and .9 of the same two repeats.
-    assert table.loc["dividemix", "improvement"] == pytest.approx((0.5 + 1 + 0 + 0) / 4)
-    assert (table.loc["dividemix", "conditions"], table.loc["dividemix", "n"]) == (1, 2)
-    assert math.isnan(table.loc["dividemix", "improvement_low"])
+    assert table.loc["ce", "improvement"] == pytest.approx((1 + 0) / 2)
+    assert (table.loc["ce", "conditions"], table.loc["ce", "n"]) == (2, 20)
+    # Chosen .70, .72, .71, .69, .73 against .7 and .9.
+    assert table.loc["dividemix", "improvement"] == pytest.approx(3.5 / 10)
+    assert (table.loc["dividemix", "conditions"], table.loc["dividemix", "n"]) == (1, 7)
+    assert table[["improvement_low", "improvement_high"]].isna().all(axis=None)
+
+
+def test_the_interval_of_an_improvement(tmp_path: Path) -> None:
+    tests = {(A, "ce"): CE, (A, "chosen"): [0.74, 0.71, 0.72, 0.75, 0.70], (B, "ce"): CE, (B, "chosen"): CE[::-1]}
+    (row,) = comparison.improvement_table(confirmed(tmp_path, tests)).itertuples()
+    # A: 5 + 2.5 + 3.5 + 5 + 1.5 of 25. B: equal but for the order.
+    assert row.improvement == pytest.approx((17.5 / 25 + 0.5) / 2)
+    assert 0.2 < row.improvement_low < row.improvement < row.improvement_high < 1
+    assert row.improvement_high - row.improvement == pytest.approx(row.improvement - row.improvement_low)
 
 
 def test_paired_tests_compare_equal_repeats(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Advice on a study whose best settings are known: the best temperature grows with the rate (see synthetic)."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,8 @@ from synthetic import CONDITIONS, accuracy, record
 from analysis import surrogate
 from analysis.__main__ import main
 from analysis.load import NotApplicable, Trials, load_trials
-from analysis.noise_rate import given
-from analysis.recommend import recommend
+from analysis.noise_rate import NoiseRate, given
+from analysis.recommend import _neighbours, recommend
 from analysis.space import searched_settings
 from codim.config import train_config
 from codim.datasets import load_data
@@ -60,6 +62,46 @@ def test_between_two_rates_the_best_value_lies_between_theirs(known: Trials) -> 
     }
     assert at[0.18] < at[0.45]
     assert at[0.18] * 0.8 <= at[0.315] <= at[0.45] * 1.25
+
+
+@pytest.mark.parametrize("held_out", [0.2, 0.35, 0.5])
+def test_advice_for_a_rate_that_was_not_studied_beats_the_default(held_out: float, tmp_path: Path) -> None:
+    """The best temperature falls from .8 to .05 along the noise; the default, .3, is right at a rate of .2 only."""
+
+    def regret(temperature: float, rate: float) -> float:
+        return 0.05 * math.log(temperature / (0.8 * 0.0625 ** (rate / 0.6))) ** 2
+
+    rng = np.random.default_rng(0)
+    rows, rates = [], [rate for rate in (0.05, 0.2, 0.35, 0.5, 0.65) if rate != held_out]
+    for rate in rates:
+        for i, trial in enumerate(searched(32)[:32]):
+            worth = 0.95 - min(regret(float(trial.params["contrastive/temperature"]), rate), 0.3)
+            objective = rate / 9 + worth * (1 - rate * 10 / 9) + rng.normal(0, 0.003)
+            own = {"condition": f"r{rate}", "trial": f"r{rate}-{i:04d}", "noise_rate": rate, "oracle_noise_rate": rate}
+            rows.append(replace(trial, **own, objective=objective))
+    spec = synthetic.SPEC | {"conditions": [{"id": f"r{r}", "kind": "symmetric", "rate": r} for r in rates]}
+    trials = load_trials(synthetic.write(tmp_path / "study", rows, spec))
+    options = recommend(trials, NoiseRate(held_out, held_out - 0.05, held_out + 0.05)).options
+    lost = options["contrastive/temperature"].map(lambda temperature: regret(temperature, held_out))
+    assert lost["recommended"] < 0.02
+    assert lost["recommended"] < lost["default"] or lost["default"] < 0.005
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.4, 0.4, [1]),  # a condition itself
+        (0.5, 0.5, [1, 2]),
+        (0.35, 0.45, [0, 1, 2]),
+        (0.1, 0.15, [0, 1]),
+        (0.7, 0.9, [1, 2]),
+        (0.1, 0.9, [0, 1, 2]),
+    ],
+)
+def test_advice_must_hold_at_the_conditions_next_to_the_rate(low: float, high: float, expected: list[int]) -> None:
+    near = _neighbours(NoiseRate((low + high) / 2, low, high), np.array([0.2, 0.4, 0.6]))
+    assert np.flatnonzero(near).tolist() == expected
+    assert _neighbours(NoiseRate(0.5, low, high), np.array([0.3])).tolist() == [True]
 
 
 def test_the_surrogate_knows_its_trials_and_that_it_knows_no_others(known: Trials) -> None:

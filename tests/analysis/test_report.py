@@ -123,7 +123,7 @@ def test_results_say_what_won_by_how_much_and_how_sure(study: Trials) -> None:
     )
     assert "5.8 points above the best baseline, codim-sup (89.0%)" in first
     assert "difference is +4.6 points, beyond the ±2.6 points that chance explains (n = 13 searched trials)" in first
-    assert "in 4 of 4; mean difference +5.9 points [+5.8, +6.0]" in overall
+    assert "in 4 of 4; mean difference +5.9 points [+5.8, +6.1]" in overall
 
 
 def test_losing_to_a_baseline_is_said(tmp_path: Path) -> None:

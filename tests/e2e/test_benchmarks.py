@@ -26,6 +26,8 @@ CASES = {
     "augmentation": (f"{TINY} --images 4 --repeats 1", "augmentation-preact-cpu"),
     "two_networks": (TINY, "two_networks-preact-cpu-fp32"),
     "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
+    "analysis_cost": ("--trials 16 --epochs 6 --pages 16", "analysis_cost"),
+    "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend"),
 }
 """Script -> arguments, and what it keeps."""
 
