@@ -10,6 +10,8 @@ from types import ModuleType
 
 import matplotlib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
@@ -149,13 +151,13 @@ def draw_figure(trials: Trials, name: str, folder: Path) -> Drawn:
         return Drawn(name, module.TITLE, str(reason))
     png, svg, csv = paths
     with matplotlib.rc_context(style.RC):
-        figure = Figure(layout="constrained")
+        figure = Figure(layout="constrained", dpi=matplotlib.rcParams["savefig.dpi"])
         module.draw(info, figure)
-        figure.savefig(png)
-        # The layout is solved once; the second file is the same picture.
+        # Not by `savefig`, which draws each picture twice. The layout is solved once, for both.
+        FigureCanvasAgg(figure).print_png(png)
         figure.set_layout_engine("none")
         image = io.BytesIO()
-        figure.savefig(image, format="svg", metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(image, metadata={"Date": None})
     svg.write_bytes(image.getvalue())
     info.frame.to_csv(csv, index=False)
     address = "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()
