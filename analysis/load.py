@@ -17,6 +17,8 @@ from study.remote_results import RemoteResults
 from study.storage import is_remote
 
 READ_ATTEMPTS = 5
+_SCALARS = [field.name for field in EPOCH_SCHEMA if not pa.types.is_list(field.type)]
+"""The histograms would take more memory than all the others together."""
 
 
 class NotApplicable(ValueError):
@@ -44,7 +46,7 @@ class Trials:
     @cached_property
     def epochs(self) -> pd.DataFrame:
         """One row an epoch of `trials`: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
-        `OracleMetrics`; all of them. ValueError: a file cannot be read."""
+        `OracleMetrics`, all but the histograms. ValueError: a file cannot be read."""
         return self.read_epochs()
 
     def read_epochs(
@@ -54,7 +56,8 @@ class Trials:
         trials: Iterable[str] | None = None,
     ) -> pd.DataFrame:
         """Of `epochs` the rows of these conditions and trials, and these columns (by default all); nothing else is
-        read. ValueError: a file cannot be read, or has no such column."""
+        read. A histogram, which comes only where it is named, is an array of counts, or None where the epoch is of
+        before there were any. ValueError: a file cannot be read, or has no such column."""
         wanted = self.trials[["trial", "condition"]]
         if conditions is not None:
             wanted = wanted[wanted["condition"].isin(list(conditions))]
@@ -63,7 +66,7 @@ class Trials:
         if unknown := set(columns) - set(EPOCH_SCHEMA.names):
             raise ValueError(f"epochs have no column {min(unknown)}; allowed: {', '.join(EPOCH_SCHEMA.names)}")
         # Files of trials that the table does not know yet wait for the next time.
-        return _read_epochs(self.source.epochs, wanted["trial"].tolist(), columns).astype(
+        return _read_epochs(self.source.epochs, wanted["trial"].tolist(), list(columns) or _SCALARS).astype(
             {"condition": self.trials["condition"].dtype} if not columns or "condition" in columns else {}
         )
 
@@ -164,7 +167,7 @@ def _read_trials(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _read_epochs(folder: Path, trials: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+def _read_epochs(folder: Path, trials: Sequence[str], columns: list[str]) -> pd.DataFrame:
     """In the order of `trials`, each by epoch; a file holds one trial."""
     for attempt in range(READ_ATTEMPTS):
         there = {path.stem for path in folder.glob("*.parquet")}
@@ -173,13 +176,12 @@ def _read_epochs(folder: Path, trials: Sequence[str], columns: Sequence[str]) ->
             break
         try:
             dataset = ds.dataset(files, schema=EPOCH_SCHEMA, format="parquet")
-            return _frame(dataset.to_table(columns=list(columns) or None))
+            return _frame(dataset.to_table(columns=columns))
         except (pa.ArrowInvalid, OSError) as error:
             # A running study replaces these files after every epoch, possibly between a footer and its data.
             if attempt == READ_ATTEMPTS - 1:
                 raise ValueError(f"an epoch table in {folder} cannot be read: {error}") from error
-    empty = EPOCH_SCHEMA.empty_table()
-    return _frame(empty.select(list(columns)) if columns else empty)
+    return _frame(EPOCH_SCHEMA.empty_table().select(columns))
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

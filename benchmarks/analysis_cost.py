@@ -25,6 +25,7 @@ import tyro
 from kept import keep
 from rich.progress import track
 
+from codim.divide import LOSS_BINS
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.records import EPOCH_SCHEMA, ResultsFolder, TrialRecord, write_json
 
@@ -127,6 +128,8 @@ def _rows(record: TrialRecord, rng: np.random.Generator) -> pa.Table:
         "val_acc": rise * record.objective * rng.normal(1, 0.004, n),
         "split_state": ["none" if i < n // 10 else "ok" for i in range(n)],
         "classes_without_labelled": np.zeros(n, dtype=int),
+        "loss_histogram": list(rng.integers(0, 10_000, (n, LOSS_BINS))),
+        "oracle_loss_histogram": list(rng.integers(0, 5_000, (n, LOSS_BINS))),
     }
     return pa.table(columns, schema=EPOCH_SCHEMA)
 

@@ -4,6 +4,7 @@ data."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -155,12 +156,18 @@ class Division:
     separation: float
     """Of the mixture; NaN where none was fitted."""
     state: SplitState
+    loss_bin: Tensor | None = None
+    """(N,) uint8: which of LOSS_BINS equal parts of [0, 1] holds the scaled loss; None where no losses were divided."""
 
     def to(self, device: torch.device | str) -> "Division":
-        index, labelled = self.index.to(device), self.labelled.to(device)
-        return replace(self, index=index, labelled=labelled, clean_probability=self.clean_probability.to(device))
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
 
 
+LOSS_BINS = 20
+"""Of the histograms of scaled losses."""
 SEVERITY: tuple[SplitState, ...] = ("none", "given", "ok", "clipped", "unimodal", "degenerate")
 
 
@@ -189,7 +196,25 @@ def divide(scaled: Tensor, index: Tensor, config: DivideConfig) -> list[Division
     spread = scaled.amax(1) - scaled.amin(1)
     summary = torch.stack([spread, w.amin(1), w.amax(1), mixture.separation, mixture.weights.amin(1)], dim=1)
     rows = summary.tolist()  # the only transfer from the device
-    return [_division(own, index, config, row) for own, row in zip(w, rows, strict=True)]
+    return [
+        replace(_division(own, index, config, row), loss_bin=_bins(losses))
+        for own, row, losses in zip(w, rows, scaled, strict=True)
+    ]
+
+
+def _bins(scaled: Tensor) -> Tensor:
+    return (scaled * LOSS_BINS).clamp(max=LOSS_BINS - 1).to(torch.uint8)
+
+
+def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -> list[int]:
+    """How many samples of all divisions together lie in each of the LOSS_BINS; empty where no losses were divided.
+
+    Args:
+        among: (images,) bool: which samples count; all by default.
+    """
+    bins = [d.loss_bin if among is None else d.loss_bin[among[d.index]] for d in divisions if d.loss_bin is not None]
+    counts: list[int] = torch.cat(bins).bincount(minlength=LOSS_BINS).tolist() if bins else []
+    return counts
 
 
 def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:

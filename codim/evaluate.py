@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from codim.augment import Augmenter
 from codim.calibration import expected_calibration_error, reliability
 from codim.datasets import TrainingData, Truth
-from codim.divide import Division
+from codim.divide import Division, loss_histogram
 from codim.image_cache import Images
 from codim.metrics import OracleMetrics
 from codim.networks import Network
@@ -154,12 +154,14 @@ class Observer:
         test = self._test(networks, self.truth.test_images, self.truth.test_labels)
         second = self._test(networks, self.truth.second_test_images, self.truth.second_test_labels)
         split, recall_min, memorised = SplitQuality(NAN, NAN, NAN), NAN, NAN
+        wrong: list[int] = []
         if self.clean is not None:
             memorised = share(seen.agrees[~self.clean[seen.images]])
             if divisions:
                 both = [split_quality(d.clean_probability, d.labelled, self.clean[d.index]) for d in divisions]
                 split = SplitQuality(*torch.tensor(both, dtype=torch.float64).mean(0).tolist())
                 recall_min = min(lowest_recall(d.labelled, self.clean[d.index], self.given[d.index]) for d in divisions)
+                wrong = loss_histogram(divisions, ~self.clean)
         return OracleMetrics(
             oracle_test_acc=test.acc,
             oracle_test_acc_a=test.acc_a,
@@ -173,6 +175,7 @@ class Observer:
             oracle_split_recall=split.recall,
             oracle_split_recall_min=recall_min,
             oracle_memorised=memorised,
+            oracle_loss_histogram=wrong,
         )
 
     def _test(self, networks: list[Network], images: Images | None, labels: Tensor | None) -> _TestScores:

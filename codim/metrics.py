@@ -48,13 +48,17 @@ class EpochMetrics:
     """The worse of the two networks' divisions."""
     classes_without_labelled: int
     """Given classes with no sample in the labelled set, the larger of both networks."""
+    loss_histogram: list[int]
+    """Samples in each of equal bins over [0, 1] of the scaled losses that were divided, counts of both networks added;
+    empty where none were."""
 
 
 @dataclass(frozen=True)
 class OracleMetrics:
     """What only an observer with true labels and test images knows; training and search never see it.
 
-    A measure that has no value is NaN: without a test part, without true labels, or before the first division.
+    A measure that has no value is NaN (a float) or empty: without a test part, without true labels, or before the first
+    division.
     """
 
     oracle_test_acc: float
@@ -79,3 +83,5 @@ class OracleMetrics:
     """The recall of the class with the lowest, over the true classes and both networks: near 0, a class is lost."""
     oracle_memorised: float
     """Share of the wrongly labelled training samples whose given (wrong) label the ensemble predicts."""
+    oracle_loss_histogram: list[int]
+    """The part of `loss_histogram` whose given label is wrong."""

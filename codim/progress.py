@@ -8,7 +8,7 @@ from torch import Tensor
 from codim.budget import Milestones
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
-from codim.divide import SEVERITY
+from codim.divide import SEVERITY, loss_histogram
 from codim.evaluate import NAN
 from codim.metrics import EpochMetrics, Phase
 from codim.mixmatch import ramp_up
@@ -84,6 +84,7 @@ def epoch_metrics(
         separation=_mean([d.separation for d in divisions]),
         split_state=max((d.state for d in divisions), key=SEVERITY.index, default="none"),
         classes_without_labelled=missing,
+        loss_histogram=loss_histogram(divisions),
     )
 
 

@@ -96,6 +96,7 @@ _TYPES: dict[Any, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
     str: pa.string(),
+    list[int]: pa.list_(pa.int32()),
 }
 
 

@@ -17,11 +17,11 @@ Row = dict[str, Any]
 def row_of(metrics: EpochMetrics, observer: Observer, state: TrainState) -> Row:
     """Of the epoch that `state` has just done."""
     seen = state.evaluation
-    oracle = _UNKNOWN if seen is None else observer.measure(state.networks, seen, state.divisions)
-    return asdict(metrics) | asdict(oracle)
+    oracle = _UNKNOWN if seen is None else asdict(observer.measure(state.networks, seen, state.divisions))
+    return asdict(metrics) | oracle
 
 
-_UNKNOWN = OracleMetrics(*(NAN for _ in fields(OracleMetrics)))
+_UNKNOWN: Row = {f.name: NAN if f.type is float else [] for f in fields(OracleMetrics)}
 
 
 def write_rows(folder: Path, rows: list[Row]) -> None:

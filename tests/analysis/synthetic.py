@@ -144,6 +144,7 @@ def epochs(trial: TrialRecord) -> list[dict[str, Any]]:
             separation=2.0 if split else NAN,
             split_state="ok" if split else "none",
             classes_without_labelled=0,
+            loss_histogram=histograms(trial, rise)[0] if split else [],
         )
         oracle = OracleMetrics(
             oracle_test_acc=test,
@@ -158,9 +159,22 @@ def epochs(trial: TrialRecord) -> list[dict[str, Any]]:
             oracle_split_recall=0.9 * rise if split else NAN,
             oracle_split_recall_min=0.8 * rise if split else NAN,
             oracle_memorised=NAN if early else (0.5 if trial.baseline == "ce" else 0.05) * rise,
+            oracle_loss_histogram=histograms(trial, rise)[1] if split else [],
         )
         rows.append({"trial": trial.trial, "condition": trial.condition, **asdict(metrics), **asdict(oracle)})
     return rows
+
+
+def histograms(trial: TrialRecord, rise: float) -> tuple[list[int], list[int]]:
+    """Of the losses under both networks: all labels, and the wrong ones. Two humps that draw apart."""
+    centres = (np.arange(20) + 0.5) / 20
+    humps = [np.exp(-(((centres - mean) / 0.12) ** 2)) for mean in (0.4 - 0.25 * rise, 0.5 + 0.2 * rise)]
+    rate = CONDITIONS[trial.condition][2]
+    right, wrong = (
+        np.rint(8 * IMAGES * share * hump / hump.sum()).astype(int)
+        for share, hump in zip((1 - rate, rate), humps, strict=True)
+    )
+    return (right + wrong).tolist(), wrong.tolist()
 
 
 def records(seed: int = 0) -> list[TrialRecord]:

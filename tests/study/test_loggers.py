@@ -138,4 +138,5 @@ def test_one_that_is_not_installed(
 
 def test_values_are_finite_numbers_and_the_oracles_stand_apart() -> None:
     row = {"epoch": 1, "samples": 9, "phase": "cotrain", "loss": 0.5, "loss_u": float("nan"), "oracle_test_acc": 0.25}
+    row |= {"loss_histogram": [3, 2], "oracle_loss_histogram": []}
     assert values_of(row) == {"epoch/loss": 0.5, "oracle/test_acc": 0.25}

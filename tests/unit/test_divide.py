@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from codim.divide import SEVERITY, Division, divide, scale_losses
+from codim.divide import LOSS_BINS, SEVERITY, Division, divide, loss_histogram, scale_losses
 from codim.settings.divide import DivideConfig
 
 values = st.one_of(
@@ -38,6 +39,9 @@ def check(division: Division, n: int) -> None:
     assert division.labelled.any()
     assert n < 2 or not division.labelled.all()
     assert math.isnan(division.separation) == (division.state == "degenerate")
+    assert division.loss_bin is not None
+    assert len(division.loss_bin) == n
+    assert division.loss_bin.max() < LOSS_BINS
 
 
 @given(losses=st.lists(values, min_size=1, max_size=30), config=configs)
@@ -146,3 +150,17 @@ def test_a_network_without_order_leaves_the_other_alone() -> None:
     assert (second.state, second.threshold, second.separation) == ("ok", alone.threshold, alone.separation)
     assert torch.equal(second.clean_probability, alone.clean_probability)
     assert torch.equal(second.labelled, alone.labelled)
+
+
+def test_the_histogram_is_numpys() -> None:
+    """Of a mixture, a network whose losses are all equal, the ends of the range, and of some samples alone."""
+    modes = torch.cat([torch.rand(300) * 0.3, 1 - torch.rand(200) ** 2, torch.tensor([0.0, 1.0])])
+    scaled = torch.stack([modes, torch.full_like(modes, 0.5)]).double()
+    among = torch.rand(2 * len(modes)) < 0.4
+    index = torch.randperm(2 * len(modes))[: len(modes)]
+    divisions = divide(scaled, index, DivideConfig())
+    expected, _ = np.histogram(scaled, LOSS_BINS, (0, 1))
+    assert loss_histogram(divisions) == expected.tolist()
+    expected, _ = np.histogram(scaled[:, among[index]], LOSS_BINS, (0, 1))
+    assert loss_histogram(divisions, among) == expected.tolist()
+    assert loss_histogram([]) == []

@@ -47,6 +47,7 @@ def test_rows_hold_what_their_phase_has(tiny: Tiny) -> None:
         assert math.isnan(row.loss_c) == (row.phase == "warmup")
         assert not pretrain or row.loss == row.loss_c
         assert (row.split_state == "none") != cotrain
+        assert bool(row.loss_histogram) == cotrain
         for name in ("val_acc", "val_acc_a", "val_acc_b", "val_loss"):
             assert math.isnan(getattr(row, name)) == pretrain
         assert math.isfinite(row.loss)
