@@ -36,6 +36,12 @@ TINY: dict[str, Any] = {
 FEW = 240
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Which tests stay in one process: those of a file, for the sake of its fixtures; and all of the study's, since two
+    Rays side by side would share the cores that these tests count on."""
+    item.add_marker(pytest.mark.xdist_group("ray" if item.path.parent.name == "study" else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def digits() -> ImageSource:
     """A part of the digits that still holds every class."""

@@ -13,11 +13,6 @@ from ruamel.yaml import YAML
 from studies import SPEC, Head, WriteStudy
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One process has all tests with Ray: two Rays side by side would share the cores that these tests count on."""
-    item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 @pytest.fixture
 def write_study(tmp_path: Path) -> WriteStudy:
     """Write SPEC with some entries replaced; `path=value`, `__` standing for a step down. Returns the file."""
