@@ -26,8 +26,17 @@ class NotApplicable(ValueError):
 
 
 @dataclass(frozen=True)
+class Source:
+    """The folder of one study."""
+
+    folder: ResultsFolder
+    prefix: str = ""
+    """What `Trials` puts before the names of its trials."""
+
+
+@dataclass(frozen=True)
 class Trials:
-    """What one study has left behind so far."""
+    """What a study, or several, have left behind so far."""
 
     root: Path
     spec: dict[str, Any]
@@ -40,7 +49,7 @@ class Trials:
     confirmations: pd.DataFrame
     """One row a training that confirms the search, with the columns of `trials`. They stand apart: other seeds, other
     noise, more training images."""
-    source: ResultsFolder = field(repr=False, compare=False)
+    sources: tuple[Source, ...] = field(repr=False, compare=False)
     """Where the epochs are read from, once they are asked for."""
 
     @cached_property
@@ -65,10 +74,14 @@ class Trials:
             wanted = wanted[wanted["trial"].isin(list(trials))]
         if unknown := set(columns) - set(EPOCH_SCHEMA.names):
             raise ValueError(f"epochs have no column {min(unknown)}; allowed: {', '.join(EPOCH_SCHEMA.names)}")
-        # Files of trials that the table does not know yet wait for the next time.
-        return _read_epochs(self.source.epochs, wanted["trial"].tolist(), list(columns) or _SCALARS).astype(
-            {"condition": self.trials["condition"].dtype} if not columns or "condition" in columns else {}
-        )
+        parts = []
+        for source in self.sources:
+            # Files of trials that the table does not know yet wait for the next time.
+            names = [trial.removeprefix(source.prefix) for trial in wanted["trial"] if trial.startswith(source.prefix)]
+            part = _read_epochs(source.folder.epochs, names, list(columns) or _SCALARS)
+            parts.append(part.assign(trial=source.prefix + part["trial"]) if "trial" in part else part)
+        frame = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        return frame.astype({"condition": self.trials["condition"].dtype} if "condition" in frame else {})
 
     @property
     def name(self) -> str:
@@ -134,7 +147,7 @@ def load_trials(path: Path | str) -> Trials:
     confirm = trials["phase"] == "confirm"
     confirmations, trials = trials[confirm].reset_index(drop=True), trials[~confirm].reset_index(drop=True)
     root = Path(folder.root.name) if is_remote(path) else folder.root
-    return Trials(root, spec, _read_json(folder.environment), trials, confirmations, folder)
+    return Trials(root, spec, _read_json(folder.environment), trials, confirmations, (Source(folder),))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rich.progress import track
 
 from analysis import present, summary
 from analysis.arguments import ReportArguments
+from analysis.join import join
 from analysis.load import NotApplicable, Trials, load_trials
 from analysis.plots import (
     best_values,
@@ -98,7 +99,10 @@ def main(args: ReportArguments) -> None:
     def steps(names: Iterable[str]) -> Iterable[str]:
         return track(list(names), "Drawing", console=console, transient=True)
 
-    print(write_report(load_trials(args.results), steps))
+    if not args.results:
+        raise ValueError("RESULTS is missing: give a study's results folder")
+    studies = [load_trials(results) for results in args.results]
+    print(write_report(studies[0] if len(studies) == 1 else join(studies), steps))
 
 
 class _NotebookFigure(Figure):
