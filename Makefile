@@ -11,7 +11,7 @@ study: install
 	$(BIN)/python -m analysis results/digits
 
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2
 
 check: install
 	$(BIN)/ruff format --check .

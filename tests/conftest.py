@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from codim import datasets
 from codim.config import METHODS, TrainConfig, merge, train_config
@@ -36,10 +37,20 @@ TINY: dict[str, Any] = {
 FEW = 240
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Which tests stay in one process: those of a file, for the sake of its fixtures; and all of the study's, since two
-    Rays side by side would share the cores that these tests count on."""
-    item.add_marker(pytest.mark.xdist_group("ray" if item.path.parent.name == "study" else str(item.path)))
+    Rays side by side would share the cores that these tests count on.
+
+    xdist's own groups are lost with pytest 9.2, which sets no `_nodeid`.
+    """
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "study" if file.startswith("tests/study/") else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
