@@ -24,6 +24,8 @@ CANDIDATES = 256
 DRAWS = 400
 OPTIONS = ("recommended", "robust", "default")
 ROUNDING = 1e-6
+FEW_COMPLETE = 10
+"""Complete trials a condition below which the advice warns."""
 _NORMAL = np.polynomial.hermite_e.hermegauss(5)
 """Points and weights of a quadrature over the plausible rates: a normal whose 95% interval is the estimate's."""
 
@@ -35,7 +37,7 @@ class Advice:
     rate: NoiseRate
     kind: str
     trials: int
-    """Complete searched trials behind it."""
+    """Complete and pruned searched trials behind it."""
     options: pd.DataFrame
     """Indexed by OPTIONS: one column a setting (its path), and `regret`, `low`, `high`: expected loss of accuracy on
     true labels against the best setting at the plausible rates, with its 95% interval over the surrogate's
@@ -150,6 +152,12 @@ def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame) -> list[
             f"The rate lies outside the study's conditions ({100 * lowest:.0f}% to {100 * highest:.0f}%): a guess."
         )
     regret, high = options["regret"].astype(float), options["high"].astype(float)
+    complete = int((model.tried["status"] == "complete").sum())
+    if complete < FEW_COMPLETE * len(model.rates):
+        found.append(
+            f"Only {complete} of {len(model.tried)} trials are complete. Of a pruned one an early value is all that is "
+            "known: the regrets are told as surer than they are."
+        )
     gain = regret["default"] - regret["recommended"]
     if high["recommended"] >= regret["default"]:
         found.append(

@@ -27,7 +27,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from analysis.load import NotApplicable, Trials
 from analysis.space import Setting, searched_settings
 from analysis.statistics import FLAT_SLOPE, objective_slope
-from analysis.tables import condition_table
+from analysis.tables import condition_table, finished_trials
 
 MAX_TRIALS = 1000
 """More are thinned evenly over the conditions: the cost grows with the cube."""
@@ -69,7 +69,7 @@ class Surrogate:
 
 
 def fit(trials: Trials, kind: str) -> Surrogate:
-    """Fit the complete searched trials of all conditions with this kind of noise that can rank.
+    """Fit the finished searched trials of all conditions with this kind of noise that can rank.
 
     NotApplicable: nothing was searched, or there are too few such trials.
     """
@@ -80,9 +80,9 @@ def fit(trials: Trials, kind: str) -> Surrogate:
     known = table[(table["noise_kind"] == kind) & table["oracle_noise_rate"].notna()]
     parts, rates = [], {}
     for condition, row in known.sort_values("oracle_noise_rate").iterrows():
-        own = trials.searched[trials.searched["condition"] == condition]
+        own = finished_trials(trials, str(condition))
         rate, classes = float(row["oracle_noise_rate"]), int(row["classes"])
-        if len(own) < MIN_TRIALS:
+        if len(own) < MIN_TRIALS or not own["status"].eq("complete").any():
             continue
         slope = objective_slope(kind, rate, classes, str(own["oracle_transition"].iloc[0]))
         if slope > FLAT_SLOPE:
@@ -94,8 +94,8 @@ def fit(trials: Trials, kind: str) -> Surrogate:
     if not parts:
         kinds = ", ".join(sorted(set(table["noise_kind"].astype(str)))) or "none"
         raise NotApplicable(
-            f"Advice for {kind} noise needs a condition of that kind with {MIN_TRIALS} complete searched trials and an "
-            f"objective that can rank. Kinds in this study: {kinds}."
+            f"Advice for {kind} noise needs a condition of that kind with {MIN_TRIALS} finished searched trials, one "
+            f"of them complete, and an objective that can rank. Kinds in this study: {kinds}."
         )
     used = pd.concat(parts)
     if len(used) > MAX_TRIALS:

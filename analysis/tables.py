@@ -55,6 +55,17 @@ def ranking(trials: Trials) -> pd.DataFrame:
     return frame.assign(ruled_out=ruled_out, rank=rank)
 
 
+def finished_trials(trials: Trials, condition: str) -> pd.DataFrame:
+    """What a surrogate of a condition is fitted to, as the study fits its own (study/choice.py): its complete searched
+    trials and the pruned ones, which count with the value they had, never above the worst complete one."""
+    frame = trials.trials
+    frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
+    complete = frame["status"] == "complete"
+    worst = frame.loc[complete, "objective"].min()
+    frame = frame.assign(objective=frame["objective"].where(complete, frame["objective"].clip(upper=worst)))
+    return frame[frame["status"].isin(["complete", "pruned"])]
+
+
 def condition_table(trials: Trials) -> pd.DataFrame:
     """Indexed by condition, all of them: `noise_kind`, `noise_rate` (nominal), `oracle_noise_rate` (realised, mean over
     trials), `classes` (0 where unknown), `trials`."""

@@ -17,7 +17,7 @@ from analysis.load import NotApplicable, Trials
 from analysis.plots import style
 from analysis.space import Setting, canonical, searched_settings
 from analysis.statistics import resolution_table
-from analysis.tables import chosen
+from analysis.tables import chosen, finished_trials
 from study.dimensions import Dimension
 from study.records import Value
 from study.regret import Floats, surrogate
@@ -58,7 +58,7 @@ def compute(trials: Trials) -> Info:
         raise NotApplicable("No searched trial is complete yet.")
     rows, missing = [], []
     for condition in best.index:
-        known, sure = _known(trials, condition), resolution.loc[condition]
+        known, sure = finished_trials(trials, condition), resolution.loc[condition]
         if not sure["can_rank"]:
             missing.append(f"{condition}: {sure['reason']}.")
         elif len(known) < MIN_TRIALS:
@@ -106,16 +106,6 @@ def _losses(
     spread = np.std([losses(surrogate(space, sample, TREES)) for sample in samples], axis=0, ddof=1)
     found = losses(surrogate(space, pairs))
     return [(*place, float(own), float(error)) for place, own, error in zip(places, found, spread, strict=True)]
-
-
-def _known(trials: Trials, condition: str) -> pd.DataFrame:
-    """As the study fits it: a pruned trial counts with the value it had, never above the worst complete one."""
-    frame = trials.trials
-    frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
-    complete = frame["status"] == "complete"
-    worst = frame.loc[complete, "objective"].min()
-    frame = frame.assign(objective=frame["objective"].where(complete, frame["objective"].clip(upper=worst)))
-    return frame[frame["status"].isin(["complete", "pruned"])]
 
 
 def _params(spec: Mapping[str, Any], frame: pd.DataFrame) -> list[Params]:

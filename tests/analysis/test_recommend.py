@@ -77,7 +77,13 @@ def test_advice_for_a_rate_that_was_not_studied_beats_the_default(held_out: floa
         for i, trial in enumerate(searched(32)[:32]):
             worth = 0.95 - min(regret(float(trial.params["contrastive/temperature"]), rate), 0.3)
             objective = rate / 9 + worth * (1 - rate * 10 / 9) + rng.normal(0, 0.003)
-            own = {"condition": f"r{rate}", "trial": f"r{rate}-{i:04d}", "noise_rate": rate, "oracle_noise_rate": rate}
+            own = {
+                "condition": f"r{rate}",
+                "trial": f"r{rate}-{i:04d}",
+                "noise_rate": rate,
+                "oracle_noise_rate": rate,
+                "epochs": 0,
+            }
             rows.append(replace(trial, **own, objective=objective))
     spec = synthetic.SPEC | {"conditions": [{"id": f"r{r}", "kind": "symmetric", "rate": r} for r in rates]}
     trials = load_trials(synthetic.write(tmp_path / "study", rows, spec))
@@ -135,16 +141,30 @@ def test_nothing_that_only_an_observer_knows_moves_the_advice(known: Trials, tmp
 @pytest.mark.parametrize(
     ("rows", "kind", "message"),
     [
-        (lambda: [], "symmetric", "with 10 complete searched trials"),
-        (lambda: searched(8), "symmetric", "with 10 complete searched trials"),
+        (lambda: [], "symmetric", "with 10 finished searched trials"),
+        (lambda: searched(8), "symmetric", "with 10 finished searched trials"),
         (lambda: searched(16), "instance", "Kinds in this study: asymmetric, symmetric"),
-        (lambda: [record("symmetric-0.5", i, 0.0, status="failed") for i in range(20)], "symmetric", "10 complete"),
+        (lambda: [record("symmetric-0.5", i, 0.0, status="failed") for i in range(20)], "symmetric", "10 finished"),
     ],
 )
 def test_too_little_to_advise_from_is_said(rows: object, kind: str, message: str, tmp_path: Path) -> None:
     trials = load_trials(synthetic.write(tmp_path / "s", rows()))  # type: ignore[operator]
     with pytest.raises(NotApplicable, match=message):
         recommend(trials, given(0.3), kind)
+
+
+def test_pruned_trials_count_but_never_above_a_complete_one(tmp_path: Path) -> None:
+    rows = [trial for trial in searched() if trial.condition == "symmetric-0.5"]
+    kept = sorted(rows, key=lambda trial: trial.objective)[-4:]
+    for trial in rows:
+        if trial not in kept:
+            trial.status, trial.objective = "pruned", 0.99  # as an early value may be
+    trials = load_trials(synthetic.write(tmp_path / "study", rows))
+    tried = surrogate.fit(trials, "symmetric").tried
+    assert len(tried) == len(rows)
+    worst = min(trial.objective for trial in kept)
+    assert (tried.loc[tried["status"] == "pruned", "objective"] == worst).all()
+    assert any("4 of 32 trials" in caution for caution in recommend(trials, given(0.45)).cautions)
 
 
 def test_candidates_fill_the_space_as_far_as_it_was_tried(known: Trials) -> None:
