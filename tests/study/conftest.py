@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -33,12 +34,12 @@ def write_study(tmp_path: Path) -> WriteStudy:
 
 
 @pytest.fixture(scope="session")
-def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ray_folder() -> Iterator[Path]:
     """Where every Ray of these tests keeps its files. Short: the paths of sockets may have 107 characters."""
-    folder = tmp_path_factory.mktemp("r")
-    os.environ["RAY_TMPDIR"] = str(folder)
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the simulated trials, for the workers
-    return folder
+    with TemporaryDirectory(prefix="r-", ignore_cleanup_errors=True) as folder:
+        os.environ["RAY_TMPDIR"] = folder
+        os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the simulated trials, for the workers
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
