@@ -169,7 +169,7 @@ def histograms(trial: TrialRecord, rise: float) -> tuple[list[int], list[int]]:
     """Of the losses under both networks: all labels, and the wrong ones. Two humps that draw apart."""
     centres = (np.arange(20) + 0.5) / 20
     humps = [np.exp(-(((centres - mean) / 0.12) ** 2)) for mean in (0.4 - 0.25 * rise, 0.5 + 0.2 * rise)]
-    rate = trial.oracle_noise_rate
+    rate = 0.0 if math.isnan(trial.oracle_noise_rate) else trial.oracle_noise_rate
     right, wrong = (
         np.rint(8 * IMAGES * share * hump / hump.sum()).astype(int)
         for share, hump in zip((1 - rate, rate), humps, strict=True)
