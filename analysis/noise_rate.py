@@ -51,7 +51,7 @@ def given(rate: float) -> NoiseRate:
 def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[str] = ()) -> Estimate:
     """Estimate from given labels (N,) and out-of-fold probabilities (N, K). `names`: of the classes; else numbers.
 
-    ValueError: a class has no image, or there are too few images for two estimates.
+    ValueError: a class has no image.
     """
     classes = probabilities.shape[1]
     if missing := sorted(set(range(classes)) - set(labels.tolist())):

@@ -51,12 +51,9 @@ class Surrogate:
     """The trials that it was fitted on."""
     process: GaussianProcessRegressor
 
-    def values(self, settings: pd.DataFrame, rate: float) -> Floats:
-        """Expected value (n,) of n settings (columns `param/...`) at a realised noise rate."""
-        return np.asarray(self.process.predict(self._points(settings, [rate])))
-
     def draws(self, settings: pd.DataFrame, rates: Sequence[float], n: int) -> Floats:
-        """(n, rates, settings): what the values may be, drawn from the posterior, jointly over settings and rates."""
+        """(n, rates, settings): what the values of settings (columns `param/...`) may be at realised noise rates, drawn
+        from the posterior, jointly over both."""
         points = self._points(settings, rates)
         mean, covariance = self.process.predict(points, return_cov=True)
         rng = np.random.default_rng(0)

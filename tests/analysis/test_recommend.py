@@ -114,7 +114,7 @@ def test_the_surrogate_knows_its_trials_and_that_it_knows_no_others(known: Trial
     model = surrogate.fit(known, "symmetric")
     frame = known.searched[known.searched["condition"] == "symmetric-0.2"]
     truth = frame["oracle_test_acc"].to_numpy()
-    found = model.values(frame, RATES["symmetric-0.2"])
+    found = model.draws(frame, [RATES["symmetric-0.2"]], 400).mean(0)[0]
     assert np.corrcoef(found, truth)[0, 1] > 0.9
     near, far = (model.draws(frame.head(3), [rate], 400).std(0).mean() for rate in (RATES["symmetric-0.2"], 1.5))
     assert far > 1.5 * near
