@@ -132,7 +132,6 @@ def test_pandas_reads_the_same_best_objectives(executed: dict[str, Any], example
 
 @pytest.mark.parametrize(("library", "name"), [("duckdb", "by_duckdb"), ("polars", "by_polars")])
 def test_the_queries_of_other_libraries_find_the_same(executed: dict[str, Any], library: str, name: str) -> None:
-    pytest.importorskip(library)
     blocks = re.findall(r"^# ```python\n(.*?)^# ```", NOTEBOOK.read_text(), re.MULTILINE | re.DOTALL)
     (code,) = [re.sub("^# ?", "", block, flags=re.MULTILINE) for block in blocks if f"import {library}" in block]
     scope = dict(executed)
