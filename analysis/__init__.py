@@ -12,11 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.figures import figure
     from analysis.load import load_trials
-    from analysis.report import figure
 
 __all__ = ["figure", "load_trials"]
-_HOMES = {"figure": "analysis.report", "load_trials": "analysis.load"}
+_HOMES = {"figure": "analysis.figures", "load_trials": "analysis.load"}
 
 
 def __getattr__(name: str) -> Any:

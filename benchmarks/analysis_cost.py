@@ -39,6 +39,8 @@ SPACE = {
 }
 MEASURED = """
 import json, resource, sys, time
+import loky
+from analysis.figures import DRAWING_PROCESSES
 from analysis.load import load_trials
 from analysis.report import write_report
 started = time.perf_counter()
@@ -53,6 +55,11 @@ if sys.argv[2] == "page":
 else:
     written = size = float("nan")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+if sys.argv[2] == "page":
+    # As if each of those that draw had been as large as the largest, which is known once they have ended.
+    loky.get_reusable_executor().shutdown(wait=True)
+    drawing = min(loky.cpu_count(), DRAWING_PROCESSES)
+    peak += drawing * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
 print(json.dumps({"rows": rows, "open": opened, "read": read, "page": written, "megabytes": size / 1e6, "gib": peak}))
 """
 

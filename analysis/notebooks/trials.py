@@ -62,7 +62,7 @@ comparison_table(study).round(3)
 # %% [markdown]
 # ## Figures
 #
-# Those of the report (`analysis.report.FIGURES` has their names); `compute` of its module gives the data and
+# Those of the report (`analysis.figures.FIGURES` has their names); `compute` of its module gives the data and
 # `caption` says what to learn from it.
 
 # %%

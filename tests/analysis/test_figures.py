@@ -14,6 +14,7 @@ import synthetic
 from matplotlib.figure import Figure
 from synthetic import record
 
+from analysis.figures import FIGURES
 from analysis.load import NotApplicable, Trials, load_trials
 from analysis.plots import (
     best_values,
@@ -26,7 +27,6 @@ from analysis.plots import (
     split_quality,
     style,
 )
-from analysis.report import FIGURES
 from analysis.space import Setting
 
 

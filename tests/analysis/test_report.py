@@ -14,8 +14,9 @@ from synthetic import record
 
 from analysis import summary
 from analysis.__main__ import main
+from analysis.figures import FIGURES, draw_figures
 from analysis.load import Trials, load_trials
-from analysis.report import FIGURES, draw_figure, render, write_report
+from analysis.report import render, write_report
 
 HOSTILE = "</td><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">$\\frac{"
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
@@ -63,9 +64,10 @@ def test_every_figure_lies_beside_the_page_with_its_data(page: Path) -> None:
     assert (page.parent / "figures" / "methods.csv").read_text().startswith("condition,method,trial")
 
 
-def test_the_same_results_give_the_same_page(study: Trials, tmp_path: Path) -> None:
-    pages = [render(study, [draw_figure(study, "methods", tmp_path)]) for _ in range(2)]
-    assert pages[0] == pages[1]
+def test_the_same_results_give_the_same_page(page: Path, study: Trials, tmp_path: Path) -> None:
+    drawn = list(draw_figures(study, tmp_path))
+    assert [figure.name for figure in drawn] == list(FIGURES)
+    assert render(study, drawn) == page.read_text()
 
 
 def test_tables_are_sorted_by_number_and_reachable_by_keyboard(page: Path) -> None:
@@ -101,9 +103,10 @@ def test_an_empty_study_has_a_page_of_sentences(empty_study: Trials) -> None:
     assert list((empty_study.root / "report" / "figures").iterdir()) == []
 
 
-def test_a_figure_of_an_earlier_report_does_not_stay(study: Trials, empty_study: Trials, tmp_path: Path) -> None:
-    draw_figure(study, "budget", tmp_path)
-    assert draw_figure(empty_study, "budget", tmp_path).image == ""
+def test_a_figure_of_an_earlier_report_does_not_stay(empty_study: Trials, tmp_path: Path) -> None:
+    for kind in ("png", "svg", "csv"):
+        (tmp_path / f"budget.{kind}").touch()
+    assert all(drawn.image == "" for drawn in draw_figures(empty_study, tmp_path))
     assert list(tmp_path.glob("budget.*")) == []
 
 

@@ -9,9 +9,9 @@ import synthetic
 from synthetic import BUDGET, record
 
 from analysis import tables
+from analysis.figures import FIGURES
 from analysis.load import Trials, load_trials
 from analysis.present import report_tables
-from analysis.report import FIGURES
 from analysis.statistics import confirmation_table
 from analysis.summary import cost_sentence
 

@@ -1,0 +1,160 @@
+"""The figures of the page: which there are, and how one is computed, drawn and kept."""
+
+import base64
+import io
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import loky
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from analysis.load import NotApplicable, Trials
+from analysis.plots import (
+    best_values,
+    budget,
+    confirmed,
+    contours,
+    critical_difference,
+    degenerate,
+    edf,
+    history,
+    importance,
+    learning_curves,
+    loss_histograms,
+    memorisation,
+    methods,
+    mixture,
+    parallel_coordinates,
+    pareto,
+    rung_correlation,
+    selection_regret,
+    sensitivity,
+    slices,
+    split_quality,
+    style,
+    timeline,
+    transitions,
+    variance,
+)
+
+FIGURES: dict[str, ModuleType] = {
+    "methods": methods,
+    "critical_difference": critical_difference,
+    "confirmed": confirmed,
+    "best_values": best_values,
+    "selection_regret": selection_regret,
+    "variance": variance,
+    "slices": slices,
+    "importance": importance,
+    "contours": contours,
+    "parallel_coordinates": parallel_coordinates,
+    "sensitivity": sensitivity,
+    "transitions": transitions,
+    "memorisation": memorisation,
+    "split_quality": split_quality,
+    "mixture": mixture,
+    "loss_histograms": loss_histograms,
+    "degenerate": degenerate,
+    "history": history,
+    "edf": edf,
+    "learning_curves": learning_curves,
+    "rung_correlation": rung_correlation,
+    "pareto": pareto,
+    "budget": budget,
+    "timeline": timeline,
+}
+"""In the order of the page: first what was found, then why, then how, then what it cost."""
+
+DRAWING_PROCESSES = 4
+"""At most, as many as there are processors: computing the figures takes a third as long as drawing them."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the page shows it."""
+
+    name: str
+    title: str
+    caption: str
+    """What to learn from it, with its n; or the sentence that says why there is no figure."""
+    image: str = ""
+    """A data: address; empty where there is no figure."""
+
+
+class _NotebookFigure(Figure):
+    """Shown where it stands last in a cell, whatever matplotlib's backend is."""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png")
+        return image.getvalue()
+
+
+def figure(trials: Trials, name: str) -> Figure:
+    """One figure of the page (a name of FIGURES), as a notebook shows it.
+
+    NotApplicable: the trials lack what it needs. ValueError: there is no such figure.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")
+    info = FIGURES[name].compute(trials)
+    with matplotlib.rc_context(style.RC):
+        drawn = _NotebookFigure(layout="constrained")
+        FIGURES[name].draw(info, drawn)
+        # Ticks are made by the first drawing, which must still find this style.
+        drawn.draw_without_rendering()
+    return drawn
+
+
+def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
+    """All figures in the order of FIGURES, each left in `folder` as PNG and SVG, its data as CSV. They are computed
+    here, one after the other, and drawn by other processes meanwhile."""
+    processes = min(loky.cpu_count(), DRAWING_PROCESSES)
+    pool = loky.get_reusable_executor(max_workers=processes)
+    waiting: deque[Future[Drawn]] = deque()
+    for name, module in FIGURES.items():
+        try:
+            waiting.append(pool.submit(_draw, name, module.compute(trials), folder))
+        except NotApplicable as reason:
+            waiting.append(pool.submit(_none, name, str(reason), folder))
+        # So that few data wait for a pen, and whoever counts the figures sees them come evenly.
+        if len(waiting) > 2 * processes:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _draw(name: str, info: Any, folder: Path) -> Drawn:
+    module = FIGURES[name]
+    png, svg, csv = _files(name, folder)
+    with matplotlib.rc_context(style.RC):
+        figure = Figure(layout="constrained", dpi=matplotlib.rcParams["savefig.dpi"])
+        module.draw(info, figure)
+        # Not by `savefig`, which draws each picture twice. The layout is solved once, for both.
+        FigureCanvasAgg(figure).print_png(png)
+        figure.set_layout_engine("none")
+        image = io.BytesIO()
+        FigureCanvasSVG(figure).print_svg(image, metadata={"Date": None})
+    svg.write_bytes(image.getvalue())
+    info.frame.to_csv(csv, index=False)
+    address = "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()
+    return Drawn(name, module.TITLE, module.caption(info), address)
+
+
+def _none(name: str, reason: str, folder: Path) -> Drawn:
+    for path in _files(name, folder):
+        # A figure of an earlier report beside a page that has none would be taken for this one's.
+        path.unlink(missing_ok=True)
+    return Drawn(name, FIGURES[name].TITLE, reason)
+
+
+def _files(name: str, folder: Path) -> tuple[Path, ...]:
+    return tuple(folder / f"{name}.{kind}" for kind in ("png", "svg", "csv"))
