@@ -118,6 +118,13 @@ def paired_table(trials: Trials) -> pd.DataFrame:
     return table.sort_values("condition", kind="stable", ignore_index=True)
 
 
+def closest_rivals(trials: Trials) -> pd.DataFrame:
+    """Of `paired_table` the row of each condition's baseline that the chosen setting is the least ahead of: it beats
+    all of them if it beats this one."""
+    table = paired_table(trials)
+    return table.loc[table.groupby("condition", observed=True)["oracle_difference"].idxmin()]
+
+
 def hedges_g(pairs: Scores) -> float:
     """Standardised difference of the columns of (n, 2), first minus second: over the root of their mean variance, times
     1 - 3/(4 (2n - 2) - 1) against its bias (Hedges 1981). NaN without any spread."""

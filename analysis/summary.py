@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from analysis.comparison import closest_rivals
 from analysis.load import Trials
 from analysis.statistics import interval, resolution_table
 from analysis.tables import comparison_table, cost_table, own_samples, regret_table, saved_share
@@ -12,6 +13,8 @@ FEW_TRIALS = 20
 """Searched trials per condition below which the report warns: about what a sampler draws before it starts to learn."""
 COARSE = 0.02
 """Standard error, in accuracy on true labels, above which the report warns."""
+
+SIGNIFICANT = 0.05
 
 
 def is_finished(trials: Trials) -> bool:
@@ -45,7 +48,12 @@ def result_sentences(trials: Trials) -> list[str]:
     if table.empty:
         return ["No trial is complete yet, so there is nothing to compare."]
     errors = resolution_table(trials).set_index("condition")["standard_error"]
-    sentences = [_condition_sentence(row, errors) for _, row in table.iterrows()]
+    confirmed = closest_rivals(trials)
+    sentences = []
+    for _, row in table.iterrows():
+        again = confirmed[confirmed["condition"] == row["condition"]]
+        parts = [_condition_sentence(row, errors), *(_confirmed_sentence(own) for _, own in again.iterrows())]
+        sentences.append(" ".join(parts))
     differences = table["oracle_difference"].dropna()
     if len(differences) > 1:
         sentences.append(_overall_sentence(differences))
@@ -120,6 +128,20 @@ def _condition_sentence(row: "pd.Series[float]", errors: "pd.Series[float]") -> 
     side = f"{_points(abs(gain))} {'above' if gain > 0 else 'below'}"
     certainty = _certainty(row, float(errors[row["condition"]]))
     return f"{found}, {side} the best baseline, {row['baseline']} ({rival}). {certainty}"
+
+
+def _confirmed_sentence(row: "pd.Series[float]") -> str:
+    side = "above" if row["oracle_difference"] > 0 else "below"
+    found = (
+        f"Trained again in {row['n']} fresh noise draws it lies {_points(abs(row['oracle_difference']))} {side} "
+        f"{row['rival']}, the baseline that came closest"
+    )
+    if math.isnan(row["p_value"]):
+        return f"{found}, in all of them alike."
+    bounds = f"[{100 * row['difference_low']:+.1f}, {100 * row['difference_high']:+.1f}]"
+    verdict = "more than chance explains" if row["holm"] < SIGNIFICANT else "which chance may explain"
+    sure = f"p = {row['holm']:.2g} after Holm's correction over all comparisons"
+    return f"{found} ({bounds}, 95% paired t), {verdict} ({sure})."
 
 
 def _certainty(row: "pd.Series[float]", error: float) -> str:
