@@ -108,12 +108,10 @@ def _arrow_type(hint: Any) -> pa.DataType:
 
 EPOCH_SCHEMA = pa.schema(
     [("trial", pa.string()), ("condition", pa.string())]
-    + [
-        (name, _arrow_type(hint)) for cls in (EpochMetrics, OracleMetrics) for name, hint in get_type_hints(cls).items()
-    ],
-    metadata={"codim_schema": SCHEMA_VERSION},
+    + [(name, _arrow_type(hint)) for cls in (EpochMetrics, OracleMetrics) for name, hint in get_type_hints(cls).items()]
 )
 """One row an epoch: `trial`, `condition`, then the fields of EpochMetrics and OracleMetrics."""
+_STRINGS = [field.name for field in EPOCH_SCHEMA if pa.types.is_string(field.type)]
 
 
 def trials_table(records: Sequence[TrialRecord]) -> pa.Table:
@@ -213,10 +211,18 @@ class ResultsFolder:
     def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
         """`ended`: the trial's record, once it is final."""
         table = pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA)
+        metadata = {b"codim_schema": SCHEMA_VERSION}
         if ended:
-            text = json.dumps(asdict(ended), default=datetime.isoformat)
-            table = table.replace_schema_metadata({**EPOCH_SCHEMA.metadata, _RECORD: text})
-        _write(table, self.epochs / f"{trial}.parquet")
+            metadata[_RECORD] = json.dumps(asdict(ended), default=datetime.isoformat)
+        with (
+            _replaced(self.epochs / f"{trial}.parquet") as file,
+            # Arrow's copy of the schema, and dictionaries and bounds of all numbers, take more than most trials' rows.
+            pq.ParquetWriter(
+                file, EPOCH_SCHEMA, store_schema=False, use_dictionary=_STRINGS, write_statistics=_STRINGS
+            ) as writer,
+        ):
+            writer.write_table(table)
+            writer.add_key_value_metadata(metadata)
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         """Raises ValueError: they are damaged."""
