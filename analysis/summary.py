@@ -55,7 +55,9 @@ def result_sentences(trials: Trials) -> list[str]:
         parts = [_condition_sentence(row, errors), *(_confirmed_sentence(own) for _, own in again.iterrows())]
         sentences.append(" ".join(parts))
     differences = table["oracle_difference"].dropna()
-    if len(differences) > 1:
+    if len(confirmed):
+        sentences.append(_confirmed_overall_sentence(confirmed))
+    elif len(differences) > 1:
         sentences.append(_overall_sentence(differences))
     return sentences
 
@@ -120,21 +122,21 @@ def cautions(trials: Trials) -> list[str]:
 def _condition_sentence(row: "pd.Series[float]", errors: "pd.Series[float]") -> str:
     where = f"{row['condition']} (realised noise {_percent(row['oracle_noise_rate'])})"
     if pd.isna(row["objective"]):
-        return f"{where}: no searched trial is complete; the best baseline is {row['baseline']}."
+        return f"{where}: no searched trial is complete; the objective ranks {row['baseline']} first of the baselines."
     found = f"{where}: the search chose {row['trial']}, test accuracy {_percent(row['oracle_test_acc'])}"
     if pd.isna(row["baseline_objective"]):
-        return f"{found}; no baseline is complete (n = {row['searched']} searched trials)."
-    gain, rival = row["oracle_difference"], _percent(row["baseline_oracle_test_acc"])
-    side = f"{_points(abs(gain))} {'above' if gain > 0 else 'below'}"
-    certainty = _certainty(row, float(errors[row["condition"]]))
-    return f"{found}, {side} the best baseline, {row['baseline']} ({rival}). {certainty}"
+        return f"{found}; no baseline is complete (n = {row['searched']} searched)."
+    place, rival = _place(row["oracle_difference"]), _percent(row["baseline_oracle_test_acc"])
+    return (
+        f"{found}, {place} {row['baseline']} ({rival}), the baseline that the objective ranks first; one training "
+        f"each. {_certainty(row, float(errors[row['condition']]))}"
+    )
 
 
 def _confirmed_sentence(row: "pd.Series[float]") -> str:
-    side = "above" if row["oracle_difference"] > 0 else "below"
     found = (
-        f"Trained again in {row['n']} fresh noise draws it lies {_points(abs(row['oracle_difference']))} {side} "
-        f"{row['rival']}, the baseline that came closest"
+        f"Trained again in {row['n']} fresh noise draws it lies {_place(row['oracle_difference'])} {row['rival']}, "
+        "then the best baseline"
     )
     if math.isnan(row["p_value"]):
         return f"{found}, in all of them alike."
@@ -145,7 +147,7 @@ def _confirmed_sentence(row: "pd.Series[float]") -> str:
 
 
 def _certainty(row: "pd.Series[float]", error: float) -> str:
-    n, differ = f"(n = {row['searched']} searched trials)", _points(row["difference"], sign=True)
+    n, differ = f"(n = {row['searched']} searched)", _points(row["difference"], sign=True)
     if math.isnan(error):
         return f"On validation labels the difference is {differ}; how sure that is cannot be said {n}."
     # Both accuracies are on the same images, so this margin of two independent ones is on the wide side.
@@ -156,13 +158,31 @@ def _certainty(row: "pd.Series[float]", error: float) -> str:
     )
 
 
+def _confirmed_overall_sentence(confirmed: pd.DataFrame) -> str:
+    ahead = confirmed[confirmed["oracle_difference"] > 0]
+    sure = int((ahead["holm"] < SIGNIFICANT).sum())
+    return (
+        f"Confirmed: the chosen setting is ahead of every baseline in {len(ahead)} of "
+        f"{_count(len(confirmed), 'condition')}, in {sure} of these by more than chance explains."
+    )
+
+
 def _overall_sentence(differences: "pd.Series[float]") -> str:
     mean, wins = interval(list(differences)), int((differences > 0).sum())
     bounds = "" if math.isnan(mean.low) else f" [{100 * mean.low:+.1f}, {100 * mean.high:+.1f}]"
     return (
-        f"Over all conditions the search beat the best baseline on test accuracy in {wins} of {mean.n}; mean "
-        f"difference {_points(mean.mean, sign=True)}{bounds} (95% interval, Student's t over n = {mean.n} conditions)."
+        f"Over all conditions the search beat that baseline on test accuracy in {wins} of {mean.n}; mean difference "
+        f"{_points(mean.mean, sign=True)}{bounds} (95% interval, Student's t over n = {mean.n} conditions with one "
+        "training each, not confirmed)."
     )
+
+
+def _place(difference: float) -> str:
+    """In words, where the first of two accuracies lies."""
+    points = _points(abs(difference))
+    if math.isnan(difference):
+        return f"{points} from"
+    return "level with" if points == _points(0) else f"{points} {'above' if difference > 0 else 'below'}"
 
 
 def _percent(share: float) -> str:

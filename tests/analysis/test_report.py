@@ -124,16 +124,26 @@ def test_results_say_what_won_by_how_much_and_how_sure(study: Trials) -> None:
     assert first.startswith(
         "symmetric-0.2 (realised noise 18.0%): the search chose symmetric-0.2-0016, test accuracy 94.8%"
     )
-    assert "5.8 points above the best baseline, codim-sup (89.0%)" in first
-    assert "difference is +4.6 points, beyond the ±2.6 points that chance explains (n = 13 searched trials)" in first
+    assert "5.8 points above codim-sup (89.0%), the baseline that the objective ranks first; one training each" in first
+    assert "difference is +4.6 points, beyond the ±2.6 points that chance explains (n = 13 searched)" in first
     assert "in 4 of 4; mean difference +5.9 points [+5.8, +6.1]" in overall
+    assert "with one training each, not confirmed" in overall
 
 
 def test_losing_to_a_baseline_is_said(tmp_path: Path) -> None:
     trials = [record("symmetric-0.5", 0, 0.95, baseline="ce"), record("symmetric-0.5", 1, 0.90)]
     (sentence,) = summary.result_sentences(load_trials(synthetic.write(tmp_path, trials)))
-    assert "5.0 points below the best baseline, ce" in sentence
+    assert "5.0 points below ce (95.0%)" in sentence
     assert "-2.5 points, within the ±3.2 points" in sentence
+
+
+@pytest.mark.parametrize(("test", "place"), [(0.95, "level with ce (95.0%)"), (float("nan"), "an unknown number of")])
+def test_a_tie_is_no_defeat_and_the_unknown_none_either(tmp_path: Path, test: float, place: str) -> None:
+    tie = record("symmetric-0.5", 1, 0.95, oracle_test_acc=test)
+    trials = [record("symmetric-0.5", 0, 0.95, baseline="ce"), tie]
+    (sentence,) = summary.result_sentences(load_trials(synthetic.write(tmp_path, trials)))
+    assert place in sentence
+    assert "below" not in sentence
 
 
 def test_cost_against_the_forecast(study: Trials) -> None:
