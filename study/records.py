@@ -197,6 +197,9 @@ class ResultsFolder:
     def keep(self, now: bool = False) -> None:
         """Called often by the driver, and `now` at its end: what it wrote is there."""
 
+    def refresh(self) -> None:
+        """Called by a reader before each look."""
+
     def remove(self, trial: str) -> None:
         """What a trial needed to go on."""
         shutil.rmtree(self.ray / "trials" / trial, ignore_errors=True)
