@@ -14,6 +14,7 @@ from scipy import stats
 
 from analysis.bootstrap import Scores, interquartile_mean, probability_of_improvement, stratified_interval
 from analysis.load import Trials
+from analysis.statistics import varies
 from analysis.tables import chosen
 
 _PAIRED_COLUMNS = [
@@ -108,7 +109,7 @@ def paired_table(trials: Trials) -> pd.DataFrame:
             if n < 2:
                 continue
             low = high = p_value = math.nan
-            if _spread(difference):
+            if varies(difference):
                 test = stats.ttest_rel(pairs[:, 0], pairs[:, 1])
                 (low, high), p_value = test.confidence_interval(0.95), test.pvalue
             rows.append((condition, rival, difference.mean(), low, high, hedges_g(pairs), p_value, math.nan, n))
@@ -128,7 +129,7 @@ def closest_rivals(trials: Trials) -> pd.DataFrame:
 def hedges_g(pairs: Scores) -> float:
     """Standardised difference of the columns of (n, 2), first minus second: over the root of their mean variance, times
     1 - 3/(4 (2n - 2) - 1) against its bias (Hedges 1981). NaN without any spread."""
-    if not _spread(pairs):
+    if not varies(pairs):
         return math.nan
     deviation = math.sqrt(pairs.var(axis=0, ddof=1).mean())
     small = 1 - 3 / (4 * (2 * len(pairs) - 2) - 1)
@@ -143,11 +144,6 @@ def holm(p_values: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.
     corrected = np.full(len(p), math.nan)
     corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)).clip(max=1)
     return corrected
-
-
-def _spread(values: Scores) -> bool:
-    """Whether any column varies by more than rounding does; accuracies are counts over images."""
-    return bool((np.ptp(values, axis=0) > 1e-9).any())
 
 
 def _pairs(scores: pd.DataFrame, baseline: str) -> list[tuple[str, Scores]]:

@@ -129,7 +129,17 @@ def load_trials(path: Path | str) -> Trials:
     Files that a running study has not written yet count as empty; epochs are read when they are asked for. ValueError:
     `path` is no results folder, or a file in it cannot be read.
     """
-    folder = RemoteResults.of(str(path)) if is_remote(path) else ResultsFolder(path)
+    return read_results(find_results(path))
+
+
+def find_results(path: Path | str) -> ResultsFolder:
+    """ValueError: object storage cannot be reached."""
+    return RemoteResults.of(str(path)) if is_remote(path) else ResultsFolder(path)
+
+
+def read_results(folder: ResultsFolder) -> Trials:
+    """As `load_trials`; of a folder on object storage, that was read before, only what has changed is fetched."""
+    folder.refresh()
     wanted = "give a study's results folder, which holds spec.json and trials.parquet"
     if not folder.root.is_dir():
         raise ValueError(f"{folder.root} is not a folder; {wanted}")
@@ -146,7 +156,7 @@ def load_trials(path: Path | str) -> Trials:
     trials = trials.sort_values(["condition", "number"], ignore_index=True)
     confirm = trials["phase"] == "confirm"
     confirmations, trials = trials[confirm].reset_index(drop=True), trials[~confirm].reset_index(drop=True)
-    root = Path(folder.root.name) if is_remote(path) else folder.root
+    root = Path(folder.root.name) if isinstance(folder, RemoteResults) else folder.root
     return Trials(root, spec, _read_json(folder.environment), trials, confirmations, (Source(folder),))
 
 

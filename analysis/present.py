@@ -92,7 +92,8 @@ def report_tables(trials: Trials) -> list[Table]:
             "Confirmed",
             "Chosen settings and baselines trained again on training and validation images, each time with a fresh "
             "seed and, where the study makes the noise, fresh noise; test accuracy with its 95% interval (Student's t "
-            "over n trainings). Robust: the setting with the least largest regret over the conditions.",
+            "over n trainings; none where they came out equal). Robust: the setting with the least largest regret over "
+            "the conditions.",
             statistics.confirmation_table(trials),
         ),
         _table(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -47,8 +48,18 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     mean = float(x.mean()) if x.size else float("nan")
     if x.size < MIN_VALUES:
         return Interval(mean, float("nan"), float("nan"), int(x.size))
-    margin = float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
+    margin = _margin(x, confidence)
     return Interval(mean, mean - margin, mean + margin, int(x.size))
+
+
+def varies(values: npt.NDArray[np.float64]) -> bool:
+    """Whether any column of (n, ...) varies by more than rounding does; accuracies are counts over images."""
+    return bool((np.ptp(values, axis=0) > 1e-9).any())
+
+
+def _margin(x: npt.NDArray[np.float64], confidence: float = 0.95) -> float:
+    """Half the width of the interval of the mean of (n,) values by Student's t; n > 1."""
+    return float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
 
 
 def confirmation_table(trials: Trials) -> pd.DataFrame:
@@ -56,7 +67,7 @@ def confirmation_table(trials: Trials) -> pd.DataFrame:
 
     Columns: `condition`, `method` (a baseline, "robust" for a setting confirmed in several conditions, else "chosen"),
     `setting` (its trial in the search), `oracle_test_acc` (mean), `low`, `high` (95% interval, Student's t: a bootstrap
-    of a handful of values is too narrow; NaN for one), `n`.
+    of a handful of values is too narrow; NaN for one value, and for equal ones, which say nothing of the spread), `n`.
     """
     frame = trials.confirmations
     frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
@@ -65,9 +76,9 @@ def confirmation_table(trials: Trials) -> pd.DataFrame:
     rows = []
     for (condition, setting), own in frame.groupby(["condition", "setting"], observed=True, sort=True):
         x = own["oracle_test_acc"].to_numpy(dtype=float)
-        bounds = stats.ttest_1samp(x, 0).confidence_interval(0.95) if len(x) > 1 else (float("nan"), float("nan"))
+        mean, margin = float(x.mean()), _margin(x) if varies(x) else float("nan")
         method = own["baseline"].iloc[0] or ("robust" if setting in everywhere else "chosen")
-        rows.append((condition, method, setting, float(x.mean()), float(bounds[0]), float(bounds[1]), len(x)))
+        rows.append((condition, method, setting, mean, mean - margin, mean + margin, len(x)))
     return pd.DataFrame(rows, columns=["condition", "method", "setting", "oracle_test_acc", "low", "high", "n"])
 
 

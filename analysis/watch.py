@@ -7,7 +7,8 @@ from rich.live import Live
 from rich.table import Table
 
 from analysis.arguments import WatchArguments
-from analysis.load import Trials, load_trials
+from analysis.follow import Follower
+from analysis.load import Trials
 from analysis.report import write_report
 from analysis.summary import is_finished, progress_sentence
 from analysis.tables import baseline_trials, chosen, cost_table
@@ -17,14 +18,14 @@ def main(args: WatchArguments) -> None:
     """The command; ends when the study has ended."""
     if args.every < 1:
         raise ValueError(f"--every: {args.every:g}; allowed: 1 second or more")
-    console = Console()
+    study, console = Follower(args.results), Console()
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         last: Trials | None = None
         while True:
             started = time.monotonic()
-            trials = load_trials(args.results)
+            trials = study.look()
             live.update(overview(trials), refresh=True)
-            if last is None or not (trials.epochs.equals(last.epochs) and _records(trials) == _records(last)):
+            if last is None or trials.epochs is not last.epochs or _records(trials) != _records(last):
                 page = write_report(trials)
             if is_finished(trials):
                 break

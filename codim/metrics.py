@@ -18,32 +18,39 @@ class EpochMetrics:
     epoch: int
     """Zero-based, over all phases."""
     phase: Phase
+    """pretrain: without labels; warmup: on all given labels; cotrain: on the divided training part."""
     samples: int
     """Images drawn so far for the gradient steps of one network (mean of both), pre-training included."""
     seconds: float
     """Wall time of this epoch, its evaluation included."""
     learning_rate: float
+    """Of the last step of this epoch, 0 or more."""
     loss: float
-    """Mean training loss per step, over both networks."""
+    """Mean training loss per step, over both networks; its terms times their weights."""
     loss_x: float
+    """Cross-entropy of the labelled set against its refined targets, in nats."""
     loss_u: float
+    """Mean squared error of predictions for the unlabelled set against guessed targets, in [0, 1]."""
     loss_c: float
-    """Contrastive term before its weight."""
+    """Contrastive term before its weight, in nats: the whole loss of pre-training; 0 where co-training has none."""
     loss_reg: float
+    """Divergence of the mean prediction from equally frequent classes, in nats; 0: equally frequent."""
     lambda_u: float
     """Weight of `loss_u` at the end of this epoch, after the ramp-up."""
     val_acc: float
     """Accuracy of the two-network ensemble on the validation part, against its *given* labels, in [0, 1]."""
     val_acc_a: float
+    """`val_acc` of the first network alone, in [0, 1]."""
     val_acc_b: float
+    """`val_acc` of the second network alone, in [0, 1]."""
     val_loss: float
     """Cross-entropy of the ensemble on the validation part, in nats."""
     labelled_fraction: float
-    """Share of the training part that co-divide put in the labelled set, mean of both networks."""
+    """Share of the training part that co-divide put in the labelled set, mean of both networks, in [0, 1]."""
     threshold: float
-    """The threshold on the clean probability after clipping, mean of both networks."""
+    """The threshold on the clean probability after clipping, mean of both networks, in [0, 1]."""
     separation: float
-    """Distance of the mixture's means over their pooled standard deviation, mean of both networks."""
+    """Distance of the mixture's means over their pooled standard deviation, mean of both networks, 0 or more."""
     split_state: SplitState
     """The worse of the two networks' divisions."""
     classes_without_labelled: int
@@ -64,7 +71,9 @@ class OracleMetrics:
     oracle_test_acc: float
     """Accuracy of the two-network ensemble on the clean test part, in [0, 1]."""
     oracle_test_acc_a: float
+    """`oracle_test_acc` of the first network alone, in [0, 1]."""
     oracle_test_acc_b: float
+    """`oracle_test_acc` of the second network alone, in [0, 1]."""
     oracle_test_top5: float
     """Share of the test part whose label is among the ensemble's five largest logits; NaN for up to five classes."""
     oracle_test_ece: float
@@ -72,6 +81,7 @@ class OracleMetrics:
     oracle_test2_acc: float
     """`oracle_test_acc` on the second test part, where the data set has one (ILSVRC12 for WebVision)."""
     oracle_test2_top5: float
+    """`oracle_test_top5` on the second test part, in [0, 1]."""
     oracle_split_auc: float
     """Area under the ROC curve of the clean probability against 'given label = true label', mean of both networks."""
     oracle_split_precision: float

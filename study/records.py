@@ -42,9 +42,11 @@ class TrialRecord:
     condition: str
     """Identifier of the noise condition, for example symmetric-0.5."""
     noise_kind: str
+    """What makes labels wrong: `kind` of the condition in the study file (codim/noise.py), for example symmetric."""
     noise_rate: float
-    """Nominal rate; NaN where the labels come from a file."""
+    """Nominal rate, in [0, 1]; NaN where the labels come from a file."""
     status: Status
+    """running; complete: drew its whole budget; pruned: stopped behind its rivals; failed."""
     cause: str
     """Why a trial failed or was pruned; empty otherwise."""
     baseline: str
@@ -54,13 +56,15 @@ class TrialRecord:
     config: dict[str, Any]
     """The resolved TrainConfig: with it the trial can be run again."""
     seed: int
+    """Its `train/seed`, 0 or more; noise and pre-training have seeds of their own, in `config`."""
     budget: int
     """Samples that the trial may draw."""
     samples: int = 0
     """Samples that it drew, those of shared stages included."""
     shared_samples: int = 0
-    """Of a stage that it shares, and therefore did not draw itself."""
+    """Samples of a stage that it shares, and therefore did not draw itself."""
     epochs: int = 0
+    """Epochs that it reported so far; those of a shared pre-training are not among them."""
     seconds: float = 0.0
     """Wall time in training, over all its runs."""
     constraints: dict[str, float] = field(default_factory=dict)
@@ -68,15 +72,17 @@ class TrialRecord:
     objective: float = float("nan")
     """The study's objective, in [0, 1]; NaN until the trial has one. Pruned trials keep their last value."""
     started: datetime | None = None
+    """When it was first given out, UTC."""
     ended: datetime | None = None
+    """When its end was recorded, UTC; none while it runs."""
     split_states: dict[str, int] = field(default_factory=dict)
     """Epochs per state of the division."""
     oracle_noise_rate: float = float("nan")
-    """Realised share of wrong labels in training and validation part."""
+    """Realised share of wrong labels in training and validation part, in [0, 1]; NaN where nobody knows."""
     oracle_transition: list[list[float]] = field(default_factory=list)
-    """Realised transition matrix; rows: true class, each sums to 1."""
+    """Realised transition matrix; rows: true class, each sums to 1; empty where nobody knows."""
     oracle_test_acc: float = float("nan")
-    """Mean test accuracy over the same epochs as the objective."""
+    """Mean test accuracy over the same epochs as the objective, in [0, 1]; NaN until the trial ends."""
     oracle_test_acc_best: float = float("nan")
     """Best epoch's test accuracy: for comparison with published tables only."""
     phase: Phase = "search"
@@ -188,6 +194,9 @@ class ResultsFolder:
 
     def keep(self, now: bool = False) -> None:
         """Called often by the driver, and `now` at its end: what it wrote is there."""
+
+    def refresh(self) -> None:
+        """Called by a reader before each look."""
 
     def remove(self, trial: str) -> None:
         """What a trial needed to go on."""

@@ -51,12 +51,10 @@ class RemoteResults(ResultsFolder):
 
     @classmethod
     def of(cls, address: str) -> "RemoteResults":
-        """A copy of a study's folder as it is now, to read it. Raises SpecError."""
+        """A study's folder, to read it; nothing is here before the first `refresh`. Raises SpecError."""
         head, mark, query = address.partition("?")
         results, _, name = head.rstrip("/").rpartition("/")
-        folder = cls(results + mark + query, name)
-        folder.fetch()
-        return folder
+        return cls(results + mark + query, name)
 
     def at(self, *parts: str) -> str:
         return join(self.address, *parts)
@@ -68,9 +66,13 @@ class RemoteResults(ResultsFolder):
     def fetch(self) -> None:
         """Take what is there. Raises SpecError: it cannot be read."""
         with self._reached():
-            self._copy.remote.require_bucket()
-            names = [name for name in self._copy.remote.names() if not name.startswith((f"{DRIVERS}/", "ray/"))]
-            self._copy.fetch(names)
+            self._copy.fetch(self._listed())
+            self._unpack()
+
+    def refresh(self) -> None:
+        """Take what has changed there since the last refresh. Raises SpecError: it cannot be read."""
+        with self._reached():
+            self._copy.refresh(self._listed())
             self._unpack()
 
     @contextmanager
@@ -137,6 +139,12 @@ class RemoteResults(ResultsFolder):
 
     def remove(self, trial: str) -> None:
         self._ended.append(trial)
+
+    def _listed(self) -> dict[str, tuple[int, int]]:
+        """The files to copy, with their stamps there."""
+        self._copy.remote.require_bucket()
+        stamps = self._copy.remote.stamps().items()
+        return {name: stamp for name, stamp in stamps if not name.startswith((f"{DRIVERS}/", "ray/"))}
 
     def _holds_lease(self) -> bool:
         return self._lease in self._drivers.names()

@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,9 +100,13 @@ class Remote:
                 if len(content) == self._fs.get_file_info(path).size:
                     return content
 
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """When each file was written, in ns by the clock of the storage, and its size."""
+        return {name: (info.mtime_ns, info.size) for name, info in self._infos(recursive=True).items()}
+
     def written(self) -> dict[str, float]:
         """When each file was, in seconds by the clock of the storage."""
-        return {name: info.mtime_ns / 1e9 for name, info in self._infos(recursive=True).items()}
+        return {name: mtime_ns / 1e9 for name, (mtime_ns, _) in self.stamps().items()}
 
     def delete(self, name: str) -> None:
         """A file; one that is not there is no error."""
@@ -150,11 +154,24 @@ class Copy:
         self.remote, self.local = remote, local
         self._sent: dict[str, tuple[int, int]] = {}
         """Name -> time and size of what was sent or fetched last."""
+        self._there: dict[str, tuple[int, int]] = {}
+        """Name -> stamp there, at the last refresh."""
 
     def fetch(self, names: Iterable[str]) -> None:
         names = list(names)
         self.remote.fetch(names, self.local)
         self._sent |= {name: stamp for name in names if (stamp := self._stamp(name))}
+
+    def refresh(self, stamps: Mapping[str, tuple[int, int]]) -> None:
+        """Fetch, of the files with these stamps there, those that have changed there since the last refresh, or here
+        since they were fetched."""
+        changed = [
+            name
+            for name, stamp in stamps.items()
+            if stamp != self._there.get(name) or self._stamp(name) != self._sent.get(name)
+        ]
+        self.fetch(changed)
+        self._there = dict(stamps)
 
     def send(self, names: Iterable[str]) -> None:
         """Of these files those that have changed since they were sent or fetched."""

@@ -36,7 +36,8 @@ def compute(trials: Trials) -> Info:
 
 def caption(info: Info) -> str:
     few, many = info.frame["n"].min(), info.frame["n"].max()
-    alone = " A mark without a line is one training." if few == 1 else ""
+    unsure = info.frame["low"].isna().any()
+    alone = " A mark without a line is one training, or several that came out equal." if unsure else ""
     return (
         "Mean accuracy on true test labels with its 95% interval (Student's t), on training and validation images, "
         "with seeds and, where the study makes the noise, labels that the search never saw. The settings were chosen "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.load import Trials
+from analysis.load import Trials, load_trials
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.records import ResultsFolder, TrialRecord
 
@@ -236,6 +236,11 @@ def write(
         if trial.epochs:
             folder.write_epochs(trial.trial, epochs(trial))
     return root
+
+
+def read(root: Path, trials: list[TrialRecord], **files: dict[str, Any]) -> Trials:
+    """What the analysis finds in such a folder. `files`: `spec` and `environment` where they are others."""
+    return load_trials(write(root, trials, **files))
 
 
 def with_epochs(trials: Trials, frame: pd.DataFrame) -> Trials:

@@ -1,16 +1,13 @@
 """What each figure computes, by value; that it draws; and that it says why when it cannot."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+from drawing import drawn
 from matplotlib.figure import Figure
 from synthetic import record
 
@@ -28,19 +25,6 @@ from analysis.plots import (
     style,
 )
 from analysis.space import Setting
-
-
-@pytest.fixture(autouse=True)
-def figure_style() -> Iterator[None]:
-    with matplotlib.rc_context(style.RC):
-        yield
-
-
-def drawn(module: ModuleType, info: Any) -> Figure:
-    figure = Figure(layout="constrained")
-    module.draw(info, figure)
-    figure.draw_without_rendering()
-    return figure
 
 
 @pytest.mark.parametrize("name", FIGURES)

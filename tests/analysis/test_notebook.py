@@ -18,6 +18,7 @@ from analysis.columns import column_table, meanings
 from analysis.load import NotApplicable, Trials
 from analysis.report import write_report
 from codim.metrics import EpochMetrics
+from study.records import EPOCH_SCHEMA
 
 HOME = Path(analysis.__file__).parent
 EXAMPLE, NOTEBOOK = HOME / "example", HOME / "notebooks" / "trials.py"
@@ -92,9 +93,11 @@ def test_the_report_of_the_example_is_written_where_git_does_not_look(tmp_path: 
 
 
 def test_every_column_of_the_tables_is_explained(example: Trials) -> None:
-    for frame in (example.trials, example.epochs, example.confirmations):
+    whole = example.read_epochs(EPOCH_SCHEMA.names)  # histograms too
+    for frame in (example.trials, example.epochs, whole, example.confirmations):
         table = column_table(frame)
         assert list(table.index) == list(frame.columns)
+        assert list(table.index[table["meaning"] == ""]) == []
     trials, epochs = column_table(example.trials)["meaning"], column_table(example.epochs)["meaning"]
     assert trials["objective"].startswith("The study's objective, in [0, 1]")
     assert trials["samples"] == "Samples that it drew, those of shared stages included."
@@ -103,9 +106,15 @@ def test_every_column_of_the_tables_is_explained(example: Trials) -> None:
     assert (HOME.parent / "codim" / "settings" / "mixmatch.py").exists()
 
 
+class HalfTold:
+    told: int
+    """Said."""
+    untold: int
+
+
 def test_meanings_are_the_docstrings_below_the_fields() -> None:
     assert meanings(EpochMetrics)["epoch"] == "Zero-based, over all phases."
-    assert meanings(EpochMetrics)["loss_x"] == ""
+    assert meanings(HalfTold) == {"told": "Said.", "untold": ""}
     two_lines = meanings(EpochMetrics)["samples"]
     assert "(mean of both), pre-training" in two_lines
     assert list(meanings(EpochMetrics)) == list(EpochMetrics.__dataclass_fields__)

@@ -50,6 +50,32 @@ def test_slope_when_mistakes_follow_the_noise() -> None:
     assert statistics.confusable_slope(synthetic.transition("asymmetric-0.4")) == pytest.approx(0.6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_trainings_that_came_out_equal_have_no_interval(tmp_path: Path) -> None:
+    """Equal but for rounding too; one image of 50,000 more is a difference."""
+    found = {
+        "0000": [0.9],
+        "0001": [0.9, 0.9, 0.9],
+        "0002": [0.9, 0.9 + 2e-16],
+        "0003": [0.9, 0.9 + 1 / 50_000],
+        "0004": [0.90, 0.92],
+    }
+    trainings = [
+        record("symmetric-0.5", r, test, trial=f"{setting}-r{r}", setting=setting, phase="confirm", baseline="ce")
+        for setting, tests in found.items()
+        for r, test in enumerate(tests)
+    ]
+    table = statistics.confirmation_table(load_trials(synthetic.write(tmp_path, trainings))).set_index("setting")
+    assert list(table["oracle_test_acc"]) == pytest.approx([0.9, 0.9, 0.9, 0.90001, 0.91])
+    assert list(table["n"]) == [1, 3, 2, 2, 2]
+    assert table.loc[["0000", "0001", "0002"], ["low", "high"]].isna().all(axis=None)
+    # Student's t with one degree of freedom: 12.7062 standard errors, of half the difference.
+    for setting, error in (("0003", 1e-5), ("0004", 0.01)):
+        row = table.loc[setting]
+        margin = pytest.approx(12.7062 * error, rel=1e-5)
+        assert (row["oracle_test_acc"] - row["low"], row["high"] - row["oracle_test_acc"]) == (margin, margin)
+
+
 def test_resolution_of_one_condition(tmp_path: Path) -> None:
     trials = [record("symmetric-0.5", i, 0.9, objective=p) for i, p in enumerate([0.50, 0.49, 0.47])]
     read = load_trials(synthetic.write(tmp_path, trials))

@@ -40,7 +40,9 @@ def test_the_storage_goes_away_and_another_machine_goes_on(
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
     def fetched() -> RemoteResults:
-        return RemoteResults.of(f"{bucket.results}/tiny")
+        folder = RemoteResults.of(f"{bucket.results}/tiny")
+        folder.refresh()
+        return folder
 
     driver = start(tmp_path / "drivers" / "first")
     until(lambda: len(finished(fetched())) > 2, driver)

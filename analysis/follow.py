@@ -1,0 +1,66 @@
+"""A study that is looked at again and again while it runs: of its epochs only new and changed files are read."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.load import Trials, find_results, read_results
+
+
+class Follower:
+    """Of one results folder, local or on object storage."""
+
+    def __init__(self, path: Path | str) -> None:
+        """ValueError: object storage cannot be reached."""
+        self._folder = find_results(path)
+        self._stamps: dict[str, tuple[int, int]] = {}
+        """Trial -> time and size of its file of epochs at the last look."""
+        self._epochs: pd.DataFrame | None = None
+
+    def look(self) -> Trials:
+        """What `load_trials` gives, its `epochs` read; the same frame as the last time where no file of theirs has
+        changed."""
+        trials = read_results(self._folder)
+        names, kind = trials.trials["trial"], trials.trials["condition"].dtype
+        # Before they are read: a file that is replaced in between is then read again the next time.
+        stamps = {name: stamp for name in names if (stamp := self._stamp(name))}
+        changed = [name for name, stamp in stamps.items() if stamp != self._stamps.get(name)]
+        if self._epochs is None:
+            self._epochs = trials.epochs
+        elif changed or stamps.keys() != self._stamps.keys() or kind != self._epochs["condition"].dtype:
+            known = self._epochs.astype({"condition": kind})
+            self._epochs = _merged(known, trials.read_epochs(trials=changed), stamps, changed)
+        self._stamps = stamps
+        vars(trials)["epochs"] = self._epochs  # in place of reading them all
+        return trials
+
+    def _stamp(self, trial: str) -> tuple[int, int] | None:
+        try:
+            found = (self._folder.epochs / f"{trial}.parquet").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+
+def _merged(known: pd.DataFrame, new: pd.DataFrame, trials: Iterable[str], changed: Iterable[str]) -> pd.DataFrame:
+    """The epochs of `trials` in this order: of those that have changed from `new`, else from `known`. In either frame
+    the rows of a trial lie together."""
+    # Of each trial: which frame, first row, row behind the last.
+    places = {trial: (0, *rows) for trial, rows in _rows(known).items()} | dict.fromkeys(changed)
+    places |= {trial: (1, *rows) for trial, rows in _rows(new).items()}
+    # Neighbours in one piece: a piece for each trial would take longer than to read their files.
+    pieces: list[tuple[int, int, int]] = []
+    for place in filter(None, map(places.get, trials)):
+        if pieces and pieces[-1][0] == place[0] and pieces[-1][2] == place[1]:
+            place = (place[0], pieces.pop()[1], place[2])
+        pieces.append(place)
+    frames = [(known, new)[number][start:stop] for number, start, stop in pieces]
+    return pd.concat(frames, ignore_index=True) if frames else new
+
+
+def _rows(epochs: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    sizes = epochs.groupby("trial", sort=False).size()
+    return {
+        str(trial): (stop - size, stop) for trial, size, stop in zip(sizes.index, sizes, sizes.cumsum(), strict=True)
+    }
