@@ -44,23 +44,7 @@ class Follower:
 
 
 def _merged(known: pd.DataFrame, new: pd.DataFrame, trials: Iterable[str], changed: Iterable[str]) -> pd.DataFrame:
-    """The epochs of `trials` in this order: of those that have changed from `new`, else from `known`. In either frame
-    the rows of a trial lie together."""
-    # Of each trial: which frame, first row, row behind the last.
-    places = {trial: (0, *rows) for trial, rows in _rows(known).items()} | dict.fromkeys(changed)
-    places |= {trial: (1, *rows) for trial, rows in _rows(new).items()}
-    # Neighbours in one piece: a piece for each trial would take longer than to read their files.
-    pieces: list[tuple[int, int, int]] = []
-    for place in filter(None, map(places.get, trials)):
-        if pieces and pieces[-1][0] == place[0] and pieces[-1][2] == place[1]:
-            place = (place[0], pieces.pop()[1], place[2])
-        pieces.append(place)
-    frames = [(known, new)[number][start:stop] for number, start, stop in pieces]
-    return pd.concat(frames, ignore_index=True) if frames else new
-
-
-def _rows(epochs: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    sizes = epochs.groupby("trial", sort=False).size()
-    return {
-        str(trial): (stop - size, stop) for trial, size, stop in zip(sizes.index, sizes, sizes.cumsum(), strict=True)
-    }
+    """The epochs of `trials` in this order: of those that have changed from `new`, else from `known`."""
+    both = pd.concat([known[~known["trial"].isin(changed)], new], ignore_index=True)
+    places = both["trial"].map({trial: place for place, trial in enumerate(trials)})
+    return both.loc[places.dropna().sort_values(kind="stable").index].reset_index(drop=True)

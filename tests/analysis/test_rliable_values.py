@@ -1,8 +1,8 @@
 """Values that rliable 1.2.0 (Agarwal et al. 2021) gave for fixed scores, (runs, tasks): it is no dependency of ours.
 
 `aggregate_iqm`, `probability_of_improvement`, and of these `get_interval_estimates` (percentiles of the stratified
-bootstrap; with arch 8.0.0). Where the number of scores is no multiple of four, and for few runs, ours differ on purpose:
-see `analysis.bootstrap`.
+bootstrap; with arch 8.0.0). Where the number of scores is no multiple of four, and for few runs, ours differ on
+purpose: see `analysis.bootstrap`.
 """
 
 import numpy as np
