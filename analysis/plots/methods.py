@@ -34,7 +34,8 @@ def compute(trials: Trials) -> Info:
 def caption(info: Info) -> str:
     n = info.frame.loc[info.frame["method"] != "hindsight", "trial"].nunique()
     return (
-        "Accuracy on true test labels, mean of the epochs that the objective averages, never the best epoch. The "
+        "Accuracy on true test labels, mean of the epochs that the objective averages, never the best epoch; equal "
+        "steps to the right divide the error by the same factor, so 98% to 99% is as far as 80% to 90%. The "
         "filled star is the setting that the search chose without seeing this axis; the hollow one is the best it "
         f"could have chosen, and the distance between them is the price of choosing by noisy labels. n = {n} trials, "
         "one seed each: without repeated seeds, small distances mean nothing."
@@ -66,5 +67,5 @@ def draw(info: Info, figure: Figure) -> None:
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("test accuracy on true labels (%)")
-    style.percent(ax.xaxis)
+    style.error_axis(ax)
     style.legend(figure, [*(style.handle(mark) for mark in (style.CHOSEN, *marks.values())), _HINDSIGHT])

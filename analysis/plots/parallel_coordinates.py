@@ -74,7 +74,9 @@ def draw(info: Info, figure: Figure) -> None:
 def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...]) -> None:
     low, high = rows["objective"].min(), rows["objective"].max()
     heights = [style.fractions(rows[setting.path], setting) for setting in settings]
-    lines = np.column_stack([*heights, (rows["objective"] - low) / ((high - low) or 1)])
+    # One objective alone is the best of all.
+    worth = (rows["objective"] - low) / (high - low) if low < high else rows["objective"] - low + 1
+    lines = np.column_stack([*heights, worth])
     # A missing value between two trials makes one line of all: a fifth of the size.
     lines = np.column_stack([lines, np.full(len(lines), np.nan)])
     x = [*range(len(settings) + 1), np.nan]
@@ -87,7 +89,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
     for i, setting in enumerate(settings):
         for height, label in _labels(setting):
             _write(ax, i, height, label)
-    for height, value in {0: low, 1: high}.items() if low < high else [(0, low)]:
+    for height, value in {0: low, 1: high}.items() if low < high else [(1, low)]:
         _write(ax, len(settings), height, "" if np.isnan(value) else f"{100 * value:.3g}")
     ends = [style.ZERO if setting.zero else 0 for setting in settings]
     ax.vlines(range(len(settings) + 1), [*ends, 0], 1, color=style.GREY, linewidth=1)

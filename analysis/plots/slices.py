@@ -48,7 +48,8 @@ def caption(info: Info) -> str:
         "One row a condition, one column a setting. A cloud without a slope says that the setting hardly matters in "
         "the range searched; a best trial at the edge asks for a wider range. Light triangles are pruned trials "
         "with the value that they had when they ended, below what they might have reached. A 0 beside the range has "
-        "its own place, left of the dotted line. Baselines outside the range are not shown. n = "
+        "its own place, left of the dotted line. Baselines outside the range are not shown; one at the lower edge, hollow, "
+        "has an objective below it. n = "
         f"{info.frame['trial'].nunique()} finished trials."
     )
 
@@ -59,6 +60,7 @@ def draw(info: Info, figure: Figure) -> None:
     figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.0)
     grid = figure.subplots(len(groups), len(info.settings), sharex="col", sharey="row", squeeze=False)
     for line, (name, rows) in zip(grid, groups.items(), strict=True):
+        line[0].set_ylim(*_limits(rows))
         for ax, setting in zip(line, info.settings, strict=True):
             _draw_slice(ax, setting, rows[rows["setting"] == setting.path], marks)
             ax.label_outer(remove_inner_ticks=True)
@@ -69,6 +71,14 @@ def draw(info: Info, figure: Figure) -> None:
     pruned = Line2D([], [], linestyle="", marker="v", markersize=5, color=style.LIGHT, label="pruned")
     style.legend(figure, [*(style.handle(mark) for mark in (style.CHOSEN, style.SEARCH, *marks.values())), pruned])
     figure.supylabel("objective: accuracy on given labels (%)", fontsize=9.5)
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Of the searched trials: what a baseline far below them has would press them into a line."""
+    searched = rows.loc[rows["role"].isin(["search", "chosen"]), "objective"]
+    low, high = (rows["objective"] if searched.empty else searched).agg(["min", "max"])
+    margin = 0.08 * (high - low) or 0.01
+    return low - margin, max(high, rows["objective"].max()) + margin
 
 
 def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:
@@ -82,6 +92,9 @@ def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str,
     for role, mark in {**marks, "chosen": style.CHOSEN}.items():
         here = (rows["role"] == role) & ~pruned
         ax.plot(x[here], y[here], mark.marker, color=mark.color, ms=style.size(mark), mec="white", mew=0.5)
+        below = x[here & (y < ax.get_ylim()[0])]
+        at_edge: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False, "in_layout": False}
+        ax.plot(below, [0] * len(below), mark.marker, mfc="none", mec=mark.color, **at_edge)
     style.setting_axis(ax, "x", setting)
     if setting.zero:
         edge = (style.zero_position(setting) * setting.low) ** 0.5 if setting.log else setting.low

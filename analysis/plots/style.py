@@ -22,6 +22,9 @@ WIDTH = 9.0
 """Width of every figure, in inches: a page of text."""
 GREY = "#767676"
 LIGHT = "#B8B8B8"
+LEAST_ERROR = 0.001
+"""Error rates below look like this one where the error has a logarithmic axis."""
+_ACCURACIES = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 STATUS = {"complete": "#0072B2", "pruned": "#56B4E9", "failed": "#D55E00", "running": LIGHT}
 ZERO = -0.15
 """Where the 0 beside a range is drawn, as a fraction of its axis."""
@@ -112,6 +115,19 @@ def percent(axis: Axis) -> None:
     """Show a share in [0, 1] in percent; the unit belongs into the label."""
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}"))
+
+
+def error_axis(ax: Axes) -> None:
+    """Of what is drawn, accuracies in [0, 1], make x an axis whose steps divide the error: among good methods one has
+    half the error of another, which a linear axis hides as soon as a bad one is there."""
+    ax.set_xscale("function", functions=(lambda x: -np.log10(np.clip(1 - x, LEAST_ERROR, None)), lambda u: 1 - 10**-u))
+    # The scale alone would leave the limits, margins included, as they were on a linear axis.
+    ax.autoscale_view()
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in _ACCURACIES if low <= tick <= high]
+    percent(ax.xaxis)
+    if len(ticks) > 2:
+        ax.xaxis.set_major_locator(FixedLocator(ticks))
 
 
 def zero_position(setting: Setting) -> float:

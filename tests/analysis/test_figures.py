@@ -151,6 +151,35 @@ def test_slices_hold_numbers_zeros_and_choices(study: Trials) -> None:
     assert figure.axes[3].get_xscale() == "linear"
 
 
+def test_a_bad_baseline_does_not_press_the_searched_trials_together(study: Trials) -> None:
+    info = slices.compute(study)
+    bad = info.frame["objective"].mask(info.frame["role"] == "ce", 0.05)
+    figure = drawn(slices, replace(info, frame=info.frame.assign(objective=bad)))
+    rows = info.frame[(info.frame["condition"] == "symmetric-0.5") & info.frame["role"].isin(["search", "chosen"])]
+    ax = next(ax for ax in figure.axes if ax.get_ylabel() == "symmetric-0.5")
+    low, high = ax.get_ylim()
+    assert 0.05 < low < rows["objective"].min() < rows["objective"].max() < high
+    (hollow,) = [line for line in ax.lines if line.get_markerfacecolor() == "none" and len(line.get_xdata())]
+    assert list(hollow.get_ydata()) == [0]
+
+
+def test_steps_of_the_error_axis_divide_the_error() -> None:
+    ax = Figure().subplots()
+    ax.plot([0.35, 0.8, 0.9, 0.98, 0.99, 1.0], range(6))
+    style.error_axis(ax)
+    place = ax.transData.transform([(x, 0) for x in (0.8, 0.9, 0.98, 0.99)])[:, 0]
+    assert place[1] - place[0] == pytest.approx(place[3] - place[2])
+    assert ax.transData.transform((1.0, 0))[0] == pytest.approx(ax.transData.transform((0.999, 0))[0])
+    assert {0.5, 0.9, 0.95, 0.99} < set(ax.get_xticks())
+
+
+def test_a_narrow_error_axis_has_ticks_too() -> None:
+    ax = Figure().subplots()
+    ax.plot([0.961, 0.964], [0, 1])
+    style.error_axis(ax)
+    assert sum(0.961 <= tick <= 0.964 for tick in ax.get_xticks()) >= 2
+
+
 def test_a_zero_beside_a_range_has_its_own_tick() -> None:
     setting = Setting("mixmatch/lambda_u", "float", 1, 500, log=True, zero=True)
     ax = Figure().subplots()
