@@ -20,7 +20,9 @@ class ReportArguments:
         python -m analysis export --help       the trials for other programs, a table for a paper
     """
 
-    results: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]
+    results: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS", help_behavior_hint="(one or more)")
+    ]
     """A study's results folder, finished or still running; of one on object storage (s3://bucket/results/STUDY) the
     report is written below STUDY here. Several studies of one space become one report, in FIRST+SECOND beside the
     first."""

@@ -146,6 +146,8 @@ def read_results(folder: ResultsFolder) -> Trials:
     if not folder.spec.exists() and not folder.trials.exists():
         raise ValueError(f"{folder.root} holds neither spec.json nor trials.parquet; {wanted}")
     spec = _read_json(folder.spec)
+    if spec and (missing := {"conditions", "space"} - spec.keys()):
+        raise ValueError(f"{folder.spec} is no study's: it has no {min(missing)}; {wanted}")
     trials = _read_trials(folder.trials)
     order = pd.CategoricalDtype(
         list(dict.fromkeys([*(c["id"] for c in spec.get("conditions", [])), *trials["condition"]])), ordered=True

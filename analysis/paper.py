@@ -92,7 +92,7 @@ def as_latex(trials: Trials) -> str:
         position_float="centering",
         caption=" ".join(_notes(table, trials)).translate(_LATEX),
     )
-    text = re.sub(r"\\cline{.*}\n(?=\\bottomrule)", "", text)
+    text = re.sub(r"\\cline{.*}\n(?=\\bottomrule)", "", text).replace(r"\cline", r"\cmidrule")
     return f"% \\usepackage{{booktabs, multirow}}\n{text}"
 
 

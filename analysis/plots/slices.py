@@ -48,8 +48,8 @@ def caption(info: Info) -> str:
         "One row a condition, one column a setting. A cloud without a slope says that the setting hardly matters in "
         "the range searched; a best trial at the edge asks for a wider range. Light triangles are pruned trials "
         "with the value that they had when they ended, below what they might have reached. A 0 beside the range has "
-        "its own place, left of the dotted line. Baselines outside the range are not shown; one at the lower edge, hollow, "
-        "has an objective below it. n = "
+        "its own place, left of the dotted line. Baselines outside the range are not shown; one at the lower edge, "
+        "hollow, has an objective below it. n = "
         f"{info.frame['trial'].nunique()} finished trials."
     )
 

@@ -88,7 +88,10 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         load_trials(tmp_path)
 
 
-@pytest.mark.parametrize(("text", "complaint"), [("{", "is not JSON"), ("[1]", "holds a list")])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("{", "is not JSON"), ("[1]", "holds a list"), ('{"a": 1}', "no study's: it has no conditions")],
+)
 def test_a_broken_study_file_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "spec.json").write_text(text)
     with pytest.raises(ValueError, match=complaint):
