@@ -6,12 +6,13 @@ Plain cross-entropy for as long as the warm-up, so that the networks have not ye
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from rich.console import Console
-from rich.progress import Progress, TimeRemainingColumn
+from rich.progress import Progress, Task, TimeRemainingColumn
 from torch import Tensor
 
 from codim.arguments import CrossvalArguments, TrainArguments
@@ -62,11 +63,20 @@ def out_of_fold(config: TrainConfig, data: TrainingData, index: Tensor, folds: i
             settings = merge(config.model_dump(mode="json"), {"train": {"samples": budget, "epoch_images": 0}})
             fold_config = TrainConfig.model_validate(settings)
             state = TrainState.create(fold_config, own)
-            for _ in run_epochs(fold_config, own, state):
+            for epoch, _ in enumerate(run_epochs(fold_config, own, state), 1):
                 progress.advance(task)
+                if not console.is_terminal and (epoch == epochs or progress.tasks[task].completed == 1):
+                    console.print(_line(progress.tasks[task]), soft_wrap=True)
             logits = predict(state.networks, data.images, Augmenter.fit(config.augment, data.images), own.val_index)
             found[fold == k] = logits.softmax(2).mean(0).cpu()
     return found
+
+
+def _line(task: Task) -> str:
+    """How far it is, for a log file."""
+    done, seconds = int(task.completed), task.elapsed or 0.0
+    left = timedelta(seconds=round(seconds / done * (task.total or 0) - seconds))
+    return f"{task.description}: {done} of {task.total:g} epochs in {timedelta(seconds=round(seconds))}, {left} left"
 
 
 def predictions_table(data: TrainingData, index: Tensor, probabilities: Tensor) -> pa.Table:
