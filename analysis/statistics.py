@@ -11,9 +11,8 @@ from scipy import stats
 
 from analysis.load import Trials
 from analysis.tables import chosen, condition_table
+from study.regret import FLAT_SLOPE, confusable_slope
 
-FLAT_SLOPE = 0.05
-"""At or below this slope a trial's objective says next to nothing about its accuracy on true labels."""
 MIN_VALUES = 3
 _RESOLUTION_COLUMNS = [
     "condition",
@@ -89,19 +88,6 @@ def symmetric_slope(rate: float, classes: int) -> float:
     1 - e, a wrong one with e / (K - 1).
     """
     return 1 - rate * classes / (classes - 1)
-
-
-def confusable_slope(transition: Sequence[Sequence[float]]) -> float:
-    """The same slope when every mistake goes to the class that the noise prefers: mean over classes of T[i, i] - max
-    T[i, j].
-
-    `transition`: (K, K), rows are true classes. Equals `symmetric_slope` for symmetric noise. For class-dependent
-    noise it is the cautious end: networks do confuse the classes that the noise confuses. Our reading, from the
-    definition of T.
-    """
-    t = np.asarray(transition, dtype=float)
-    others = np.where(np.eye(len(t), dtype=bool), -np.inf, t).max(axis=1)
-    return float((np.diag(t) - others).mean())
 
 
 def resolution_table(trials: Trials) -> pd.DataFrame:
