@@ -80,7 +80,7 @@ def cost_sentence(trials: Trials) -> str:
         + (", those of shared stages left out" if trials.trials["shared_samples"].any() else "")
         + (f", and {again} to confirm them {int(own_samples(confirm).sum()):,} in {more:.2g} h" if len(confirm) else "")
         + (f", against a forecast of at most {expected:.2g} h" if expected else "")
-        + (f"; pruning saved {_percent(saved)} of the budget of the finished trials" if saved > 0 else "")
+        + (f"; pruning saved {_percent(saved)} of the finished trials' own budget" if saved > 0 else "")
         + "."
     )
 

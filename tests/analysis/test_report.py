@@ -150,7 +150,7 @@ def test_cost_against_the_forecast(study: Trials) -> None:
     sentence = summary.cost_sentence(study)
     assert "96 trials (68 complete, 20 pruned, 4 failed, 4 running) drew 2,944,000 samples in 2.6 h" in sentence
     assert "forecast of at most 3 h" in sentence
-    assert "pruning saved 17.0% of the budget" in sentence
+    assert "pruning saved 17.0% of the finished trials' own budget" in sentence
 
 
 def test_cautions_name_poor_resolution_few_trials_and_regret(tmp_path: Path) -> None:
