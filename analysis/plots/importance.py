@@ -85,7 +85,7 @@ def draw(info: Info, figure: Figure) -> None:
         ax.grid(visible=False, axis="y")
         ax.set_xlim(0, 1)
         style.percent(ax.xaxis)
-    chance = Line2D([], [], label="longest by chance (5% pass it)", **_CHANCE)
+    chance = Line2D([], [], label="longest by chance", **_CHANCE)
     whisker = Line2D([], [], color=style.GREY, linewidth=1.5, label="standard deviation over resamples")
     bars = [Patch(label="among the best (PED-ANOVA)", **_PED_ANOVA), Patch(label="variance (fANOVA)", **_FANOVA)]
     style.legend(figure, [*bars, chance, whisker])
