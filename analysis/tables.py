@@ -34,7 +34,7 @@ def roles(trials: Trials) -> "pd.Series[str]":
 
 
 def best_fifth(pool: pd.DataFrame) -> pd.DataFrame:
-    """The best fifth of these trials by the objective, at least three."""
+    """The best fifth of these trials by the objective, or the best three where a fifth is fewer: all of up to three."""
     return pool.nlargest(max(3, math.ceil(0.2 * len(pool))), "objective")
 
 
