@@ -1,6 +1,7 @@
 """How sure: intervals, and what a difference on noisy validation labels is worth."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from analysis.tables import chosen, condition_table
 from study.regret import FLAT_SLOPE, confusable_slope
 
 MIN_VALUES = 3
+DRAWS = 20_000
 _RESOLUTION_COLUMNS = [
     "condition",
     "oracle_noise_rate",
@@ -79,6 +81,42 @@ def confirmation_table(trials: Trials) -> pd.DataFrame:
         method = own["baseline"].iloc[0] or ("robust" if setting in everywhere else "chosen")
         rows.append((condition, method, setting, mean, mean - margin, mean + margin, len(x)))
     return pd.DataFrame(rows, columns=["condition", "method", "setting", "oracle_test_acc", "low", "high", "n"])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation of the test accuracy of trainings that differ in their seeds only, and its degrees of
+    freedom."""
+
+    deviation: float
+    freedom: int
+
+
+def seed_spreads(trials: Trials) -> dict[str, Spread]:
+    """By condition, from its complete confirmations: pooled within the settings, those with one training left out.
+
+    Repeats of a setting differ in their noise draw too, so it is rather too wide for trials of one draw.
+    """
+    frame = trials.confirmations
+    frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
+    found = {}
+    for condition, own in frame.groupby("condition", observed=True):
+        groups = own.groupby("setting")["oracle_test_acc"]
+        freedom = len(own) - groups.ngroups
+        if freedom:
+            squares = float(((own["oracle_test_acc"] - groups.transform("mean")) ** 2).sum())
+            found[str(condition)] = Spread(math.sqrt(squares / freedom), freedom)
+    return found
+
+
+def lucky_regret(n: int, spread: Spread) -> float:
+    """How far the best of `n` > 1 trials in hindsight is ahead of one of them by chance where all settings are equal:
+    the 95th percentile, for normal accuracies whose spread is known from few trainings only. Simulated, seeded."""
+    rng = np.random.default_rng(0)
+    others = stats.norm.ppf(rng.random(DRAWS) ** (1 / (n - 1)))  # the best of n - 1, by the inverse of its distribution
+    ahead = np.maximum(others - rng.standard_normal(DRAWS), 0)
+    known = np.sqrt(rng.chisquare(spread.freedom, DRAWS) / spread.freedom)
+    return spread.deviation * float(np.quantile(ahead / known, 0.95))
 
 
 def symmetric_slope(rate: float, classes: int) -> float:
