@@ -78,7 +78,7 @@ def caption(info: Info) -> str:
     return (
         "Points are the chosen setting's values, bars the range over the best trials: the best fifth of the complete "
         "searched trials of a condition, or the best three where a fifth is fewer. Grey behind a bar: the length that "
-        "as many values have on average when they are drawn evenly from it, (n - 1)/(n + 1) of it. A bar about "
+        "as many values have on average when they are drawn evenly over the axis, (n - 1)/(n + 1) of it. A bar about "
         "as long as its grey says nothing of which value is best; a much shorter one says that good values lie "
         "together, or that the search tried few others. A trend within the bars is no trend. Hollow: fewer than "
         f"{MIN_TRIALS} trials, no bar. Lines join conditions of one kind of noise. The x axis is the realised rate, "
