@@ -24,6 +24,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 from scipy import stats
 
+from analysis.comparison import holm
 from analysis.fanova import RESAMPLE_TREES, TREES, fanova, fanova_input
 from analysis.load import NotApplicable, Trials
 from analysis.space import Setting, searched_settings
@@ -32,7 +33,8 @@ TOP_TRIALS = 5
 """PED-ANOVA's documentation asks for at least five trials at the top."""
 MIN_TRIALS = 2 * TOP_TRIALS
 MIN_GROUP = 3
-SHUFFLES = 20
+SHUFFLES = 19
+"""The largest of 20 exchangeable values is each of them with probability .05: the measured one and these."""
 RESAMPLES = 8
 
 
@@ -40,10 +42,12 @@ def importance_table(trials: Trials, condition: str, checks: bool = True) -> pd.
     """Columns: `setting`, `importance` (PED-ANOVA, sums to 1), `n` (trials). With `checks`, which take most of the
     time, also:
 
-    `chance`: 95th percentile of the importance when the objectives are shuffled over the trials, SHUFFLES times: what
-    is not above it may be luck. `spread`: standard deviation of the importance over RESAMPLES bootstrap resamples of
-    the trials. `fanova` (sums to 1; NaN where fANOVA cannot tell, see analysis/fanova.py), `fanova_spread` (over the
-    same resamples, but with RESAMPLE_TREES trees for TREES, which adds to it), `fanova_n` (trials that it used).
+    `chance`: the largest importance that any setting has when the objectives are shuffled over the trials, SHUFFLES
+    times; the same for all settings. Where no setting matters, one or more lie above it in one condition of 20, however
+    many settings there are: what is not above it may be luck. `spread`: standard deviation of the importance over
+    RESAMPLES bootstrap resamples of the trials. `fanova` (sums to 1; NaN where fANOVA cannot tell, see
+    analysis/fanova.py), `fanova_spread` (over the same resamples, but with RESAMPLE_TREES trees for TREES, which adds
+    to it), `fanova_n` (trials that it used).
 
     Sorted, the most important first. NotApplicable: too few trials, or nothing was searched.
     """
@@ -73,7 +77,7 @@ def importance_table(trials: Trials, condition: str, checks: bool = True) -> pd.
             best = max(min(top, int(complete[drawn].sum())), 1)
             resampled.append(_ped_anova(other, objectives[drawn], best))
             again.append(fanova(other, seen[drawn], names, RESAMPLE_TREES))
-        table["chance"] = pd.DataFrame(shuffled).quantile(0.95)
+        table["chance"] = max(max(importances.values()) for importances in shuffled)
         table["spread"] = pd.DataFrame(resampled).std()
         table["fanova"] = pd.Series(fanova(study, seen, names, TREES), dtype=float)
         table["fanova_spread"] = pd.DataFrame(again, dtype=float).std()
@@ -85,7 +89,8 @@ def switch_table(trials: Trials) -> pd.DataFrame:
     """On against off for every setting with a zero branch, one row a condition with at least three trials of each.
 
     Columns: `condition`, `setting`, `on`, `off` (trials), `superiority` (chance in [0, 1] that a trial with the setting
-    on is ahead of one with it off; .5: no difference), `p_value` (two-sided Mann-Whitney test, scipy).
+    on is ahead of one with it off; .5: no difference), `p_value` (two-sided Mann-Whitney test, scipy), `holm` (that
+    corrected over all rows).
     """
     rows = []
     for setting in (s for s in searched_settings(trials.spec) if s.zero):
@@ -98,7 +103,8 @@ def switch_table(trials: Trials) -> pd.DataFrame:
                 test = stats.mannwhitneyu(on, off)
                 ahead = float(test.statistic) / (len(on) * len(off))
                 rows.append((condition, setting.path, len(on), len(off), ahead, float(test.pvalue)))
-    return pd.DataFrame(rows, columns=["condition", "setting", "on", "off", "superiority", "p_value"])
+    table = pd.DataFrame(rows, columns=["condition", "setting", "on", "off", "superiority", "p_value"])
+    return table.assign(holm=holm(table["p_value"].to_numpy(dtype=float)))
 
 
 def _ranked(trials: Trials, condition: str) -> pd.DataFrame:

@@ -122,24 +122,31 @@ def report_tables(trials: Trials) -> list[Table]:
         _table("Chosen settings", "What to set. One training each.", tables.settings_table(trials)),
         _table(
             "What the objective can tell apart",
-            "Slope: points of objective per point of accuracy on true labels, from the realised noise (for noise "
-            "that is not symmetric: if mistakes follow the noise). Standard error: of the objective, and in accuracy "
-            "on true labels. Ties: searched trials within 2 standard errors of the best, itself included.",
+            "Slope: points of objective per point of accuracy on true labels, from the realised noise. For noise that "
+            "is not symmetric it is our cautious reading, which holds if all mistakes lie in the noisy classes and "
+            "follow the noise. Standard error: of the objective, and in accuracy on true labels. Ties: searched trials "
+            "within 2 standard errors of the best, itself included.",
             statistics.resolution_table(trials),
         ),
         _table(
             "Switches",
             "On against off (0), for settings that have both. Ahead: chance that a trial with it on ranks above one "
-            "with it off; 50% means no difference, a p-value above .05 that chance explains it. Pruned trials rank "
-            "last.",
+            "with it off; 50% means no difference. p: Mann-Whitney test, two-sided; p (Holm): corrected over all rows "
+            "of this table, the one to read; above .05 on and off are not shown to differ. Pruned trials rank last.",
             importance.switch_table(trials),
         ),
         _table(
             "Selection regret",
-            "What choosing by noisy labels lost against choosing by the test set, among the complete searched trials.",
+            "What choosing by noisy labels lost at most against choosing by the test set, among the complete searched "
+            "trials: the best by test is the luckiest of them on the test set.",
             tables.regret_table(trials),
         ),
-        _table("Cost", "Saved: 1 - drawn/budget over complete and pruned trials.", cost),
+        _table(
+            "Cost",
+            "Samples of shared stages (computed once for several trials) are left out. Saved: 1 - drawn/budget over "
+            "complete and pruned trials, both without shared stages.",
+            cost,
+        ),
         _table("Failed trials", "By cause.", tables.failure_table(trials)),
         replace(
             _table(

@@ -1,6 +1,7 @@
 """How sure: intervals, and what a difference on noisy validation labels is worth."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,10 @@ from scipy import stats
 
 from analysis.load import Trials
 from analysis.tables import chosen, condition_table
+from study.regret import FLAT_SLOPE, confusable_slope
 
-FLAT_SLOPE = 0.05
-"""At or below this slope a trial's objective says next to nothing about its accuracy on true labels."""
 MIN_VALUES = 3
+DRAWS = 20_000
 _RESOLUTION_COLUMNS = [
     "condition",
     "oracle_noise_rate",
@@ -82,6 +83,42 @@ def confirmation_table(trials: Trials) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["condition", "method", "setting", "oracle_test_acc", "low", "high", "n"])
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation of the test accuracy of trainings that differ in their seeds only, and its degrees of
+    freedom."""
+
+    deviation: float
+    freedom: int
+
+
+def seed_spreads(trials: Trials) -> dict[str, Spread]:
+    """By condition, from its complete confirmations: pooled within the settings, those with one training left out.
+
+    Repeats of a setting differ in their noise draw too, so it is rather too wide for trials of one draw.
+    """
+    frame = trials.confirmations
+    frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
+    found = {}
+    for condition, own in frame.groupby("condition", observed=True):
+        groups = own.groupby("setting")["oracle_test_acc"]
+        freedom = len(own) - groups.ngroups
+        if freedom:
+            squares = float(((own["oracle_test_acc"] - groups.transform("mean")) ** 2).sum())
+            found[str(condition)] = Spread(math.sqrt(squares / freedom), freedom)
+    return found
+
+
+def lucky_regret(n: int, spread: Spread) -> float:
+    """How far the best of `n` > 1 trials in hindsight is ahead of one of them by chance where all settings are equal:
+    the 95th percentile, for normal accuracies whose spread is known from few trainings only. Simulated, seeded."""
+    rng = np.random.default_rng(0)
+    others = stats.norm.ppf(rng.random(DRAWS) ** (1 / (n - 1)))  # the best of n - 1, by the inverse of its distribution
+    ahead = np.maximum(others - rng.standard_normal(DRAWS), 0)
+    known = np.sqrt(rng.chisquare(spread.freedom, DRAWS) / spread.freedom)
+    return spread.deviation * float(np.quantile(ahead / known, 0.95))
+
+
 def symmetric_slope(rate: float, classes: int) -> float:
     """How much expected accuracy on labels with symmetric noise moves with accuracy on true labels: 1 - e K / (K - 1).
 
@@ -89,19 +126,6 @@ def symmetric_slope(rate: float, classes: int) -> float:
     1 - e, a wrong one with e / (K - 1).
     """
     return 1 - rate * classes / (classes - 1)
-
-
-def confusable_slope(transition: Sequence[Sequence[float]]) -> float:
-    """The same slope when every mistake goes to the class that the noise prefers: mean over classes of T[i, i] - max
-    T[i, j].
-
-    `transition`: (K, K), rows are true classes. Equals `symmetric_slope` for symmetric noise. For class-dependent
-    noise it is the cautious end: networks do confuse the classes that the noise confuses. Our reading, from the
-    definition of T.
-    """
-    t = np.asarray(transition, dtype=float)
-    others = np.where(np.eye(len(t), dtype=bool), -np.inf, t).max(axis=1)
-    return float((np.diag(t) - others).mean())
 
 
 def resolution_table(trials: Trials) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.comparison import closest_rivals
 from analysis.load import Trials
-from analysis.statistics import interval, resolution_table
+from analysis.statistics import interval, lucky_regret, resolution_table, seed_spreads
 from analysis.tables import comparison_table, cost_table, own_samples, regret_table, saved_share
 
 FEW_TRIALS = 20
@@ -80,7 +80,7 @@ def cost_sentence(trials: Trials) -> str:
         + (", those of shared stages left out" if trials.trials["shared_samples"].any() else "")
         + (f", and {again} to confirm them {int(own_samples(confirm).sum()):,} in {more:.2g} h" if len(confirm) else "")
         + (f", against a forecast of at most {expected:.2g} h" if expected else "")
-        + (f"; pruning saved {_percent(saved)} of the budget of the finished trials" if saved > 0 else "")
+        + (f"; pruning saved {_percent(saved)} of the finished trials' own budget" if saved > 0 else "")
         + "."
     )
 
@@ -106,16 +106,34 @@ def cautions(trials: Trials) -> list[str]:
         notes.append(
             f"Few complete searched trials ({counts}; below {FEW_TRIALS}): a better setting may not have been tried."
         )
-    regret = regret_table(trials)
-    regret = regret[regret["regret"] > COARSE]
-    for _, row in regret.iterrows():
-        notes.append(f"{row['condition']}: choosing by noisy labels lost {_points(row['regret'])} of test accuracy.")
+    notes += _regret_cautions(trials)
     if len(resolution):
         notes.append(
             "Each setting was trained with one seed, and the chosen one is the best of several on the same "
             "validation images: its objective flatters it. Its test accuracy does not, but one seed says little; "
             + ("see what was confirmed." if len(trials.confirmations) else "confirm it with fresh seeds.")
         )
+    return notes
+
+
+def _regret_cautions(trials: Trials) -> list[str]:
+    """Where the best trial in hindsight is far ahead of the chosen one, and further than luck takes it."""
+    spreads, notes = seed_spreads(trials), []
+    regret = regret_table(trials)
+    for _, row in regret[regret["regret"] > COARSE].iterrows():
+        where, lost, n = row["condition"], _points(row["regret"]), row["searched"]
+        if where not in spreads:
+            notes.append(
+                f"{where}: the best of {n} searched trials in hindsight is {lost} of test accuracy ahead of the chosen "
+                "one, which cannot be told from luck without confirmations."
+            )
+            continue
+        luck = lucky_regret(n, spreads[where])
+        if row["regret"] > luck:
+            notes.append(
+                f"{where}: choosing by noisy labels lost at most {lost} of test accuracy; up to {_points(luck)} would "
+                f"be the luck of the best of {n} equal settings (95%, from the confirmations' spread over seeds)."
+            )
     return notes
 
 

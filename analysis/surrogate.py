@@ -26,8 +26,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from analysis.load import NotApplicable, Trials
 from analysis.space import Setting, searched_settings
-from analysis.statistics import FLAT_SLOPE, objective_slope
+from analysis.statistics import objective_slope
 from analysis.tables import condition_table, finished_trials
+from study.regret import FLAT_SLOPE
 
 MAX_TRIALS = 1000
 """More are thinned evenly over the conditions: the cost grows with the cube."""

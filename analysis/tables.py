@@ -34,7 +34,7 @@ def roles(trials: Trials) -> "pd.Series[str]":
 
 
 def best_fifth(pool: pd.DataFrame) -> pd.DataFrame:
-    """The best fifth of these trials by the objective, at least three."""
+    """The best fifth of these trials by the objective, or the best three where a fifth is fewer: all of up to three."""
     return pool.nlargest(max(3, math.ceil(0.2 * len(pool))), "objective")
 
 
@@ -127,8 +127,8 @@ def regret_table(trials: Trials) -> pd.DataFrame:
 
 def cost_table(trials: Trials) -> pd.DataFrame:
     """One row a condition: `condition`, the number of trials as `complete`, `pruned`, `failed`, `running`; `samples`
-    drawn, those of shared stages left out, `seconds` of training, and `saved`: the share of the finished trials' budget
-    that pruning did not draw."""
+    drawn, those of shared stages left out, `seconds` of training, and `saved`: the share of the finished trials' own
+    budget (without shared stages) that pruning did not draw."""
     frame = trials.trials
     counts = pd.crosstab(frame["condition"], frame["status"], dropna=False)
     table = counts.reindex(
@@ -148,14 +148,18 @@ def own_samples(frame: pd.DataFrame) -> "pd.Series[int]":
 def undrawn(frame: pd.DataFrame) -> "pd.Series[int]":
     """Samples of its budget that pruning kept each trial from drawing; 0 for trials that were not pruned. Failed trials
     drew less too, but pruning did not save that."""
-    return (frame["budget"] - frame["samples"]).where(frame["status"] == "pruned", 0)
+    return (_own_budget(frame) - own_samples(frame)).where(frame["status"] == "pruned", 0)
 
 
 def saved_share(frame: pd.DataFrame) -> float:
-    """Undrawn samples of the pruned trials over the budget of the pruned and complete ones: 1 - drawn/budget. NaN
-    without a finished trial."""
+    """Undrawn samples of the pruned trials over the budget of the pruned and complete ones: 1 - drawn/budget, both
+    without shared stages, whose samples no pruning can save. NaN without a finished trial."""
     finished = frame[frame["status"].isin(["complete", "pruned"])]
-    return float(undrawn(finished).sum() / finished["budget"].sum()) if len(finished) else float("nan")
+    return float(undrawn(finished).sum() / _own_budget(finished).sum()) if len(finished) else float("nan")
+
+
+def _own_budget(frame: pd.DataFrame) -> "pd.Series[int]":
+    return frame["budget"] - frame["shared_samples"]
 
 
 def settings_table(trials: Trials) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from codim.noise import NoiseSpec
+from codim.noise import AsymmetricNoise, NoiseSpec
 from codim.noise_maps import CLASS_MAPS
 from study.dimensions import CategoricalDimension, Dimension
 from study.records import Value
@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 
 
 def clean_slope(noise: NoiseSpec, classes: int) -> float:
-    """How much expected accuracy on given labels moves with accuracy on true labels, from the nominal noise: mean over
-    classes of T[i, i] - max T[i, j], which for symmetric noise is 1 - e K / (K - 1).
+    """How much expected accuracy on given labels moves with accuracy on true labels, from the nominal noise: for
+    symmetric noise 1 - e K / (K - 1), for class-dependent noise `confusable_slope`.
 
     1 where the noise is that of the data, and unknown. Instance noise: as if each class were taken for one other.
     """
@@ -41,10 +41,34 @@ def clean_slope(noise: NoiseSpec, classes: int) -> float:
     if noise.kind == "openset":
         return 1 - noise.rate
     if noise.kind == "asymmetric":
-        targets = CLASS_MAPS[noise.map]
-        kept = (targets == np.arange(classes)[:, None]).all(1)
-        return float(np.where(kept, 1, 1 - noise.rate * (1 + 1 / targets.shape[1])).mean())
+        return confusable_slope(_nominal_transition(noise))
     return 1 - 2 * noise.rate
+
+
+def confusable_slope(transition: Sequence[Sequence[float]] | Floats) -> float:
+    """How much expected accuracy on given labels moves with accuracy on true labels when the mistakes lie where the
+    noise is: mean over classes of T[i, i] - max T[i, j], weighted by the class's share of the noise, 1 - T[i, i].
+
+    `transition`: (K, K), rows are true classes. 1 for the identity; `analysis.statistics.symmetric_slope` for symmetric
+    noise. Our reading, from the definition of T. It assumes classes of equal size, that a class is mistaken as often as
+    its labels are wrong, and always for the class that the noise prefers: networks do confuse what the noise confuses.
+    Classes without noise are no part of it, since a network that learns the noise errs in the others; mistakes in them
+    would make the slope steeper. Asymmetric noise of .4 in half of the classes: .2, where the mean over all classes is
+    .6; sixteen trainings on digits with that noise measured .31 (Theil-Sen, 95 % interval .27 to .41).
+    """
+    t = np.asarray(transition, dtype=float)
+    right = np.diag(t)
+    others = np.where(np.eye(len(t), dtype=bool), -np.inf, t).max(axis=1)
+    wrong = 1 - right
+    return float(np.average(right - others, weights=wrong)) if wrong.any() else 1.0
+
+
+def _nominal_transition(noise: AsymmetricNoise) -> Floats:
+    targets = CLASS_MAPS[noise.map]
+    matrix = (1 - noise.rate) * np.eye(len(targets))
+    for column in targets.T:
+        matrix[np.arange(len(targets)), column] += noise.rate / targets.shape[1]
+    return matrix
 
 
 def surrogate(

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from analysis.load import NotApplicable, Trials
 from analysis.plots import style
-from analysis.tables import undrawn
+from analysis.tables import own_samples, undrawn
 
 TITLE = "Budget"
 
@@ -18,8 +18,8 @@ TITLE = "Budget"
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `status`, `trials`, `samples` (drawn), `seconds`, `saved` (samples of the budget that pruned
-    trials did not draw; 0 for other states)."""
+    """`condition`, `status`, `trials`, `samples` (drawn, those of shared stages left out), `seconds`, `saved` (samples
+    of the budget that pruned trials did not draw; 0 for other states)."""
 
 
 def compute(trials: Trials) -> Info:
@@ -27,7 +27,8 @@ def compute(trials: Trials) -> Info:
     frame = trials.trials
     if not frame["samples"].sum():
         raise NotApplicable("No trial has drawn a sample yet.")
-    groups = frame.assign(saved=undrawn(frame)).groupby(["condition", "status"], observed=True)
+    own = frame.assign(samples=own_samples(frame), saved=undrawn(frame))
+    groups = own.groupby(["condition", "status"], observed=True)
     table = groups.agg(
         trials=("trial", "size"), samples=("samples", "sum"), seconds=("seconds", "sum"), saved=("saved", "sum")
     )
@@ -37,9 +38,10 @@ def compute(trials: Trials) -> Info:
 def caption(info: Info) -> str:
     totals = info.frame[["trials", "samples", "seconds"]].sum()
     return (
-        "Left: samples drawn, and (hatched) those that pruned trials did not draw. Right: wall time in training, all "
-        "trials of a condition added up, without queueing. A condition with little hatching either has only good "
-        f"trials or curves that cross late. n = {int(totals['trials'])} trials, {totals['samples']:,.0f} samples, "
+        "Left: samples that the trials drew themselves, those of shared stages (computed once for several trials) left "
+        "out, and (hatched) those that pruned trials did not draw. Right: wall time in training, all trials of a "
+        "condition added up, without queueing. A condition with little hatching either has only good trials or curves "
+        f"that cross late. n = {int(totals['trials'])} trials, {totals['samples']:,.0f} samples, "
         f"{totals['seconds'] / 3600:.2g} h."
     )
 

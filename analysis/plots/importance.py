@@ -58,12 +58,13 @@ def caption(info: Info) -> str:
             "Filled: how much each setting decides whether a trial gets among the best (PED-ANOVA). Hollow: how much "
             "of the objective's variance over the whole space it accounts for on its own (fANOVA). Bars of a kind sum "
             "to 100% in a panel. A setting that only fANOVA finds keeps a trial from being bad, but does not tell the "
-            "good ones apart. A filled bar that ends left of its black tick is no longer than shuffled objectives make "
-            f"it in 19 of 20 cases ({SHUFFLES} shuffles): read nothing into it. Whiskers are one standard deviation "
-            f"over {RESAMPLES} resamples of the trials; where they overlap, the order of two settings is open. A 0 "
-            "beside a range is left out here, the table of switches has it; fANOVA leaves out the whole trial, and a "
-            "setting that only some trials have. Pruned trials count as just behind the worst complete one. n = trials "
-            f"used (of these by fANOVA, {fanova.MAX_TRIALS} at most), {counts}.",
+            f"good ones apart. Black ticks: the longest filled bar of any setting in {SHUFFLES} shuffles of the "
+            "objectives over the trials. A filled bar that ends left of its tick may be luck: read nothing into it; "
+            "where no setting matters, one or more bars pass it in one panel of 20. Whiskers are one standard "
+            f"deviation over {RESAMPLES} resamples of the trials; where they overlap, the order of two settings is "
+            "open. A 0 beside a range is left out here, the table of switches has it; fANOVA leaves out the whole "
+            "trial, and a setting that only some trials have. Pruned trials count as just behind the worst complete "
+            f"one. n = trials used (of these by fANOVA, {fanova.MAX_TRIALS} at most), {counts}.",
             *info.missing,
         ]
     )
@@ -84,7 +85,7 @@ def draw(info: Info, figure: Figure) -> None:
         ax.grid(visible=False, axis="y")
         ax.set_xlim(0, 1)
         style.percent(ax.xaxis)
-    chance = Line2D([], [], label="95th percentile by chance", **_CHANCE)
+    chance = Line2D([], [], label="longest by chance", **_CHANCE)
     whisker = Line2D([], [], color=style.GREY, linewidth=1.5, label="standard deviation over resamples")
     bars = [Patch(label="among the best (PED-ANOVA)", **_PED_ANOVA), Patch(label="variance (fANOVA)", **_FANOVA)]
     style.legend(figure, [*bars, chance, whisker])

@@ -51,10 +51,10 @@ def caption(info: Info) -> str:
     counts = ", ".join(f"{condition}: {int(row['sum'])} of {int(row['size'])}" for condition, row in n.iterrows())
     return (
         "A line is a searched trial; each axis has its setting's own scale, low at the bottom, and a 0 beside a range "
-        "stands below it. Where the best fifth (at least three) passes an axis in a bundle, the setting has a good "
-        "value; where it fans out, the setting does not matter by itself. A bundle that moves from panel to panel "
-        "depends on the noise. Lines of pruned trials end before the objective, and a trial without a setting has a "
-        f"gap there. n = best of finished searched trials, {counts}."
+        "stands below it. Where the best fifth (the best three where a fifth is fewer) passes an axis in a bundle, "
+        "the setting has a good value; where it fans out, the setting does not matter by itself. A bundle that moves "
+        "from panel to panel depends on the noise. Lines of pruned trials end before the objective, and a trial "
+        f"without a setting has a gap there. n = best of finished searched trials, {counts}."
     )
 
 

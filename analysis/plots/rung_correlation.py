@@ -28,7 +28,10 @@ Floats = npt.NDArray[np.float64]
 class Info:
     frame: pd.DataFrame
     """One row a condition and rung: `samples` (where the rung lies), `n` (complete searched trials with both values),
-    `spearman`, its 95% interval `low`, `high` (bootstrap over trials; NaN below MIN_TRIALS), `kendall`, `unsafe`."""
+    `spearman`, its 95% interval `low`, `high` (bootstrap over trials; NaN below MIN_TRIALS), `kendall`, `unsafe`. A
+    rung without any such trial is left out."""
+    left_out: tuple[str, ...]
+    """These rungs: "condition at samples"."""
 
 
 def compute(trials: Trials) -> Info:
@@ -44,18 +47,21 @@ def compute(trials: Trials) -> Info:
     frame = trials.trials
     complete = frame.loc[(frame["status"] == "complete") & (frame["baseline"] == ""), "trial"]
     epochs = trials.epochs[trials.epochs["trial"].isin(complete)]
-    rows = []
+    rows, left_out = [], []
     for condition in trials.conditions:
         curves = _curves(epochs[epochs["condition"] == condition], metric)
         for rung in rungs.get(condition, []):
             one = rank_correlation(curves, rung, metric, last)
+            if not one.n:
+                left_out.append(f"{condition} at {rung:,}")
+                continue
             pairs = rung_pairs(curves, rung, metric, last)
             low, high = _interval(pairs) if one.n >= MIN_TRIALS else (float("nan"), float("nan"))
             rows.append((condition, rung, one.n, one.spearman, low, high, one.kendall, one.unsafe))
     found = pd.DataFrame(rows, columns=_COLUMNS)
     if found["spearman"].isna().all():
         raise NotApplicable("No condition has two complete searched trials that differ at a rung and at the end.")
-    return Info(found)
+    return Info(found, tuple(left_out))
 
 
 def _curves(epochs: pd.DataFrame, metric: str) -> list[list[dict[str, Any]]]:
@@ -70,12 +76,14 @@ def _curves(epochs: pd.DataFrame, metric: str) -> list[list[dict[str, Any]]]:
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", sort=False)["n"].agg(lambda column: "/".join(map(str, column)))
     counts = ", ".join(f"{condition}: {each}" for condition, each in n.items())
+    missing = ", ".join(info.left_out)
     return (
-        "Spearman's rank correlation between a trial's objective at a rung and the one at its end, with its 95% "
-        "bootstrap interval over trials. Only trials that went on have both values, and those are alike at the rung, "
-        "so that it is lower than it would be among all. Below the dashed line "
+        "Spearman's rank correlation between a trial's objective at a rung and the one at its end, of epochs after the "
+        "rung only, with its 95% bootstrap interval over trials. Only trials that went on have both values, and those "
+        "are alike at the rung, so that it is lower than it would be among all. Below the dashed line "
         f"({UNSAFE_CORRELATION}) good settings were probably stopped there: begin later, or do not prune. Hollow: "
         f"fewer than {MIN_TRIALS} trials, no verdict. n = complete searched trials at each rung, {counts}."
+        + (f" Left out, since no complete trial has an epoch after them: {missing} samples." if missing else "")
     )
 
 

@@ -15,9 +15,10 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 from optuna.trial import create_trial
 from synthetic import record
 
-from analysis import fanova
+from analysis import fanova, importance
 from analysis.importance import importance_table, switch_table
 from analysis.load import NotApplicable, Trials, load_trials
+from analysis.present import report_tables
 
 
 def many(tmp_path: Path, zero_matters: bool) -> Trials:
@@ -41,12 +42,14 @@ def test_the_temperature_decides(tmp_path: Path) -> None:
     assert (table["importance"] <= table["chance"]).sum() >= 3
     assert table["importance"].sum() == pytest.approx(1)
     assert set(table["n"]) == {60}
+    assert table["chance"].nunique() == 1
 
 
 def test_the_zero_branch_is_compared_apart_from_its_range(tmp_path: Path) -> None:
     trials = many(tmp_path, zero_matters=True)
     assert set(importance_table(trials, "symmetric-0.2")["setting"]) == set(synthetic.SPEC["space"])
     (row,) = switch_table(trials).to_dict("records")
+    assert row["holm"] == row["p_value"]
     assert (row["condition"], row["setting"]) == ("symmetric-0.2", "mixmatch/lambda_u")
     assert row["on"] + row["off"] == 60
     assert row["superiority"] == 1.0
@@ -57,6 +60,32 @@ def test_a_switch_that_does_nothing_is_even(tmp_path: Path) -> None:
     (row,) = switch_table(many(tmp_path, zero_matters=False)).to_dict("records")
     assert 0.3 < row["superiority"] < 0.7
     assert row["p_value"] > 0.05
+
+
+def test_switches_are_corrected_over_all_rows(study: Trials) -> None:
+    table = switch_table(study)
+    first, second, third = sorted(table["p_value"])
+    by_hand = 3 * first, max(3 * first, 2 * second), max(3 * first, 2 * second, third)
+    assert sorted(table["holm"]) == pytest.approx([min(p, 1) for p in by_hand])
+    (shown,) = (t for t in report_tables(study) if t.title == "Switches")
+    assert "p (Holm)" in shown.headings
+    assert "not shown to differ" in shown.note
+    assert "chance explains" not in shown.note
+
+
+def test_without_signal_one_condition_in_twenty_passes_what_chance_gives(
+    study: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty conditions without signal, five settings. Setting by setting, against the 95th percentile of 20 shuffles,
+    a third of them would pass."""
+    monkeypatch.setattr(importance, "fanova", lambda *_: {})
+    monkeypatch.setattr(importance, "RESAMPLES", 1)
+    rng, passed = np.random.default_rng(0), 0
+    for _ in range(30):
+        trials = replace(study, trials=study.trials.assign(objective=rng.random(len(study.trials))))
+        table = importance_table(trials, "symmetric-0.5")
+        passed += int((table["importance"] > table["chance"]).any())
+    assert passed <= 4
 
 
 def test_pruned_trials_count_and_are_never_at_the_top(study: Trials) -> None:

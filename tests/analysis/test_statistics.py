@@ -11,6 +11,7 @@ from synthetic import record
 
 from analysis import statistics
 from analysis.load import Trials, load_trials
+from study.regret import confusable_slope
 
 
 def test_interval_covers_the_mean_of_normal_values() -> None:
@@ -44,10 +45,46 @@ def test_symmetric_slope_is_what_a_simulation_of_noisy_labels_gives() -> None:
     assert (on_given[1] - on_given[0]) / 0.3 == pytest.approx(statistics.symmetric_slope(rate, classes), abs=0.02)
 
 
+def half_flipped(rate: float) -> list[list[float]]:
+    """(10, 10): classes 0 to 4 flip to the next one, the others are clean."""
+    matrix = np.eye(10)
+    for i in range(5):
+        matrix[i, i], matrix[i, i + 1] = 1 - rate, rate
+    return matrix.tolist()
+
+
 def test_slope_when_mistakes_follow_the_noise() -> None:
-    assert statistics.confusable_slope(synthetic.transition("symmetric-0.5")) == pytest.approx(0.5)
-    # Half of the classes flip with .4 to one neighbour: mean of (.6 - .4) and 1.
-    assert statistics.confusable_slope(synthetic.transition("asymmetric-0.4")) == pytest.approx(0.6)
+    assert confusable_slope(synthetic.transition("symmetric-0.5")) == pytest.approx(0.5)
+    assert confusable_slope(np.eye(10)) == 1
+    # A clean class has no share of the noise.
+    assert confusable_slope(half_flipped(0.4)) == pytest.approx(0.6 - 0.4)
+    # Shares .1 and .3 of the noise: a quarter of .9 - .1 and three of .7 - .3.
+    uneven = [[0.9, 0.1, 0.0], [0.3, 0.7, 0.0], [0.0, 0.0, 1.0]]
+    assert confusable_slope(uneven) == pytest.approx(0.25 * 0.8 + 0.75 * 0.4)
+
+
+@pytest.mark.parametrize(("rate", "slope"), [(0.4, 0.2), (0.52, -0.04)])
+def test_slope_is_what_a_simulation_of_networks_that_follow_the_noise_gives(rate: float, slope: float) -> None:
+    rng = np.random.default_rng(0)
+    n, transition = 1_000_000, half_flipped(rate)
+    true = rng.integers(10, size=n)
+    noisy = true < 5
+    given = np.where(noisy & (rng.random(n) < rate), true + 1, true)
+    on_given, on_true = [], []
+    for mistaken in (0.1, 0.5):  # share of the images of a noisy class
+        predicted = np.where(noisy & (rng.random(n) < mistaken), true + 1, true)
+        on_given.append((predicted == given).mean())
+        on_true.append((predicted == true).mean())
+    measured = (on_given[1] - on_given[0]) / (on_true[1] - on_true[0])
+    assert measured == pytest.approx(slope, abs=0.01)
+    assert confusable_slope(transition) == pytest.approx(slope)
+
+
+def test_inverted_classes_cannot_be_ranked(tmp_path: Path) -> None:
+    trials = [record("asymmetric-0.4", i, 0.9, oracle_transition=half_flipped(0.52)) for i in range(3)]
+    row = statistics.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]
+    assert row["slope"] == pytest.approx(-0.04)
+    assert not row["can_rank"]
 
 
 @pytest.mark.filterwarnings("error")

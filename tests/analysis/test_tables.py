@@ -11,6 +11,7 @@ from synthetic import BUDGET, record
 from analysis import tables
 from analysis.figures import FIGURES
 from analysis.load import Trials, load_trials
+from analysis.plots import budget
 from analysis.present import report_tables
 from analysis.statistics import confirmation_table
 from analysis.summary import cost_sentence
@@ -59,17 +60,30 @@ def test_method_table_holds_baselines_choice_and_hindsight(study: Trials) -> Non
 
 def test_pruning_saves_what_it_did_not_draw(tmp_path: Path) -> None:
     trials = [
-        record("symmetric-0.5", 0, 0.9),
-        record("symmetric-0.5", 1, 0.5, status="pruned", samples=BUDGET // 4, shared_samples=100),
-        record("symmetric-0.5", 2, 0.5, status="failed", samples=10, shared_samples=100),
+        record("symmetric-0.5", 0, 0.9, shared_samples=BUDGET // 5),
+        record("symmetric-0.5", 1, 0.5, status="pruned", samples=BUDGET // 4, shared_samples=BUDGET // 5),
+        record("symmetric-0.5", 2, 0.5, status="failed", samples=10, shared_samples=BUDGET // 5),
     ]
-    table = tables.cost_table(load_trials(synthetic.write(tmp_path, trials))).set_index("condition")
+    read = load_trials(synthetic.write(tmp_path, trials))
+    table = tables.cost_table(read).set_index("condition")
     row = table.loc["symmetric-0.5"]
-    assert row["saved"] == pytest.approx(1 - 1.25 / 2)
-    assert row["samples"] == BUDGET * 1.25 - 100
+    # A fifth of each budget is that of shared stages: of its own four fifths the pruned trial drew a twentieth.
+    assert row["saved"] == pytest.approx(0.75 / 1.6)
+    assert row["samples"] == BUDGET * (0.8 + 0.05)
     assert (row["complete"], row["pruned"], row["failed"], row["running"]) == (1, 1, 1, 0)
     assert table.loc["symmetric-0.8", "complete"] == 0
     assert table["saved"].isna().sum() == 3
+    # The figure counts as the table does.
+    info = budget.compute(read)
+    assert info.frame.set_index("status")["samples"].to_dict() == {
+        "complete": 0.8 * BUDGET,
+        "pruned": 0.05 * BUDGET,
+        "failed": 0,
+    }
+    assert info.frame["saved"].sum() == 0.75 * BUDGET
+    assert f"n = 3 trials, {0.85 * BUDGET:,.0f} samples" in budget.caption(info)
+    assert f"drew {0.85 * BUDGET:,.0f} samples" in cost_sentence(read)
+    assert "pruning saved 46.9% of the finished trials' own budget" in cost_sentence(read)
 
 
 def test_chosen_settings_are_those_of_the_chosen_trial(study: Trials) -> None:

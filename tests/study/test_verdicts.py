@@ -17,7 +17,7 @@ from study.forecast import Speed, forecast
 from study.plan import load_plan
 from study.preflight import environment
 from study.records import ResultsFolder, TrialRecord
-from study.verdicts import MIN_TRIALS, UNSAFE_CORRELATION, pareto_front, rank_correlation
+from study.verdicts import MIN_TRIALS, UNSAFE_CORRELATION, pareto_front, rank_correlation, rung_pairs
 
 RECORD = TrialRecord("a", "c", "symmetric", 0.5, "complete", "", "", {}, {}, 0, 8000)
 
@@ -73,10 +73,27 @@ def test_the_correlation_is_scipys() -> None:
     assert by_hand.kendall == pytest.approx(1 / 3)
 
 
-def test_the_final_value_is_the_objective() -> None:
-    """The last two epochs: .5 and the last."""
+def test_the_final_value_is_of_the_last_epochs() -> None:
+    """The last two: .5 and the last."""
     found = rank_correlation(curves([0.1, 0.2, 0.3], [0.9, 0.8, 0.7]), 4000, "val_acc", 2)
     assert found.spearman == pytest.approx(-1)
+
+
+def test_no_epoch_counts_at_the_rung_and_at_the_end() -> None:
+    values = [1.0, 2.0, 4.0, 8.0, 16.0]
+    curve = [{"phase": "cotrain", "samples": 1000 * (i + 1), "val_acc": value} for i, value in enumerate(values)]
+    ends = {rung: rung_pairs([curve], rung, "val_acc", 3) for rung in (1000, 2000, 4000, 5000)}
+    assert ends == {1000: [(1, 28 / 3)], 2000: [(1.5, 28 / 3)], 4000: [(14 / 3, 16)], 5000: []}
+
+
+@pytest.mark.parametrize("rung", [30, 56, 59])
+def test_without_any_signal_no_rung_correlates(rung: int) -> None:
+    rng = np.random.default_rng(0)
+    curves = [
+        [{"phase": "cotrain", "samples": i + 1, "val_acc": value} for i, value in enumerate(own)]
+        for own in rng.normal(size=(2000, 60))
+    ]
+    assert abs(rank_correlation(curves, rung, "val_acc", 5).spearman) < 0.06
 
 
 def test_without_variation_there_is_no_correlation() -> None:
