@@ -99,5 +99,5 @@ def test_one_training_each_has_no_interval(tmp_path: Path) -> None:
     info = confirmed.compute(table_of(tmp_path, [[0.9, 0.8], [0.7, NAN]]))
     assert list(info.frame["n"]) == [2, 1]
     assert math.isnan(info.frame["low"].iloc[1])
-    assert "A mark without a line is one training" in confirmed.caption(info)
+    assert "Fewer than three trainings, or equal ones, have no line" in confirmed.caption(info)
     assert list(info.frame["oracle_test_acc"]) == pytest.approx([0.8, 0.8])
