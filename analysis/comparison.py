@@ -1,7 +1,8 @@
 """The chosen setting against the baselines, over conditions and seeds, from the trainings that confirm the search.
 
-All scores are test accuracies of complete trainings. Repeat r of a condition has one noise draw for all its settings
-(study/confirm.py), so equal repeats are pairs; each training has a seed of its own.
+All scores are test accuracies of complete trainings; `analysis.statistics.confirmation_table` counts what failed.
+Repeat r of a condition has one noise draw for all its settings in a study (study/confirm.py), so equal repeats of one
+study are pairs; each training has a seed of its own.
 """
 
 import math
@@ -13,9 +14,10 @@ import pandas as pd
 from scipy import stats
 
 from analysis.bootstrap import Scores, interquartile_mean, probability_of_improvement, stratified_interval
+from analysis.join import study_names
 from analysis.load import Trials
 from analysis.statistics import varies
-from analysis.tables import chosen
+from analysis.tables import chosen, confirmed_trainings
 
 _PAIRED_COLUMNS = [
     "condition",
@@ -31,14 +33,13 @@ _PAIRED_COLUMNS = [
 
 
 def confirmed_scores(trials: Trials) -> pd.DataFrame:
-    """One row a method and complete confirmation: `condition`, `method`, `repeat`, `oracle_test_acc`.
+    """One row a method and complete confirmation: `condition`, `method`, `trial`, `repeat`, `oracle_test_acc`.
 
     Methods: each baseline; "chosen", the setting that the search ranked first in the condition, by the objective;
     "robust", the setting confirmed in the most conditions, if in more than one. A training counts for both where they
     are the same.
     """
-    frame = trials.confirmations
-    frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
+    frame = confirmed_trainings(trials)
     first = chosen(trials)["trial"].to_dict()
     searched = frame[frame["baseline"] == ""]
     places = searched.groupby("setting")["condition"].nunique()
@@ -49,7 +50,7 @@ def confirmed_scores(trials: Trials) -> pd.DataFrame:
         searched[searched["setting"] == robust].assign(method="robust"),
     ]
     scores = pd.concat(parts, ignore_index=True).rename(columns={"number": "repeat"})
-    return scores[["condition", "method", "repeat", "oracle_test_acc"]]
+    return scores[["condition", "method", "trial", "repeat", "oracle_test_acc"]]
 
 
 def in_shared_conditions(scores: pd.DataFrame) -> pd.DataFrame:
@@ -147,8 +148,10 @@ def holm(p_values: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.
 
 
 def _pairs(scores: pd.DataFrame, baseline: str) -> list[tuple[str, Scores]]:
-    """Per condition (n, 2): chosen and baseline in the same repeat; conditions without such a pair left out."""
+    """Per condition (n, 2): chosen and baseline in the same repeat of one study (another one draws its noise anew);
+    conditions without such a pair left out."""
     both = scores[scores["method"].isin(["chosen", baseline])]
-    wide = both.pivot(index=["condition", "repeat"], columns="method", values="oracle_test_acc")
+    both = both.assign(study=study_names(both["trial"]))
+    wide = both.pivot(index=["condition", "study", "repeat"], columns="method", values="oracle_test_acc")
     wide = wide.reindex(columns=["chosen", baseline]).dropna()
     return [(str(name), own.to_numpy()) for name, own in wide.groupby("condition", observed=True)]

@@ -42,6 +42,11 @@ def join(studies: Sequence[Trials]) -> Trials:
     )
 
 
+def study_names(trials: "pd.Series[str]") -> "pd.Series[str]":
+    """The study of each trial, from its name; empty where only one was read."""
+    return trials.str.replace("/?[^/]*$", "", regex=True)
+
+
 def _names(studies: Sequence[Trials]) -> list[str]:
     """Of each study, numbered where several have one name."""
     count = Counter(study.name for study in studies)

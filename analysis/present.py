@@ -92,8 +92,9 @@ def report_tables(trials: Trials) -> list[Table]:
             "Confirmed",
             "Chosen settings and baselines trained again on training and validation images, each time with a fresh "
             "seed and, where the study makes the noise, fresh noise; test accuracy with its 95% interval (Student's t "
-            "over n trainings; none where they came out equal). Robust: the setting with the least largest regret over "
-            "the conditions.",
+            "over the n complete trainings; none for fewer than three, or where they came out equal). Robust: the "
+            "setting with the least largest regret over the conditions. Failed: of the trainings begun; the mean of "
+            "the others flatters a setting that fails.",
             statistics.confirmation_table(trials),
         ),
         _table(
@@ -101,7 +102,8 @@ def report_tables(trials: Trials) -> list[Table]:
             "Test accuracy of the confirmed methods: the mean of the middle half of the n trainings of each, over the "
             "conditions in which all of them were confirmed, so the easiest and the hardest quarter count for nothing. "
             "95% interval: bootstrap of the seeds within each condition, with Student's t; it holds for these "
-            "conditions, not for others. Chosen: in each condition the setting that the search ranked first.",
+            "conditions, not for others. Chosen: in each condition the setting that the search ranked first; where "
+            "the robust one is the same, its trainings count for both. Failed trainings are left out (see Confirmed).",
             comparison.aggregate_table(trials),
         ),
         _table(
@@ -147,7 +149,7 @@ def report_tables(trials: Trials) -> list[Table]:
             "complete and pruned trials, both without shared stages.",
             cost,
         ),
-        _table("Failed trials", "By cause.", tables.failure_table(trials)),
+        _table("Failed trials", "By cause; confirm: those that confirm the search.", tables.failure_table(trials)),
         replace(
             _table(
                 "All trials",

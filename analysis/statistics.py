@@ -11,11 +11,12 @@ import pandas as pd
 from scipy import stats
 
 from analysis.load import Trials
-from analysis.tables import chosen, condition_table
+from analysis.tables import chosen, chosen_by_study, condition_table, confirmed_trainings
 from study.regret import FLAT_SLOPE, confusable_slope
 
 MIN_VALUES = 3
 DRAWS = 20_000
+_CONFIRMED_COLUMNS = ["condition", "method", "setting", "oracle_test_acc", "low", "high", "n", "failed", "begun"]
 _RESOLUTION_COLUMNS = [
     "condition",
     "oracle_noise_rate",
@@ -49,7 +50,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     mean = float(x.mean()) if x.size else float("nan")
     if x.size < MIN_VALUES:
         return Interval(mean, float("nan"), float("nan"), int(x.size))
-    margin = _margin(x, confidence)
+    margin = float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
     return Interval(mean, mean - margin, mean + margin, int(x.size))
 
 
@@ -58,29 +59,32 @@ def varies(values: npt.NDArray[np.float64]) -> bool:
     return bool((np.ptp(values, axis=0) > 1e-9).any())
 
 
-def _margin(x: npt.NDArray[np.float64], confidence: float = 0.95) -> float:
-    """Half the width of the interval of the mean of (n,) values by Student's t; n > 1."""
-    return float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
-
-
 def confirmation_table(trials: Trials) -> pd.DataFrame:
-    """Test accuracy of the confirmed settings over their complete trainings; one row a setting and condition.
+    """Test accuracy of the confirmed settings over their complete trainings, and how many failed; one row a setting and
+    condition, those that have neither yet left out.
 
-    Columns: `condition`, `method` (a baseline, "robust" for a setting confirmed in several conditions, else "chosen"),
-    `setting` (its trial in the search), `oracle_test_acc` (mean), `low`, `high` (95% interval, Student's t: a bootstrap
-    of a handful of values is too narrow; NaN for one value, and for equal ones, which say nothing of the spread), `n`.
+    Columns: `condition`, `method` (a baseline; "robust" for a setting begun in several conditions, "chosen, robust"
+    where that is the first by the objective; else "chosen"), `setting` (its trial in the search), `oracle_test_acc`
+    (mean of the n; NaN where all failed), `low`, `high` (95% interval, Student's t, within [0, 1]: a bootstrap of a
+    handful of values is too narrow; NaN for fewer than three values, and for equal ones, which say nothing of the
+    spread), `n`, `failed`, `begun` (trainings; those under way included).
     """
     frame = trials.confirmations
-    frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
     places = frame[["condition", "setting"]].drop_duplicates()["setting"]
-    everywhere = set(places[places.duplicated()])
+    everywhere, first = set(places[places.duplicated()]), chosen_by_study(trials)
+    trained = confirmed_trainings(trials).groupby(["condition", "setting"], observed=True)["oracle_test_acc"]
+    values = {key: own.to_numpy(dtype=float) for key, own in trained}
     rows = []
     for (condition, setting), own in frame.groupby(["condition", "setting"], observed=True, sort=True):
-        x = own["oracle_test_acc"].to_numpy(dtype=float)
-        mean, margin = float(x.mean()), _margin(x) if varies(x) else float("nan")
-        method = own["baseline"].iloc[0] or ("robust" if setting in everywhere else "chosen")
-        rows.append((condition, method, setting, mean, mean - margin, mean + margin, len(x)))
-    return pd.DataFrame(rows, columns=["condition", "method", "setting", "oracle_test_acc", "low", "high", "n"])
+        x, failed = values.get((condition, setting), np.empty(0)), int((own["status"] == "failed").sum())
+        if not x.size and not failed:
+            continue
+        roles = (("chosen", (condition, setting) in first), ("robust", setting in everywhere))
+        method = own["baseline"].iloc[0] or ", ".join(role for role, has in roles if has) or "chosen"
+        known = interval(list(x))
+        low, high = np.clip([known.low, known.high], 0, 1) if known.n and varies(x) else (math.nan, math.nan)
+        rows.append((condition, method, setting, known.mean, float(low), float(high), known.n, failed, len(own)))
+    return pd.DataFrame(rows, columns=_CONFIRMED_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,8 @@ def seed_spreads(trials: Trials) -> dict[str, Spread]:
 
     Repeats of a setting differ in their noise draw too, so it is rather too wide for trials of one draw.
     """
-    frame = trials.confirmations
-    frame = frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
     found = {}
-    for condition, own in frame.groupby("condition", observed=True):
+    for condition, own in confirmed_trainings(trials).groupby("condition", observed=True):
         groups = own.groupby("setting")["oracle_test_acc"]
         freedom = len(own) - groups.ngroups
         if freedom:

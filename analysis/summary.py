@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.comparison import closest_rivals
 from analysis.load import Trials
-from analysis.statistics import interval, lucky_regret, resolution_table, seed_spreads
+from analysis.statistics import confirmation_table, interval, lucky_regret, resolution_table, seed_spreads
 from analysis.tables import comparison_table, cost_table, own_samples, regret_table, saved_share
 
 FEW_TRIALS = 20
@@ -113,7 +113,20 @@ def cautions(trials: Trials) -> list[str]:
             "validation images: its objective flatters it. Its test accuracy does not, but one seed says little; "
             + ("see what was confirmed." if len(trials.confirmations) else "confirm it with fresh seeds.")
         )
-    return notes
+    return notes + _failure_sentences(trials)
+
+
+def _failure_sentences(trials: Trials) -> list[str]:
+    """One for each method of which trainings that confirm the search failed."""
+    table = confirmation_table(trials)
+    sentences = []
+    for method, own in table[table["failed"] > 0].groupby("method", sort=False):
+        counts = ", ".join(f"{row['condition']}: {row['failed']} of {row['begun']}" for _, row in own.iterrows())
+        sentences.append(
+            f"{method}: trainings that should confirm it failed ({counts}). Its confirmed accuracy is of the others "
+            "alone, which flatters it."
+        )
+    return sentences
 
 
 def _regret_cautions(trials: Trials) -> list[str]:

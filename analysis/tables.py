@@ -11,6 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from analysis.join import study_names
 from analysis.load import Trials
 from analysis.space import searched_settings
 
@@ -25,6 +26,19 @@ def baseline_trials(trials: Trials) -> pd.DataFrame:
     """The complete baseline trials, one for each condition and baseline."""
     rows = trials.complete[trials.complete["baseline"] != ""]
     return rows.drop_duplicates(["condition", "baseline"])
+
+
+def chosen_by_study(trials: Trials) -> set[tuple[str, str]]:
+    """Condition and trial of what each search has `chosen` by itself, where several studies are read as one."""
+    searched = trials.searched
+    best = [_best(own, "objective")["trial"] for _, own in searched.groupby(study_names(searched["trial"]))]
+    return {(str(condition), trial) for own in best for condition, trial in own.items()}
+
+
+def confirmed_trainings(trials: Trials) -> pd.DataFrame:
+    """The confirmations that ran to their end and have a test accuracy."""
+    frame = trials.confirmations
+    return frame[(frame["status"] == "complete") & frame["oracle_test_acc"].notna()]
 
 
 def roles(trials: Trials) -> "pd.Series[str]":
@@ -183,10 +197,11 @@ def trial_table(trials: Trials) -> pd.DataFrame:
 
 
 def failure_table(trials: Trials) -> pd.DataFrame:
-    """Failed trials by cause, the most frequent first: `condition`, `cause`, `trials` (count), `first` (a trial to
-    look at)."""
-    failed = trials.trials[trials.trials["status"] == "failed"]
-    groups = failed.groupby(["condition", "cause"], observed=True)["trial"]
+    """Failed trials, of the search and of its confirmation, by cause, the most frequent first: `condition`, `phase`
+    ("search" or "confirm"), `cause`, `trials` (count), `first` (a trial to look at)."""
+    columns = ["condition", "phase", "cause", "trial", "status"]
+    frame = pd.concat([trials.trials[columns], trials.confirmations[columns]], ignore_index=True)
+    groups = frame[frame["status"] == "failed"].groupby(["condition", "phase", "cause"], observed=True)["trial"]
     table = groups.agg(trials="size", first="first").reset_index()
     return table.sort_values("trials", ascending=False, kind="stable", ignore_index=True)
 

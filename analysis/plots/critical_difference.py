@@ -46,7 +46,8 @@ def compute(trials: Trials) -> Info:
 
     NotApplicable: fewer than three methods, or three conditions.
     """
-    confirmed = _ranked(confirmed_scores(trials))
+    # Where the robust setting is the chosen one, both are the same trainings: they would share a rank and count twice.
+    confirmed = _ranked(confirmed_scores(trials).query("method != 'robust'"))
     # The best in hindsight is no method: the test set chose it.
     found = confirmed if _enough(confirmed) else _ranked(method_table(trials).query("method != 'hindsight'"))
     if not _enough(found):
@@ -72,7 +73,8 @@ def critical_difference(methods: int, conditions: int) -> float:
 def caption(info: Info) -> str:
     conditions, trainings = info.frame["condition"].nunique(), int(info.frame["n"].sum())
     source = (
-        "Scores are means over the trainings that confirm the search."
+        "Scores are means over the complete trainings that confirm the search. A robust setting has no rank: where it "
+        "is the chosen one, both are the same trainings."
         if info.confirmed
         else "Too little is confirmed yet, so the scores are the search's own, one training a method: luck of one seed "
         "is in every rank."
@@ -93,7 +95,7 @@ def caption(info: Info) -> str:
 
 
 def draw(info: Info, figure: Figure) -> None:
-    marks = {**style.marks([*info.baselines, "robust"]), "chosen": style.CHOSEN}
+    marks = {**style.marks(info.baselines), "chosen": style.CHOSEN}
     methods, bars = len(info.ranks), len(info.groups)
     first = 0.8 + 0.45 * bars
     bottom = first + (methods + 1) // 2

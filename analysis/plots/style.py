@@ -63,6 +63,7 @@ class Mark:
 
 # Okabe and Ito, "Color Universal Design" (2008); yellow is left out, it is too faint on paper.
 CHOSEN = Mark("chosen by the search", "#D55E00", "*")
+ROBUST = Mark("robust over the conditions", "#D55E00", "o")
 SEARCH = Mark("searched", GREY, "o")
 _KNOWN = {
     "ce": Mark("ce", "#000000", "s"),

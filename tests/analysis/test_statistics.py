@@ -93,9 +93,9 @@ def test_trainings_that_came_out_equal_have_no_interval(tmp_path: Path) -> None:
     found = {
         "0000": [0.9],
         "0001": [0.9, 0.9, 0.9],
-        "0002": [0.9, 0.9 + 2e-16],
-        "0003": [0.9, 0.9 + 1 / 50_000],
-        "0004": [0.90, 0.92],
+        "0002": [0.9, 0.9, 0.9 + 2e-16],
+        "0003": [0.9 - 1 / 50_000, 0.9, 0.9 + 1 / 50_000],
+        "0004": [0.88, 0.9, 0.92],
     }
     trainings = [
         record("symmetric-0.5", r, test, trial=f"{setting}-r{r}", setting=setting, phase="confirm", baseline="ce")
@@ -103,13 +103,13 @@ def test_trainings_that_came_out_equal_have_no_interval(tmp_path: Path) -> None:
         for r, test in enumerate(tests)
     ]
     table = statistics.confirmation_table(load_trials(synthetic.write(tmp_path, trainings))).set_index("setting")
-    assert list(table["oracle_test_acc"]) == pytest.approx([0.9, 0.9, 0.9, 0.90001, 0.91])
-    assert list(table["n"]) == [1, 3, 2, 2, 2]
+    assert list(table["oracle_test_acc"]) == pytest.approx([0.9] * 5)
+    assert list(table["n"]) == [1, 3, 3, 3, 3]
     assert table.loc[["0000", "0001", "0002"], ["low", "high"]].isna().all(axis=None)
-    # Student's t with one degree of freedom: 12.7062 standard errors, of half the difference.
-    for setting, error in (("0003", 1e-5), ("0004", 0.01)):
+    # Student's t with two degrees of freedom: 4.30265 standard errors, of the difference over the root of three.
+    for setting, difference in (("0003", 2e-5), ("0004", 0.02)):
         row = table.loc[setting]
-        margin = pytest.approx(12.7062 * error, rel=1e-5)
+        margin = pytest.approx(4.30265 * difference / math.sqrt(3), rel=1e-5)
         assert (row["oracle_test_acc"] - row["low"], row["high"] - row["oracle_test_acc"]) == (margin, margin)
 
 

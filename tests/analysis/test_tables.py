@@ -140,7 +140,8 @@ def test_confirmations_stand_apart_from_the_search(study: Trials, tmp_path: Path
     trials = load_trials(synthetic.write(tmp_path, [*synthetic.records(), *again, failed]))
     before, after = report_tables(study), report_tables(trials)
     titles = {shown.title for shown in before}
-    assert [shown for shown in after if shown.title in titles] == before
+    same = titles - {"Failed trials"}
+    assert [shown for shown in after if shown.title in same] == [shown for shown in before if shown.title in same]
     # None of the first in its condition was confirmed, so nothing stands against the baselines.
     added = {"Confirmed", "Interquartile mean over conditions and seeds"}
     assert {shown.title for shown in after} - titles == added
