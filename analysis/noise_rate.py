@@ -21,7 +21,7 @@ and takes the weight of the one with the higher mean; it splits a single hump to
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,7 +75,7 @@ def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[s
     classes = probabilities.shape[1]
     if missing := sorted(set(range(classes)) - set(labels.tolist())):
         raise ValueError(f"no image has class {missing[0]} (of {classes}) as its label; every class needs one")
-    measured = {
+    measured: dict[str, Callable[[NDArray[np.int64], Floats], float]] = {
         "disagreement, sure half": partial(_disagreement, share=SURE_SHARE),
         "disagreement, all": partial(_disagreement, share=1.0),
         "confident learning": _confident_learning,

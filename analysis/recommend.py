@@ -82,10 +82,8 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
     candidate = int(np.vstack([near, expected[:half].mean(0)]).max(0).argmin())
     robust = int(known.max(0).argmin())
     gains = values[half:] - values[half:, [0]]
-    complete = model.tried["status"].eq("complete") & model.tried["baseline"].eq("")
-    enough = int(complete.sum()) >= FEW_COMPLETE * len(model.rates)
-    shown = np.mean(gains[:, candidate] > 0) >= SURE
-    rows = dict(zip(OPTIONS, (candidate if enough and shown else 0, candidate, robust, 0), strict=True))
+    shown = _complete(model) >= FEW_COMPLETE * len(model.rates) and np.mean(gains[:, candidate] > 0) >= SURE
+    rows = dict(zip(OPTIONS, (candidate if shown else 0, candidate, robust, 0), strict=True))
     places = list(rows.values())
     options = pd.DataFrame(
         {setting.path: setting.values(pool).iloc[places].to_numpy() for setting in model.settings},
@@ -107,7 +105,7 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
         costs,
         condition.assign(**_spread(along[half:, :, robust])),
         _config(trials, {s.path: options.loc["recommended", s.path] for s in model.settings}),
-        tuple(_cautions(model, rate, options, int(complete.sum()))),
+        tuple(_cautions(model, rate, options, rows["recommended"] != candidate)),
     )
 
 
@@ -164,7 +162,12 @@ def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
     return merge(trials.spec.get("fixed", {}), chosen)
 
 
-def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, complete: int) -> list[str]:
+def _complete(model: Surrogate) -> int:
+    """Searched trials behind the model that ran to their end."""
+    return int((model.tried["status"].eq("complete") & model.tried["baseline"].eq("")).sum())
+
+
+def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, stays: bool) -> list[str]:
     found = []
     lowest, highest = model.rates.min(), model.rates.max()
     if rate.low < lowest - ROUNDING or rate.high > highest + ROUNDING:
@@ -175,13 +178,13 @@ def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, complete
     gain, low, high = (
         100 * float(x) for x in options.loc["candidate", ["gain", "gain_low", "gain_high"]].to_numpy(dtype=float)
     )
-    if complete < FEW_COMPLETE * len(model.rates):
+    if (complete := _complete(model)) < FEW_COMPLETE * len(model.rates):
         found.append(
             f"The default stays: only {complete} searched trials are complete, {FEW_COMPLETE} in each of "
             f"{len(model.rates)} conditions are needed to leave it. Of a pruned one only an early value is known: "
             "gains and regrets are told as surer than they are."
         )
-    elif not options.loc["candidate"].equals(options.loc["recommended"]):
+    elif stays:
         found.append(
             f"The default stays: the candidate's gain over it, {gain:.1f} points [{low:.1f}, {high:.1f}], is within "
             "what the study cannot tell."

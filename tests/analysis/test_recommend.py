@@ -65,9 +65,7 @@ def test_between_two_rates_the_best_value_lies_between_theirs(known: Trials) -> 
 
 
 @pytest.mark.parametrize("held_out", [0.2, 0.35, 0.5])
-def test_advice_for_a_rate_that_was_not_studied_leaves_the_default_where_it_is_bad(
-    held_out: float, tmp_path: Path
-) -> None:
+def test_advice_for_a_rate_that_was_not_studied_leaves_a_bad_default(held_out: float, tmp_path: Path) -> None:
     """The best temperature falls from .8 to .05 along the noise; the default, .3, is right at a rate of .2 only."""
 
     def regret(temperature: float, rate: float) -> float:
