@@ -19,6 +19,8 @@ from analysis.load import load_trials
 from analysis.noise_rate import Estimate, estimate, given
 from analysis.recommend import Advice, recommend
 
+MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
+"""Columns of the options that are no settings."""
 MOST_CLASSES = 20
 """A larger transition matrix does not fit into a terminal."""
 
@@ -51,15 +53,19 @@ def describe(advice: Advice) -> list[str | Table]:
     rate = advice.rate
     between = "" if rate.low == rate.high else f" [{_percent(rate.low)} to {_percent(rate.high)}]"
     options = Table(
-        title=f"Settings for {advice.kind} noise of {_percent(rate.value)}{between} (n = {advice.trials} trials)"
+        title=f"Settings for {advice.kind} noise of {_percent(rate.value)}{between} (n = {advice.trials} trials)",
+        caption="Points of accuracy on true labels. Gain: over the default, 90% interval; regret: to the best, 95%.",
     )
-    options.add_column("option")
-    for name in advice.options.columns:
-        options.add_column("regret (points)" if name == "regret" else name, justify="right")
-    del options.columns[-2:]
-    for name, row in _rows(advice.options):
-        own = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in list(row.values())[:-3]]
-        options.add_row(name, *own, _regret(row))
+    options.add_column("setting", no_wrap=True)
+    table = advice.options
+    for name in map(str, table.index):
+        options.add_column(name, justify="right")
+    for name in table.columns[: -len(MEASURES)]:
+        options.add_row(str(name), *(f"{v:.4g}" if isinstance(v, float) else str(v) for v in table[name]))
+    rows = [row for _, row in _rows(table)]
+    options.add_section()
+    options.add_row("gain (points)", *(_interval(row, "gain", "gain_low", "gain_high") for row in rows[:-1]), "-")
+    options.add_row("regret (points)", *map(_regret, rows))
     costs = Table(title="Expected regret (points) where the true rate is another")
     costs.add_column("true rate (%)", justify="right")
     for name in map(str, advice.costs):
@@ -117,8 +123,12 @@ def _read(path: Path) -> Estimate:
 
 
 def _estimate_tables(found: Estimate) -> list[Table]:
-    rates = Table(title="Share of wrong labels")
-    for name in ("method", "rate (%)", "95% interval"):
+    used = found.rate
+    rates = Table(
+        title=f"Share of wrong labels: {_percent(used.value)}, plausibly {_percent(used.low)} to {_percent(used.high)}",
+        caption="The first method's rate is used; the interval allows for its bias. The spread of a method does not.",
+    )
+    for name in ("method", "rate (%)", "spread over resampled images"):
         rates.add_column(name)
     for name, row in _rows(found.methods):
         rates.add_row(name, _percent(row["noise_rate"]), f"{_percent(row['low'])} to {_percent(row['high'])}")
@@ -139,7 +149,12 @@ def _rows(frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _regret(row: dict[str, Any]) -> str:
-    return f"{100 * row['regret']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return _interval(row, "regret", "low", "high")
+
+
+def _interval(row: dict[str, Any], *names: str) -> str:
+    value, low, high = (100 * row[name] for name in names)
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _percent(share: float) -> str:

@@ -1,9 +1,14 @@
 """Advice: the settings for data with a noise rate that is only roughly known.
 
-Three options are weighed. `recommended` has the least largest expected regret (minimax regret, Savage 1951) over the
-plausible rates and the conditions next to them: between two conditions nothing was measured, and what is good at both
-is safer than what the surrogate makes of the gap. `robust` has it over all conditions of the study. `default` is what
-the code does without advice. The surrogate (`analysis.surrogate`) also tells how sure the regrets are.
+The `candidate` has the least largest expected regret (minimax regret, Savage 1951) over the plausible rates and the
+conditions next to them: between two conditions nothing was measured, and what is good at both is safer than what the
+surrogate makes of the gap. `robust` has it over all conditions of the study. `default` is what the code does without
+advice, and its own trials count (`analysis.surrogate.fit`).
+
+`recommended` is the candidate if the study shows that it is better than the default: its expected gain over the
+plausible rates is above 0 in 95% of the surrogate's posterior. Otherwise it is the default, as a search that shows
+nothing is no reason to leave what others have tried; so too where few trials are complete. One half of the posterior's
+draws chooses, the other half judges: the best of many looks better than it is in the draws that chose it.
 """
 
 from collections.abc import Mapping
@@ -21,13 +26,16 @@ from analysis.surrogate import Surrogate, candidates, fit
 from codim.config import merge, train_config
 
 CANDIDATES = 256
-DRAWS = 400
-OPTIONS = ("recommended", "robust", "default")
+DRAWS = 1000
+"""Of the posterior; the first half chooses, the second judges."""
+OPTIONS = ("recommended", "candidate", "robust", "default")
 ROUNDING = 1e-6
 FEW_COMPLETE = 10
-"""Complete trials a condition below which the advice warns."""
+"""Complete searched trials a condition below which the default stays."""
+SURE = 0.95
+"""Posterior probability of a gain that moves the advice away from the default."""
 _NORMAL = np.polynomial.hermite_e.hermegauss(5)
-"""Points and weights of a quadrature over the plausible rates: a normal whose 95% interval is the estimate's."""
+"""Points and weights of a quadrature over the plausible rates (see `_plausible`)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,8 @@ class Advice:
     options: pd.DataFrame
     """Indexed by OPTIONS: one column a setting (its path), and `regret`, `low`, `high`: expected loss of accuracy on
     true labels against the best setting at the plausible rates, with its 95% interval over the surrogate's
-    uncertainty."""
+    uncertainty; `gain`, `gain_low`, `gain_high`: expected accuracy above the default there, with its 90% interval:
+    in 95% of the draws the gain is above its lower end."""
     costs: pd.DataFrame
     """Regret of each option (columns) where the true rate is another one (index, `noise_rate`): the cost of a wrong
     estimate."""
@@ -61,23 +70,31 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
     wrong = sorted(
         {*np.round(np.clip(np.array([-0.2, -0.1, 0, 0.1, 0.2]) + rate.value, 0, 1), 3), *model.rates.round(3)}
     )
+    half = DRAWS // 2
     draws = model.draws(pool, plausible, DRAWS)
-    expected = np.tensordot(_regrets(draws), weights, (1, 0))
+    values, expected = (np.tensordot(of, weights, (1, 0)) for of in (draws, _regrets(draws)))
     along, elsewhere = (
         np.concatenate([_regrets(model.draws(pool, [r], DRAWS)) for r in rates], axis=1)
         for rates in (model.rates, wrong)
     )
-    near = np.compress(_neighbours(rate, np.asarray(model.rates, dtype=np.float64)), along.mean(0), axis=0)
-    chosen = int(np.vstack([near, expected.mean(0)]).max(0).argmin())
-    robust = int(along.mean(0).max(0).argmin())
-    rows = {"recommended": chosen, "robust": robust, "default": 0}
+    known = along[:half].mean(0)
+    near = np.compress(_neighbours(rate, np.asarray(model.rates, dtype=np.float64)), known, axis=0)
+    candidate = int(np.vstack([near, expected[:half].mean(0)]).max(0).argmin())
+    robust = int(known.max(0).argmin())
+    gains = values[half:] - values[half:, [0]]
+    shown = _complete(model) >= FEW_COMPLETE * len(model.rates) and np.mean(gains[:, candidate] > 0) >= SURE
+    rows = dict(zip(OPTIONS, (candidate if shown else 0, candidate, robust, 0), strict=True))
+    places = list(rows.values())
     options = pd.DataFrame(
-        {setting.path: setting.values(pool).iloc[list(rows.values())].to_numpy() for setting in model.settings},
+        {setting.path: setting.values(pool).iloc[places].to_numpy() for setting in model.settings},
         index=pd.Index(rows, name="option"),
     )
-    options = options.assign(**_spread(expected[:, list(rows.values())]))
+    low, high = np.quantile(gains[:, places], [1 - SURE, SURE], axis=0)
+    options = options.assign(
+        **_spread(expected[half:, places]), gain=gains[:, places].mean(0), gain_low=low, gain_high=high
+    )
     costs = pd.DataFrame(
-        {name: elsewhere[:, :, row].mean(0) for name, row in rows.items()}, index=pd.Index(wrong, name="noise_rate")
+        {name: elsewhere[half:, :, row].mean(0) for name, row in rows.items()}, index=pd.Index(wrong, name="noise_rate")
     )
     condition = pd.DataFrame({"condition": model.rates.index, "oracle_noise_rate": model.rates.to_numpy()})
     return Advice(
@@ -86,19 +103,20 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
         len(model.tried),
         options,
         costs,
-        condition.assign(**_spread(along[:, :, robust])),
+        condition.assign(**_spread(along[half:, :, robust])),
         _config(trials, {s.path: options.loc["recommended", s.path] for s in model.settings}),
-        tuple(_cautions(model, rate, options)),
+        tuple(_cautions(model, rate, options, rows["recommended"] != candidate)),
     )
 
 
 def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
+    """Rates and their weights. Two halves of normals meet in the estimate, each as wide as its 95% interval on that
+    side: the middle of the plausible rates is the rate that is told."""
     points, weights = _NORMAL
-    deviation = (rate.high - rate.low) / (2 * 1.96)
-    if not deviation:
+    if rate.low == rate.high:
         return [rate.value], np.ones(1)
-    middle = (rate.low + rate.high) / 2
-    return list(np.clip(middle + deviation * points, 0, 1)), weights / weights.sum()
+    deviations = np.where(points < 0, rate.value - rate.low, rate.high - rate.value) / 1.96
+    return list(np.clip(rate.value + deviations * points, 0, 1)), weights / weights.sum()
 
 
 def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -144,23 +162,31 @@ def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
     return merge(trials.spec.get("fixed", {}), chosen)
 
 
-def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame) -> list[str]:
+def _complete(model: Surrogate) -> int:
+    """Searched trials behind the model that ran to their end."""
+    return int((model.tried["status"].eq("complete") & model.tried["baseline"].eq("")).sum())
+
+
+def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, stays: bool) -> list[str]:
     found = []
     lowest, highest = model.rates.min(), model.rates.max()
-    if not lowest <= rate.value <= highest:
+    if rate.low < lowest - ROUNDING or rate.high > highest + ROUNDING:
         found.append(
-            f"The rate lies outside the study's conditions ({100 * lowest:.0f}% to {100 * highest:.0f}%): a guess."
+            f"The rate {'lies' if not lowest <= rate.value <= highest else 'may lie'} outside the study's conditions "
+            f"({100 * lowest:.0f}% to {100 * highest:.0f}%): there the advice is a guess."
         )
-    regret, high = options["regret"].astype(float), options["high"].astype(float)
-    complete = int((model.tried["status"] == "complete").sum())
-    if complete < FEW_COMPLETE * len(model.rates):
+    gain, low, high = (
+        100 * float(x) for x in options.loc["candidate", ["gain", "gain_low", "gain_high"]].to_numpy(dtype=float)
+    )
+    if (complete := _complete(model)) < FEW_COMPLETE * len(model.rates):
         found.append(
-            f"Only {complete} of {len(model.tried)} trials are complete. Of a pruned one an early value is all that is "
-            "known: the regrets are told as surer than they are."
+            f"The default stays: only {complete} searched trials are complete, {FEW_COMPLETE} in each of "
+            f"{len(model.rates)} conditions are needed to leave it. Of a pruned one only an early value is known: "
+            "gains and regrets are told as surer than they are."
         )
-    gain = regret["default"] - regret["recommended"]
-    if high["recommended"] >= regret["default"]:
+    elif stays:
         found.append(
-            f"The gain over the default settings, {100 * gain:.1f} points, is within what the study cannot tell."
+            f"The default stays: the candidate's gain over it, {gain:.1f} points [{low:.1f}, {high:.1f}], is within "
+            "what the study cannot tell."
         )
     return found

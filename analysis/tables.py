@@ -7,13 +7,14 @@ images knows. All tables keep the order of the conditions along the noise axis.
 
 import json
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.join import study_names
 from analysis.load import Trials
-from analysis.space import searched_settings
+from analysis.space import Setting, searched_settings
 
 
 def chosen(trials: Trials) -> pd.DataFrame:
@@ -78,6 +79,19 @@ def finished_trials(trials: Trials, condition: str) -> pd.DataFrame:
     worst = frame.loc[complete, "objective"].min()
     frame = frame.assign(objective=frame["objective"].where(complete, frame["objective"].clip(upper=worst)))
     return frame[frame["status"].isin(["complete", "pruned"])]
+
+
+def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
+    """A condition's complete baseline trials that are points of the space, as the study decides it for its search
+    (study/search.py): in all but searched settings and seed they are what its searched trials are."""
+    frame = trials.complete[(trials.complete["condition"] == condition) & (trials.complete["baseline"] != "")]
+    settings = searched_settings(trials.spec)
+    inside = pd.Series(True, index=frame.index)
+    for setting in settings:
+        inside &= setting.allows(frame) | setting.values(frame).isna()  # NaN: it is conditional, and does not hold
+    everyone = trials.trials[trials.trials["condition"] == condition]
+    searched = {_unsearched(config, settings) for config in everyone.loc[everyone["baseline"] == "", "config"]}
+    return frame[inside & frame["config"].map(lambda config: _unsearched(config, settings) in searched).astype(bool)]
 
 
 def condition_table(trials: Trials) -> pd.DataFrame:
@@ -204,6 +218,15 @@ def failure_table(trials: Trials) -> pd.DataFrame:
     groups = frame[frame["status"] == "failed"].groupby(["condition", "phase", "cause"], observed=True)["trial"]
     table = groups.agg(trials="size", first="first").reset_index()
     return table.sort_values("trials", ascending=False, kind="stable", ignore_index=True)
+
+
+def _unsearched(config: str, settings: Sequence[Setting]) -> str:
+    """A trial's config (JSON) without its searched settings and its seed."""
+    content = json.loads(config)
+    for path in ("train/seed", *(setting.path for setting in settings)):
+        section, name = path.split("/")
+        content.get(section, {}).pop(name, None)
+    return json.dumps(content, sort_keys=True)
 
 
 def _classes(trials: Trials, transition: object) -> int:

@@ -50,22 +50,22 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Trials:
 @pytest.mark.parametrize("condition", list(RATES))
 def test_what_matters_is_found_at_a_rate_of_the_study(known: Trials, condition: str) -> None:
     options = recommend(known, given(RATES[condition])).options
-    assert options.loc["recommended", "contrastive/temperature"] == pytest.approx(CONDITIONS[condition][3], rel=0.5)
-    assert options.loc["recommended", "mixmatch/lambda_u"] > 0
+    assert options.loc["candidate", "contrastive/temperature"] == pytest.approx(CONDITIONS[condition][3], rel=0.5)
+    assert options.loc["candidate", "mixmatch/lambda_u"] > 0
     assert (options["low"] <= options["regret"]).all()
-    assert options.loc["recommended", "regret"] == options["regret"].min()
+    assert options.loc["candidate", "regret"] == options["regret"].min()
 
 
 def test_between_two_rates_the_best_value_lies_between_theirs(known: Trials) -> None:
     at = {
-        r: recommend(known, given(r)).options.loc["recommended", "contrastive/temperature"] for r in (0.18, 0.315, 0.45)
+        r: recommend(known, given(r)).options.loc["candidate", "contrastive/temperature"] for r in (0.18, 0.315, 0.45)
     }
     assert at[0.18] < at[0.45]
     assert at[0.18] * 0.8 <= at[0.315] <= at[0.45] * 1.25
 
 
 @pytest.mark.parametrize("held_out", [0.2, 0.35, 0.5])
-def test_advice_for_a_rate_that_was_not_studied_beats_the_default(held_out: float, tmp_path: Path) -> None:
+def test_advice_for_a_rate_that_was_not_studied_leaves_a_bad_default(held_out: float, tmp_path: Path) -> None:
     """The best temperature falls from .8 to .05 along the noise; the default, .3, is right at a rate of .2 only."""
 
     def regret(temperature: float, rate: float) -> float:
@@ -89,8 +89,8 @@ def test_advice_for_a_rate_that_was_not_studied_beats_the_default(held_out: floa
     trials = load_trials(synthetic.write(tmp_path / "study", rows, spec))
     options = recommend(trials, NoiseRate(held_out, held_out - 0.05, held_out + 0.05)).options
     lost = options["contrastive/temperature"].map(lambda temperature: regret(temperature, held_out))
-    assert lost["recommended"] < 0.02
-    assert lost["recommended"] < lost["default"] or lost["default"] < 0.005
+    assert lost["candidate"] < 0.02
+    assert lost["recommended"] == lost["candidate" if lost["default"] > 0.05 else "default"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_pruned_trials_count_but_never_above_a_complete_one(tmp_path: Path) -> N
     assert len(tried) == len(rows)
     worst = min(trial.objective for trial in kept)
     assert (tried.loc[tried["status"] == "pruned", "objective"] == worst).all()
-    assert any("4 of 32 trials" in caution for caution in recommend(trials, given(0.45)).cautions)
+    assert any("only 4 searched trials are complete" in caution for caution in recommend(trials, given(0.45)).cautions)
 
 
 def test_candidates_fill_the_space_as_far_as_it_was_tried(known: Trials) -> None:
@@ -235,8 +235,8 @@ def test_the_noise_of_own_images_is_estimated_by_a_short_training(
     flags = ["--labels", str(tmp_path / "labels.csv"), "--images", str(tmp_path / "photos"), "--output", str(output)]
     assert main(["recommend", "--study", str(study), *flags]) == 0
     told = capsys.readouterr().out
-    rate = float(told.split("confident learning │ ")[1].split("%")[0])
-    assert rate == pytest.approx(100 * (true != given_label).mean(), abs=12)
+    low, high = (float(part) for part in told.split(" plausibly ")[1].split("\n")[0].replace("%", "").split(" to "))
+    assert low <= 100 * (true != given_label).mean() <= high
     config = train_config(json.loads(output.read_text()))
     assert config.network.width == 4
     assert load_data(config.data, config.noise)[0].classes == ("a", "b", "c")
