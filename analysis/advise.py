@@ -1,6 +1,7 @@
 """`python -m analysis recommend`: from a study and the noise of the user's data to settings for a training."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,25 +28,39 @@ MOST_CLASSES = 20
 
 def main(args: RecommendArguments) -> None:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
-    sources = (args.noise_rate is not None) + (args.predictions is not None) + bool(args.labels or args.images)
-    if sources != 1:
-        raise ValueError("give one of: --noise-rate; --predictions; --labels and/or --images")
+    own = args.labels is not None or args.images is not None
+    if args.noise_rate is not None and args.predictions is not None:
+        raise ValueError("give --noise-rate or --predictions, not both")
+    if args.noise_rate is None and args.predictions is None and not own:
+        raise ValueError("give --noise-rate, or --labels and/or --images, or --predictions")
+    if args.output.is_dir():
+        raise ValueError(f"--output: {args.output} is a folder; give the name of a file")
     trials = load_trials(args.study)
     console = Console()
-    data = _data(args)
-    if args.noise_rate is not None:
-        rate = given(args.noise_rate)
-    else:
-        found = _estimate(args, {**trials.spec.get("fixed", {}), **data})
-        for table in _estimate_tables(found):
-            console.print(table)
-        rate = found.rate
-    advice = recommend(trials, rate, args.noise_kind)
-    for line in describe(advice):
-        console.print(line, highlight=False)
     args.output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=args.output.parent) as scratch:
+        data, table = _data(args, Path(scratch))
+        if args.noise_rate is not None:
+            rate = given(args.noise_rate)
+        else:
+            found = _estimate(args, {**trials.spec.get("fixed", {}), **data}, Path(scratch))
+            for shown in _estimate_tables(found):
+                console.print(shown)
+            rate = found.rate
+        advice = recommend(trials, rate, args.noise_kind)
+        for line in describe(advice):
+            console.print(line, highlight=False)
+        if table is not None:
+            # Not before all else has gone well: nothing is left of a command that failed.
+            kept = args.output.with_name(f"{args.output.stem}-labels.csv")
+            data = {"data": {"name": "table", "root": str(table.replace(kept).absolute())}}
     args.output.write_text(json.dumps({**advice.config, **data}, indent=2) + "\n")
-    console.print(f"python -m codim --config {args.output}", soft_wrap=True, highlight=False)
+    if not own:
+        console.print(
+            "! The settings hold the study's data, not yours: give --labels or --images, too.", highlight=False
+        )
+    command = f"python -m codim --config {shlex.quote(str(args.output))} --output results/mine"
+    console.print(command, soft_wrap=True, highlight=False)
 
 
 def describe(advice: Advice) -> list[str | Table]:
@@ -80,33 +95,38 @@ def describe(advice: Advice) -> list[str | Table]:
     return [options, costs, robust, *(f"! {text}" for text in advice.cautions)]
 
 
-def _data(args: RecommendArguments) -> dict[str, Any]:
-    """The section `data` of the user's own images."""
+def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path | None]:
+    """The section `data` of the user's own images, and the table in `scratch` that it names, where one had to be
+    written."""
     if args.labels is None:
-        return {"data": {"name": "folder", "root": str(args.images.absolute())}} if args.images else {}
-    root = args.labels
-    if args.images is not None:
-        root = args.output.with_name(f"{args.output.stem}-labels.csv")
+        return ({"data": {"name": "folder", "root": str(args.images.absolute())}} if args.images else {}), None
+    if not args.labels.is_file():
+        raise ValueError(f"--labels: {args.labels} is not a file; give a .csv or .parquet table of path and label")
+    try:
         table = pd.read_csv(args.labels, dtype=str) if args.labels.suffix == ".csv" else pd.read_parquet(args.labels)
-        if "path" not in table:
-            raise ValueError(f"--labels: {args.labels} has no column path; found: {', '.join(map(str, table.columns))}")
-        table["path"] = [str(args.images.absolute() / path) for path in table["path"]]
-        root.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(root, index=False)
-    return {"data": {"name": "table", "root": str(root.absolute())}}
+    except (ValueError, pa.ArrowInvalid) as error:  # pandas' own are ValueErrors
+        raise ValueError(f"--labels: {args.labels} cannot be read: {error}") from error
+    columns = ", ".join(map(str, table.columns))
+    if not {"path", "label"} <= set(table) or table.empty:
+        raise ValueError(f"--labels: {args.labels} needs columns path and label, and a row; found: {columns or 'none'}")
+    if args.images is None:
+        return {"data": {"name": "table", "root": str(args.labels.absolute())}}, None
+    table["path"] = [str(args.images.absolute() / path) for path in table["path"]]
+    path = scratch / "labels.csv"
+    table.to_csv(path, index=False)
+    return {"data": {"name": "table", "root": str(path.absolute())}}, path
 
 
-def _estimate(args: RecommendArguments, settings: dict[str, Any]) -> Estimate:
+def _estimate(args: RecommendArguments, settings: dict[str, Any], scratch: Path) -> Estimate:
     if args.predictions is not None:
         return _read(args.predictions)
-    with TemporaryDirectory() as scratch:
-        config, output = Path(scratch, "config.json"), Path(scratch, "predictions.parquet")
-        config.write_text(json.dumps(settings))
-        # The analysis itself trains nothing.
-        command = [sys.executable, "-m", "codim", "crossval", "--config", str(config), "--output", str(output)]
-        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
-            raise ValueError("the out-of-fold predictions failed, see above")
-        return _read(output)
+    config, output = scratch / "config.json", scratch / "predictions.parquet"
+    config.write_text(json.dumps(settings))
+    # The analysis itself trains nothing.
+    command = [sys.executable, "-m", "codim", "crossval", "--config", str(config), "--output", str(output)]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+        raise ValueError("the out-of-fold predictions failed, see above")
+    return _read(output)
 
 
 def _read(path: Path) -> Estimate:

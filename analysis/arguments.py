@@ -34,15 +34,17 @@ class RecommendArguments:
 
         python -m analysis recommend --study results/digits --noise-rate 0.3
         python -m analysis recommend --study results/cifar100 --labels my.csv --images DIR
+        python -m analysis recommend --study results/cifar100 --labels my.csv --images DIR --noise-rate 0.3
 
-    Without --noise-rate the rate is estimated from out-of-fold predictions of a short training on your images. Writes
-    settings for python -m codim.
+    Without --noise-rate the rate is estimated from out-of-fold predictions: two networks for each of four folds train
+    as long as a warm-up, with the defaults for own images (ResNet-18, 224 pixels), slow without a GPU. For other settings
+    run python -m codim crossval with a --config, and give its --predictions. Writes settings for python -m codim.
     """
 
     study: str
     """Results folder of the study, local or s3://."""
     noise_rate: float | None = None
-    """Share of wrong labels, where you know it: in [0, 1)."""
+    """Share of labels that are wrong, where you know it: in [0, 1)."""
     labels: Path | None = None
     """Table (.csv or .parquet) with columns path and label."""
     images: Path | None = None

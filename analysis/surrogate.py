@@ -26,14 +26,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from analysis.load import NotApplicable, Trials
 from analysis.space import Setting, searched_settings
-<<<<<<< HEAD
 from analysis.statistics import objective_slope
-from analysis.tables import condition_table, finished_trials
-from study.regret import FLAT_SLOPE
-=======
-from analysis.statistics import FLAT_SLOPE, objective_slope
 from analysis.tables import baseline_points, condition_table, finished_trials
->>>>>>> 9fff1e44a82a69ba007a2b46f8b8b3e750f0ece9
+from study.regret import FLAT_SLOPE
 
 MAX_TRIALS = 1000
 """More are thinned evenly over the conditions: the cost grows with the cube."""

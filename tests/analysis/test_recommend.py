@@ -191,22 +191,57 @@ def test_the_command_writes_settings_that_a_training_takes(
     assert config.contrastive.kind == expected["contrastive/kind"]
     told = capsys.readouterr().out
     assert "Settings for symmetric noise of 45.0%" in told
-    assert told.rstrip().endswith(f"python -m codim --config {output}")
+    assert "the study's data, not yours" in told
+    assert told.rstrip().endswith(f"python -m codim --config {output} --output results/mine")
+
+
+def test_who_knows_the_rate_gets_settings_for_own_images_without_a_training(
+    known: Trials, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\n1.png,a\n2.png,b\n")
+    output = tmp_path / "my settings.json"
+    flags = ["--labels", str(tmp_path / "labels.csv"), "--images", str(tmp_path), "--output", str(output)]
+    assert main(["recommend", "--study", str(known.root), "--noise-rate", "0.45", *flags]) == 0
+    data = json.loads(output.read_text())["data"]
+    assert data == {"name": "table", "root": str(tmp_path / "my settings-labels.csv")}
+    assert pd.read_csv(data["root"])["path"].tolist() == [str(tmp_path / f"{i}.png") for i in (1, 2)]
+    told = capsys.readouterr().out
+    assert "not yours" not in told
+    assert f"--config '{output}'" in told
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "give one of"),
-        (["--noise-rate", "0.3", "--images", "x"], "give one of"),
+        ([], "give --noise-rate, or --labels"),
+        (["--noise-rate", "0.3", "--predictions", "x"], "not both"),
+        (["--labels", "nowhere.csv"], "--labels: nowhere.csv is not a file"),
+        (["--noise-rate", "0.3", "--labels", "empty.csv"], "--labels: empty.csv cannot be read"),
+        (
+            ["--noise-rate", "0.3", "--labels", "header.csv"],
+            "needs columns path and label, and a row; found: path, label",
+        ),
+        (
+            ["--noise-rate", "0.3", "--labels", "other.csv"],
+            "needs columns path and label, and a row; found: file, label",
+        ),
+        (["--noise-rate", "0.3", "--output", "."], "--output: . is a folder"),
         (["--noise-rate", "1.5"], "--noise-rate: 1.5; allowed"),
         (["--predictions", "nowhere.parquet"], "cannot be read"),
     ],
 )
 def test_bad_flags_end_with_one_message_and_status_2(
-    known: Trials, flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    known: Trials,
+    flags: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    output = tmp_path / "mine.json"
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"empty": "", "header": "path,label\n", "other": "file,label\n1.png,a\n"}.items():
+        Path(f"{name}.csv").write_text(text)
+    output = tmp_path / "new" / "mine.json"
     assert main(["recommend", "--study", str(known.root), "--output", str(output), *flags]) == 2
     error = capsys.readouterr().err
     assert message in error
