@@ -37,8 +37,9 @@ class RecommendArguments:
         python -m analysis recommend --study results/cifar100 --labels my.csv --images DIR --noise-rate 0.3
 
     Without --noise-rate the rate is estimated from out-of-fold predictions: two networks for each of four folds train
-    as long as a warm-up, with the defaults for own images (ResNet-18, 224 pixels), slow without a GPU. For other settings
-    run python -m codim crossval with a --config, and give its --predictions. Writes settings for python -m codim.
+    as long as a warm-up, with the study's fixed settings over the defaults for own images (ResNet-18, 224 pixels); slow
+    without a GPU. For other settings run python -m codim crossval with a --config, and give its --predictions. Writes
+    settings for python -m codim.
     """
 
     study: str

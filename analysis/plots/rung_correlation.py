@@ -41,7 +41,9 @@ def compute(trials: Trials) -> Info:
     """
     rungs = trials.environment.get("rungs", {})
     if not any(rungs.values()):
-        raise NotApplicable("The study recorded no rung at which a trial could have been stopped.")
+        raise NotApplicable(
+            "The study recorded no rung at which a trial could have been stopped (nor did any before rungs were kept)."
+        )
     objective = trials.spec.get("objective", {})
     metric, last = objective.get("metric", "val_acc"), int(objective["reduction"].removeprefix("mean_last_"))
     frame = trials.trials
