@@ -1,7 +1,8 @@
 """Is the advice worth taking? Each noise rate of the tabulated digits study (see transfer.py) is held out in turn: the
 advice for it comes from the trials at the other rates alone, and is judged by the test accuracy that a random forest
 over the held-out condition's own trials gives to the setting (a surrogate benchmark; Eggensperger et al. 2015). Beside
-it the robust setting, the default one, and the best trial of the nearest other rate by its validation accuracy.
+it the candidate (what the advice would be if it had nothing to prove), the robust setting, the default one, and the
+best trial of the nearest other rate by its validation accuracy. The table has no trial of the default.
 
 Each repetition sees another half of the trials of each condition, drawn without replacement. The advice knows the rate
 as an interval of +-.05, whose middle is off by up to as much. Bar: less regret than the default settings.
