@@ -20,12 +20,12 @@ import numpy as np
 import tyro
 from kept import keep
 from rich.progress import track
-from scipy import stats
 from transfer import HERE, surface, tabulated
 
 from analysis.load import Trials, load_trials
 from analysis.noise_rate import NoiseRate
 from analysis.recommend import OPTIONS, recommend
+from analysis.statistics import interval
 from study.plan import Condition, Plan, load_plan
 from study.preflight import resolved_spec
 from study.records import ResultsFolder, TrialRecord, write_json
@@ -125,8 +125,9 @@ def main(arguments: Arguments) -> None:
     lines.append(f"| mean | {' | '.join(f'{100 * own.mean():.2f}' for own in means.values())} |")
     for name in names[1:]:
         saved = means[name] - means[names[0]]
-        low, high = 100 * np.array(stats.t.interval(0.95, len(saved) - 1, saved.mean(), stats.sem(saved)))
-        lines.append(f"\nAgainst {name} the advice saves {100 * saved.mean():.2f} points [{low:.2f}, {high:.2f}].")
+        own = interval(saved.tolist())
+        told = f"{100 * own.mean:.2f} points [{100 * own.low:.2f}, {100 * own.high:.2f}]"
+        lines.append(f"\nAgainst {name} the advice saves {told}.")
     lines.append(f"\nRegret in points of test accuracy, mean of {arguments.repetitions} repetitions.")
     keep("recommend", "\n".join(lines), {"rows": rows})
 
