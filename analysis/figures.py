@@ -73,8 +73,8 @@ FIGURES: dict[str, ModuleType] = {
 }
 """In the order of the page: first what was found, then why, then how, then what it cost."""
 
-DRAWING_PROCESSES = 4
-"""At most, as many as there are processors: computing the figures takes a third as long as drawing them."""
+DRAWING_PROCESSES = 2
+"""At most: drawing all figures takes twice as long as computing them."""
 
 
 @dataclass(frozen=True)

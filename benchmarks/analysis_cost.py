@@ -2,8 +2,9 @@
 trials of 300 epochs are read in 1 s, their page is written in 20 s with 1.5 GB; 10,000 are read in 5 s.
 
 The studies are made up: 8 conditions, four searched settings, a third of the trials pruned, every epoch row full. Each
-measurement is a process of its own, the imports left out of its time and not of its memory; files are warm, as they
-are just written. Loading is `load_trials`, which leaves the epochs for later; then all of them are read.
+measurement is a process of its own, the imports left out of its time and not of its memory, which is the sum of the
+peaks of it and of those that draw for it (what they share counts each time); files are warm, as they are just written.
+Loading is `load_trials`, which leaves the epochs for later; then all of them are read.
 
 Usage: python benchmarks/analysis_cost.py [--trials 250 1000 4000 10000] [--epochs 300]
 """
@@ -38,9 +39,8 @@ SPACE = {
     "divide/p_threshold": {"type": "float", "low": 0.02, "high": 0.9},
 }
 MEASURED = """
-import json, resource, sys, time
-import loky
-from analysis.figures import DRAWING_PROCESSES
+import json, os, sys, time
+from pathlib import Path
 from analysis.load import load_trials
 from analysis.report import write_report
 started = time.perf_counter()
@@ -54,13 +54,12 @@ if sys.argv[2] == "page":
     size = page.stat().st_size
 else:
     written = size = float("nan")
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-if sys.argv[2] == "page":
-    # As if each of those that draw had been as large as the largest, which is known once they have ended.
-    loky.get_reusable_executor().shutdown(wait=True)
-    drawing = min(loky.cpu_count(), DRAWING_PROCESSES)
-    peak += drawing * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-print(json.dumps({"rows": rows, "open": opened, "read": read, "page": written, "megabytes": size / 1e6, "gib": peak}))
+def peak(pid):
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(status["PPid"]), int(status.get("VmHWM", "0 kB").split()[0]) / 2**20
+others = [peak(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+gib = peak("self")[1] + sum(own for parent, own in others if parent == os.getpid())
+print(json.dumps({"rows": rows, "open": opened, "read": read, "page": written, "megabytes": size / 1e6, "gib": gib}))
 """
 
 
