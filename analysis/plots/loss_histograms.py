@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.load import NotApplicable, Trials
@@ -19,20 +20,23 @@ STAGES = ("first division", "half-way", "last division")
 ROW_INCHES = 1.35
 # Darker is worse, so that grey print tells them apart.
 _COLORS = {"label right": "#9CCBE8", "label wrong": "#D55E00", "nobody knows which labels are right": style.LIGHT}
+_BOUNDARY: dict[str, Any] = {"color": "black", "linewidth": 1.2, "linestyle": (0, (4, 2))}
 
 
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
     """One row a bar: `condition`, `trial` (the chosen one), `stage` (one of STAGES), `epoch`, `low`, `high` (ends of
-    the bin, scaled loss), `share` of the epoch's images in it (mean of both networks), and `oracle_wrong`: the part of
-    that share whose label is wrong, NaN where nobody knows."""
+    the bin, scaled loss), `share` of the epoch's images in it (mean of both networks), `oracle_wrong`: the part of
+    that share whose label is wrong, NaN where nobody knows; and of the epoch `boundary`: the scaled loss below which
+    as many images lie as its labelled set holds."""
 
 
 def compute(trials: Trials) -> Info:
     """NotApplicable: no chosen trial has divided its data by their losses, or all did so before there were histograms
     in the tables."""
-    columns = ["trial", "condition", "epoch", "split_state", "loss_histogram", "oracle_loss_histogram"]
+    histograms = ["loss_histogram", "oracle_loss_histogram"]
+    columns = ["trial", "condition", "epoch", "split_state", "labelled_fraction", *histograms]
     epochs = trials.read_epochs(columns, trials=chosen(trials)["trial"])
     divided = epochs[~epochs["split_state"].isin(["none", "given"])]
     if divided.empty:
@@ -55,10 +59,11 @@ def _shown(epochs: pd.DataFrame) -> pd.DataFrame:
 def _bars(row: Mapping[Hashable, Any]) -> pd.DataFrame:
     counts, wrong = row["loss_histogram"], row["oracle_loss_histogram"]
     edges = np.linspace(0, 1, len(counts) + 1)
+    boundary = np.interp(row["labelled_fraction"], np.cumsum([0, *counts]) / counts.sum(), edges)
     return pd.DataFrame(
         {name: row[name] for name in ("condition", "trial", "stage", "epoch")}
         | {"low": edges[:-1], "high": edges[1:], "share": counts / counts.sum()}
-        | {"oracle_wrong": wrong / counts.sum() if len(wrong) else float("nan")}
+        | {"oracle_wrong": wrong / counts.sum() if len(wrong) else float("nan"), "boundary": boundary}
     )
 
 
@@ -69,8 +74,9 @@ def caption(info: Info) -> str:
         "label, are what the mixture can tell apart. Wrong labels at the left are taken for right: where they gather "
         "there from the first division to the last, the networks learn them by heart; right labels at the right are "
         "images that the labelled set goes without. Compare shapes, not places: an epoch's scale is its own, and one "
-        "extreme loss presses all others to the left. There is no line for the threshold: it lies on the clean "
-        "probability, for which each network's mixture has another curve in every epoch. "
+        "extreme loss presses all others to the left. Left of the dashed line lie as many images as the labelled set "
+        "holds: there the threshold on the clean probability falls, as far as that falls with the loss. Bars may rise "
+        "beyond their panel, whose height fits the first division. "
         f"n = {info.frame['trial'].nunique()} trials, one seed each, mean of both networks; which labels are wrong is "
         "known to the observer only."
     )
@@ -97,7 +103,8 @@ def draw(info: Info, figure: Figure) -> None:
     known = info.frame["oracle_wrong"].notna()
     used = [known.any(), known.any(), not known.all()]
     entries = zip(_COLORS.items(), used, strict=True)
-    style.legend(figure, [Patch(color=color, label=label) for (label, color), there in entries if there])
+    patches = [Patch(color=color, label=label) for (label, color), there in entries if there]
+    style.legend(figure, [*patches, Line2D([], [], label="end of the labelled set", **_BOUNDARY)])
     figure.supxlabel("scaled loss", fontsize=9.5)
     figure.supylabel("images (%)", fontsize=9.5)
 
@@ -111,4 +118,5 @@ def _draw_bars(ax: Axes, rows: pd.DataFrame) -> None:
     else:
         ax.stairs(clean, edges, fill=True, color=right)
         ax.stairs(rows["share"], edges, baseline=clean, fill=True, color=wrong)
+    ax.axvline(rows["boundary"].iloc[0], **_BOUNDARY)
     ax.text(0.97, 0.95, f"epoch {rows['epoch'].iloc[0]}", transform=ax.transAxes, ha="right", va="top", fontsize=8.5)

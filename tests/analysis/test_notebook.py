@@ -1,6 +1,7 @@
 """The frozen example is a study like any other, and the notebook runs on it from its first cell to its last."""
 
 import json
+import math
 import re
 import runpy
 from collections.abc import Iterator
@@ -125,7 +126,7 @@ def test_the_notebook_answers_from_the_data(executed: dict[str, Any], example: T
     for condition in ("symmetric-0.2", "symmetric-0.5", "symmetric-0.8"):
         rows = example.trials[(example.trials["condition"] == condition) & (example.trials["baseline"] == "")]
         ranked = sorted(rows.to_dict("records"), key=lambda row: (row["status"], -row["objective"], row["number"]))
-        best += ranked[: len(ranked) // 3]
+        best += ranked[: math.ceil(len(ranked) / 3)]
     rates, thresholds = zip(*((row["oracle_noise_rate"], row["param/divide/p_threshold"]) for row in best), strict=True)
     trend = stats.spearmanr(rates, thresholds)
     answer = executed["answer"]
