@@ -171,12 +171,13 @@ def test_a_node_is_lost_and_another_one_joins(
 
     file = write_study(**NO_STAGE, budget__trials_per_condition=3)
     with node(head, tmp_path / "second.log") as second:
-        driver = start(file, folder, head, "slower")
+        driver = start(file, folder, head, "held")
         until(lambda: trials_on(second, folder), driver)
         for process in psutil.Process(second.pid).children(recursive=True):
             process.kill()
     with node(head, tmp_path / "third.log") as third:
         until(lambda: trials_on(third, folder), driver)
+        (folder.ray / "go").touch()
         said = driver.communicate(timeout=200)[1]
     assert driver.returncode == 0, said
     assert_whole(folder, 6)
