@@ -27,7 +27,7 @@ CASES = {
     "two_networks": (TINY, "two_networks-preact-cpu-fp32"),
     "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
     "analysis_cost": ("--trials 16 --epochs 6 --pages 16", "analysis_cost"),
-    "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend"),
+    "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),
 }
 """Script -> arguments, and what it keeps."""
 
