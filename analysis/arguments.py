@@ -44,14 +44,14 @@ class RecommendArguments:
 
     study: str
     """Results folder of the study, local or s3://."""
-    noise_rate: float | None = None
+    noise_rate: Annotated[float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint="")] = None
     """Share of labels that are wrong, where you know it: in [0, 1)."""
-    labels: Path | None = None
+    labels: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Table (.csv or .parquet) with columns path and label."""
-    images: Path | None = None
+    images: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
     """Folder that the paths of --labels start from (by default the table's own); without --labels: a folder with a
     folder of images per class."""
-    predictions: Path | None = None
+    predictions: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Out-of-fold predictions that python -m codim crossval wrote: no training then."""
     noise_kind: Literal["symmetric", "asymmetric", "instance", "openset", "file"] = "symmetric"
     """Which of the study's conditions are most like your data."""

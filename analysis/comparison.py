@@ -32,8 +32,8 @@ _PAIRED_COLUMNS = [
 ]
 
 
-def confirmed_scores(trials: Trials) -> pd.DataFrame:
-    """One row a method and complete confirmation: `condition`, `method`, `trial`, `repeat`, `oracle_test_acc`.
+def confirmed_methods(trials: Trials) -> pd.DataFrame:
+    """One row a method and complete confirmation, with the columns of `Trials.confirmations`.
 
     Methods: each baseline; "chosen", the setting that the search ranked first in the condition, by the objective;
     "robust", the setting confirmed in the most conditions, if in more than one. A training counts for both where they
@@ -49,7 +49,12 @@ def confirmed_scores(trials: Trials) -> pd.DataFrame:
         searched[searched["setting"] == searched["condition"].astype(object).map(first)].assign(method="chosen"),
         searched[searched["setting"] == robust].assign(method="robust"),
     ]
-    scores = pd.concat(parts, ignore_index=True).rename(columns={"number": "repeat"})
+    return pd.concat(parts, ignore_index=True)
+
+
+def confirmed_scores(trials: Trials) -> pd.DataFrame:
+    """Of `confirmed_methods`: `condition`, `method`, `trial`, `repeat`, `oracle_test_acc`."""
+    scores = confirmed_methods(trials).rename(columns={"number": "repeat"})
     return scores[["condition", "method", "trial", "repeat", "oracle_test_acc"]]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.comparison import confirmed_methods
 from analysis.load import NotApplicable, Trials
 from analysis.tables import baseline_trials, chosen, condition_table
 
@@ -41,7 +42,8 @@ def paper_table(trials: Trials) -> pd.DataFrame:
 
     NotApplicable: no trial with a test accuracy is complete.
     """
-    confirmed, searched = _confirmed(trials), _searched(trials)
+    confirmed = confirmed_methods(trials)[["method", "condition", *LINES]].astype({"condition": str})
+    searched = _searched(trials)
     better = pd.MultiIndex.from_frame(confirmed[["method", "condition"]])
     searched = searched[~pd.MultiIndex.from_frame(searched[["method", "condition"]]).isin(better)]
     trainings = pd.concat([confirmed.assign(origin="confirm"), searched.assign(origin="search")])
@@ -94,22 +96,6 @@ def as_latex(trials: Trials) -> str:
     )
     text = re.sub(r"\\cline{.*}\n(?=\\bottomrule)", "", text).replace(r"\cline", r"\cmidrule")
     return f"% \\usepackage{{booktabs, multirow}}\n{text}"
-
-
-def _confirmed(trials: Trials) -> pd.DataFrame:
-    """One row a complete training of the second phase."""
-    frame = trials.confirmations
-    frame = frame[frame["status"] == "complete"].astype({"condition": str})
-    settings = frame[["condition", "setting"]].drop_duplicates()["setting"]
-    everywhere = settings[settings.duplicated()]
-    is_baseline = frame["baseline"] != ""
-    best = frame["condition"].map(chosen(trials)["trial"].to_dict())
-    parts = [
-        frame[is_baseline].assign(method=frame["baseline"]),
-        frame[frame["setting"] == best].assign(method="chosen"),
-        frame[~is_baseline & frame["setting"].isin(everywhere)].assign(method="robust"),
-    ]
-    return pd.concat(parts)[["method", "condition", *LINES]]
 
 
 def _searched(trials: Trials) -> pd.DataFrame:
