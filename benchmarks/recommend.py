@@ -14,7 +14,7 @@ Usage: python benchmarks/recommend.py [--study simulated] [--repetitions 20]
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -80,6 +80,31 @@ def simulated(plan: Plan, seed: int) -> Tabulated:
     return found
 
 
+@dataclass(frozen=True)
+class Replayed:
+    """Trials that stand for a study, and what the settings that come of them are worth."""
+
+    table: Tabulated
+    share: float
+    """Of a condition's trials, which one repetition sees."""
+    regret: Callable[[Condition, dict[str, float]], float]
+
+
+def replayed_digits(plan: Plan) -> Replayed:
+    table = tabulated(plan)
+    surfaces = {condition: surface(plan, *trials) for condition, trials in table.items()}
+
+    def regret(condition: Condition, settings: dict[str, float]) -> float:
+        own = surfaces[condition.id]
+        return own.best - float(own.worth([settings])[0])
+
+    return Replayed(table, 0.5, regret)
+
+
+def replayed_truth(plan: Plan, seed: int) -> Replayed:
+    return Replayed(simulated(plan, seed), 1, lambda condition, own: BEST - truth(own, condition.noise.rate))
+
+
 def study_of(plan: Plan, table: Tabulated, chosen: Mapping[str, Sequence[int]], folder: Path) -> Trials:
     """The chosen trials of each condition, as a study left them behind."""
     records = [
@@ -118,15 +143,13 @@ def nearest(plan: Plan, table: Tabulated, chosen: Mapping[str, Sequence[int]], r
     return settings[max(chosen[neighbour], key=lambda i: objectives[i])]
 
 
-def repetition(plan: Plan, table: Tabulated | None, held_out: Sequence[Condition], seed: int) -> list[dict[str, Any]]:
-    """Regret of each way at each rate, in accuracy on true labels. Without a table: of a simulated study."""
-    rng = np.random.default_rng(seed)
-    known, table = table is None, table or simulated(plan, seed)
-    rows = []
+def repetition(plan: Plan, replayed: Replayed, held_out: Sequence[Condition], seed: int) -> list[dict[str, Any]]:
+    """Regret of each way at each rate, in accuracy on true labels."""
+    rng, table, rows = np.random.default_rng(seed), replayed.table, []
     for condition in held_out:
         counts = {other.id: len(table[other.id][0]) for other in plan.conditions if other is not condition}
         chosen = {
-            name: rng.choice(count, count if known else count // 2, replace=False).tolist()
+            name: rng.choice(count, int(replayed.share * count), replace=False).tolist()
             for name, count in counts.items()
         }
         true = realised(condition.noise.rate)
@@ -136,20 +159,19 @@ def repetition(plan: Plan, table: Tabulated | None, held_out: Sequence[Condition
         options = recommend(trials, NoiseRate(middle, middle - WIDTH, middle + WIDTH)).options
         settings = {name: options.loc[name, list(plan.spec.space)].to_dict() for name in OPTIONS}
         settings["best of the nearest rate"] = nearest(plan, table, chosen, condition.noise.rate)
-        if known:
-            regrets = {name: BEST - truth(own, condition.noise.rate) for name, own in settings.items()}
-        else:
-            worth = surface(plan, *table[condition.id])
-            regrets = {name: worth.best - float(worth.worth([own])[0]) for name, own in settings.items()}
+        regrets = {name: replayed.regret(condition, own) for name, own in settings.items()}
         rows.append({"condition": condition.id} | regrets)
     return rows
 
 
 def main(arguments: Arguments) -> None:
     plan = load_plan(HERE / "transfer.yaml")
-    table = tabulated(plan) if arguments.study == "digits" else None
+    digits = replayed_digits(plan) if arguments.study == "digits" else None
     held_out = [own for own in plan.conditions if not arguments.held_out or own.id in arguments.held_out]
-    rows = [repetition(plan, table, held_out, seed) for seed in track(range(arguments.repetitions), "Holding out")]
+    rows = [
+        repetition(plan, digits or replayed_truth(plan, seed), held_out, seed)
+        for seed in track(range(arguments.repetitions), "Holding out")
+    ]
     names = [name for name in rows[0][0] if name != "condition"]
     lines = [f"| held out | {' | '.join(names)} |", "|:--|" + "--:|" * len(names)]
     for i, condition in enumerate(held_out):
