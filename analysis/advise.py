@@ -70,11 +70,12 @@ def describe(advice: Advice) -> list[str | Table]:
     options = Table(
         title=f"Settings for {advice.kind} noise of {_percent(rate.value)}{between} (n = {advice.trials} trials)",
         caption="Points of accuracy on true labels. Gain: over the default, 90% interval; regret: to the best, 95%.",
+        pad_edge=False,  # fits into 80 columns
     )
     options.add_column("setting", no_wrap=True)
     table = advice.options
     for name in map(str, table.index):
-        options.add_column(name, justify="right")
+        options.add_column(name, justify="right", min_width=len(name))
     for name in table.columns[: -len(MEASURES)]:
         options.add_row(str(name), *(f"{v:.4g}" if isinstance(v, float) else str(v) for v in table[name]))
     rows = [row for _, row in _rows(table)]

@@ -143,3 +143,11 @@ def test_the_terminal_shows_the_gain_with_its_interval(advised: Callable[[str, i
     row = advice.options.loc["candidate"]
     expected = f"{100 * row['gain']:.1f} [{100 * row['gain_low']:.1f}, {100 * row['gain_high']:.1f}]"
     assert expected in told.get()
+    narrow = Console(width=80)
+    with narrow.capture() as told:
+        narrow.print(describe(advice)[0])
+    lines = told.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].replace("┃", " ").split() == ["setting", "recommended", "candidate", "robust", "default"]
+    # No edge is cut off.
+    assert lines[2].endswith("┃")
