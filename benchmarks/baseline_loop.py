@@ -17,8 +17,11 @@ rounding (tests/reference/test_baseline_loop.py).
 """
 
 import copy
-from collections.abc import Callable
+import ctypes
+import platform
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -26,6 +29,7 @@ import numpy as np
 import torch
 import tyro
 from kept import keep
+from literal_step import literal_losses
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.mixture import GaussianMixture
@@ -37,118 +41,12 @@ from workload import Workload, by_turns, past_warmup, prepare, ratios, spread
 from codim.augment import Augmenter
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
-from codim.networks import Network
-from codim.settings.contrastive import ContrastiveConfig
-from codim.settings.mixmatch import MixMatchConfig
+from codim.device import set_up
+from codim.metrics import EpochMetrics
 from codim.state import TrainState
 
 BARS = {("digits", "cpu"): 2.0, ("preact", "cpu"): 1.15, ("digits", "cuda"): 5.0, ("preact", "cuda"): 5.0}
 """How many times as fast as the loop we are to be, at least: on CPU in fp32, on GPU in bf16."""
-
-
-# ---- the step
-
-
-class Terms(NamedTuple):
-    """Scalars: the weighted sum and its terms before their weights."""
-
-    total: Tensor
-    x: Tensor
-    u: Tensor
-    c: Tensor
-    reg: Tensor
-
-
-MixupDraw = Callable[[int], tuple[float, Tensor]]
-"""Rows of the batch -> lambda, and a partner (rows,) for each."""
-
-
-def literal_losses(
-    net: Network,
-    peer: Network,
-    x: list[Tensor],
-    labels: Tensor,
-    w: Tensor,
-    u: list[Tensor],
-    draw_mixup: MixupDraw,
-    mix: MixMatchConfig,
-    contrast: ContrastiveConfig,
-    lambda_u: float,
-) -> Terms:
-    """Stage 3 with both sets in the contrastive term.
-
-    Args:
-        x, u: two weak and two strong views (N, C, H, W) of a labelled and an unlabelled batch.
-        labels: (N,) given labels. w: (N,) clean probabilities.
-    """
-    assert contrast.sets == "both"
-    x1, x2, x3, x4 = x
-    u1, u2, u3, u4 = u
-    net.train(mix.guess_in_train_mode)
-    peer.eval()
-    with torch.no_grad():
-        p = (torch.softmax(net(x1), 1) + torch.softmax(net(x2), 1)) / 2
-        q = (
-            torch.softmax(net(u1), 1)
-            + torch.softmax(net(u2), 1)
-            + torch.softmax(peer(u1), 1)
-            + torch.softmax(peer(u2), 1)
-        ) / 4
-        one_hot = torch.zeros_like(p).scatter_(1, labels.view(-1, 1), 1)
-        w = w.view(-1, 1)
-        target_x = sharpen(w * one_hot + (1 - w) * p, mix.temperature)
-        target_u = sharpen(q, mix.temperature)
-
-    net.train()
-    inputs = torch.cat([x1, x2, u1, u2])
-    targets = torch.cat([target_x, target_x, target_u, target_u])
-    lam, partner = draw_mixup(len(inputs))
-    mixed = lam * inputs + (1 - lam) * inputs[partner]
-    mixed_targets = lam * targets + (1 - lam) * targets[partner]
-    logits = net(mixed)
-    half = 2 * len(x1)
-    loss_x = -(mixed_targets[:half] * torch.log_softmax(logits[:half], 1)).sum(1).mean()
-    loss_u = ((torch.softmax(logits[half:], 1) - mixed_targets[half:]) ** 2).mean()
-    prior = torch.full_like(logits[0], 1 / logits.shape[1])
-    loss_reg = (prior * torch.log(prior / torch.softmax(logits, 1).mean(0))).sum()
-
-    loss_c = torch.zeros_like(loss_x)
-    if contrast.weight:
-        z1 = net.project(torch.cat([x3, u3]))
-        z2 = net.project(torch.cat([x4, u4]))
-        trusted = torch.cat([torch.ones_like(labels).bool(), target_u.max(1).values >= contrast.confidence])
-        classes = torch.cat([target_x, target_u]).argmax(1)
-        if contrast.kind != "sup":
-            loss_c = loss_c + nt_xent(z1, z2, contrast.temperature)
-        if contrast.kind != "self":
-            weight = contrast.sup_weight if contrast.kind == "both" else 1.0
-            loss_c = loss_c + weight * sup_con(z1, z2, classes, trusted, contrast.temperature)
-    total = loss_x + lambda_u * loss_u + contrast.weight * loss_c + loss_reg
-    return Terms(total, loss_x, loss_u, loss_c, loss_reg)
-
-
-def sharpen(p: Tensor, temperature: float) -> Tensor:
-    powered = p ** (1 / temperature)
-    return powered / powered.sum(1, keepdim=True)
-
-
-def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
-    z = torch.cat([z1, z2])
-    others = 1 - torch.eye(len(z), device=z.device)
-    denominator = (torch.exp(z @ z.T / temperature) * others).sum(1)
-    positive = torch.exp((z1 * z2).sum(1) / temperature)
-    return -torch.log(torch.cat([positive, positive]) / denominator).mean()
-
-
-def sup_con(z1: Tensor, z2: Tensor, classes: Tensor, trusted: Tensor, temperature: float) -> Tensor:
-    z = torch.cat([z1, z2])
-    others = 1 - torch.eye(len(z), device=z.device)
-    both_trusted = trusted.view(-1, 1) & trusted.view(1, -1)
-    same = (classes.view(-1, 1) == classes.view(1, -1)) & both_trusted
-    positives = (same | torch.eye(len(z1), device=z.device).bool()).float().repeat(2, 2) * others
-    similarity = z @ z.T / temperature
-    log_probability = similarity - torch.log((torch.exp(similarity) * others).sum(1, keepdim=True))
-    return -((positives * log_probability).sum(1) / positives.sum(1)).mean()
 
 
 # ---- the division
@@ -352,12 +250,23 @@ class Arguments(Workload):
     """Of each DataLoader: the loop is tried with each number. 0, 1, 2 on CPU and 2, 4, 8 on GPU by default."""
 
 
+GLIBC = {-1: 64 << 20, -3: 32 << 20, -4: 65_536}
+"""mallopt's thresholds of trimming and of mmap, as glibc moves them by itself once large blocks come and go; and its
+default number of mmaps."""
+
+
+def our_epoch(epochs: Iterator[EpochMetrics], device: torch.device, precision: str) -> None:
+    set_up(device, precision)
+    next(epochs)
+
+
 def literal_epoch(loop: Loop) -> None:
-    """With the search for the fastest convolutions switched on, as usual on GPUs, for this loop alone."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
+    """In full float32, with the search for the fastest convolutions; but with the C library's own ways of memory."""
+    set_up(loop.device, "fp32")
+    if platform.libc_ver()[0] == "glibc":
+        for parameter, value in GLIBC.items():
+            ctypes.CDLL(None).mallopt(parameter, value)
     loop.epoch()
-    torch.backends.cudnn.benchmark = before
 
 
 def main() -> None:
@@ -369,11 +278,11 @@ def main() -> None:
     for precision in dict.fromkeys(["fp32", args.precision]):
         config, data = prepare(replace(args, precision=precision))
         state, epochs = past_warmup(config, data)
-        ours[f"ours, {precision}"] = lambda epochs=epochs: next(epochs)
+        ours[f"ours, {precision}"] = partial(our_epoch, epochs, device, precision)
         if precision == "fp32":
             for workers in args.workers or ((2, 4, 8) if args.on_gpu else (0, 1, 2)):
                 loop = Loop(config, data, state, workers)
-                loops[f"loop, {workers} workers"] = lambda loop=loop: literal_epoch(loop)
+                loops[f"loop, {workers} workers"] = partial(literal_epoch, loop)
     times = by_turns(ours | loops, args.measurements, device)
 
     best = min(loops, key=lambda name: median(times[name]))

@@ -49,7 +49,7 @@ def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
     layers: list[nn.Module] = []
     shapes = [(channels, width, 1), (width, width, 2), (width, 2 * width, 1), (2 * width, 2 * width, 2)]
     for inputs, outputs, stride in shapes:
-        layers += [conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers += [conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 2 * width
 
 
@@ -73,15 +73,6 @@ def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config, channels, num_classes).to(memory_format=torch.channels_last)
-
-
-def set_up_gpu(precision: str) -> None:
-    """For this process: whether products of float32 may take TF32, and convolutions by the fastest of cuDNN's ways."""
-    kind = "ieee" if precision == "fp32" else "tf32"
-    torch.backends.cuda.matmul.fp32_precision = kind
-    for part in ("conv", "rnn"):  # torch's export refuses to run where these two differ
-        getattr(torch.backends.cudnn, part).fp32_precision = kind
-    torch.backends.cudnn.benchmark = True
 
 
 def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:

@@ -24,9 +24,9 @@ class PreActBlock(nn.Module):
         self.shortcut = nn.Identity() if keeps_shape else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        activated = F.relu(self.norm1(x))
-        out: Tensor = self.conv2(F.relu(self.norm2(self.conv1(activated)))) + self.shortcut(activated)
-        return out
+        activated = F.relu(self.norm1(x), inplace=True)
+        out: Tensor = self.conv2(F.relu(self.norm2(self.conv1(activated)), inplace=True))
+        return out.add_(self.shortcut(activated))
 
 
 def preact_resnet18(channels: int, width: int) -> tuple[nn.Module, int]:
@@ -36,7 +36,7 @@ def preact_resnet18(channels: int, width: int) -> tuple[nn.Module, int]:
     the first convolution has a batch norm and a ReLU of its own, and none stand between the last block and the mean.
     With a classifier of 10 classes at width 64: 11,171,274 weights, 128 of them in that first batch norm.
     """
-    layers: list[nn.Module] = [conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU()]
+    layers: list[nn.Module] = [conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     inputs = width
     for stage in range(4):
         outputs = width * 2**stage

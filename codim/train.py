@@ -13,10 +13,10 @@ from codim.budget import Milestones, epoch_images, milestones, pretrain_samples,
 from codim.config import TrainConfig
 from codim.cssl import Batch, cssl_losses
 from codim.datasets import TrainingData
+from codim.device import set_up
 from codim.divide import divide, scale_losses
 from codim.evaluate import NAN, evaluate
 from codim.metrics import EpochMetrics
-from codim.networks import set_up_gpu
 from codim.optim import step
 from codim.parallel import average_buffers, from_first, require_even, share, workers
 from codim.pretrain import pretrain_epochs
@@ -35,8 +35,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
         FloatingPointError: a training loss is not finite.
     """
     marks = milestones(config, len(data.images), len(data.train_index))
-    if data.images.device.type == "cuda":
-        set_up_gpu(config.network.precision)
+    set_up(data.images.device, config.network.precision)
     require_even("train/batch_size", config.train.batch_size)
     augmenter = Augmenter.fit(config.augment, data.images)
     if state.pretraining:

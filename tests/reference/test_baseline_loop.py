@@ -35,10 +35,10 @@ from baseline_loop import (
     Loop,
     literal_clean_probability,
     literal_labelled,
-    literal_losses,
     past_warmup,
     usual_transforms,
 )
+from literal_step import literal_losses
 
 N, M, K = 12, 16, 4
 TERMS = ("total", "x", "u", "c", "reg")

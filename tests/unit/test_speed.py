@@ -1,6 +1,9 @@
 """Precision, compilation, and a step that never halts the device."""
 
 import logging
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -16,6 +19,7 @@ from codim.batches import endless_batches
 from codim.config import TrainConfig
 from codim.cssl import Batch, cssl_losses
 from codim.datasets import TrainingData
+from codim.device import set_up
 from codim.optim import step
 from codim.state import TrainState
 
@@ -129,9 +133,36 @@ def test_tensor_float_32_is_taken_where_it_is_allowed(precision: str, rounded: b
     flags = [(part, part.fp32_precision) for part in (matmul, cudnn.conv, cudnn.rnn)]  # type: ignore[attr-defined]
     benchmark = cudnn.benchmark
     try:
-        networks.set_up_gpu(precision)
+        set_up(torch.device("cuda"), precision)
         assert [part.fp32_precision for part, _ in flags] == ["tf32" if rounded else "ieee"] * 3
     finally:
         cudnn.benchmark = benchmark
         for part, before in flags:
             part.fp32_precision = before
+
+
+LARGE_TENSORS = """
+from resource import RUSAGE_SELF, getrusage
+import torch
+from torch import nn
+from codim.device import set_up
+if {set_up}:
+    set_up(torch.device("cpu"), "fp32")
+net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU())
+x = torch.randn(64, 3, 96, 96)
+faults = []
+for _ in range(6):
+    net(x).sum().backward()
+    faults.append(getrusage(RUSAGE_SELF).ru_minflt)
+print((faults[5] - faults[3]) / 2 * 4096 / (64 * 16 * 96 * 96 * 4))
+"""
+"""Prints how many activations' worth of fresh memory a step takes, from the fifth on; an activation has 36 MiB."""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+@pytest.mark.parametrize(("is_set_up", "least", "most"), [(True, 0, 1), (False, 4, 100)])
+def test_a_step_on_a_cpu_takes_the_memory_of_the_last_one(is_set_up: bool, least: float, most: float) -> None:
+    """In a process of its own, since the setting holds for one."""
+    command = [sys.executable, "-c", LARGE_TENSORS.format(set_up=is_set_up)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert least <= float(done.stdout) <= most
