@@ -6,8 +6,9 @@
 The usual way: torchvision transforms of one PIL image after the other, in the workers of a DataLoader; contiguous
 memory; a forward pass per view; `.item()` of each loss in each step; a pass over the training part per network for the
 division, which writes loss by loss to the host, and one more for the metrics; scikit-learn's mixture. It shares no
-mathematics with `codim`, but settings, networks and starting weights. Both train whole co-training epochs, divisions
-and evaluation included, by turns. The loop gets the number of workers that suits it best, always in fp32.
+mathematics with `codim` (benchmarks/literal.py), but settings, networks and starting weights. Both train whole
+co-training epochs, divisions and evaluation included, by turns, each in a process of its own. The loop gets the number
+of workers that suits it best, always in fp32.
 
 Where the sums differ: only through batch norm in training mode, which normalises by the images of one forward pass.
 We guess on both views, and on both sets, in one pass, and project both strong views in one; the loop takes them one by
@@ -17,22 +18,21 @@ rounding (tests/reference/test_baseline_loop.py).
 """
 
 import copy
-import ctypes
-import platform
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 import tyro
 from kept import keep
-from literal_step import literal_losses
+from literal import literal_clean_probability, literal_labelled, literal_losses
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms as T
@@ -42,43 +42,10 @@ from codim.augment import Augmenter
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
 from codim.device import set_up
-from codim.metrics import EpochMetrics
 from codim.state import TrainState
 
 BARS = {("digits", "cpu"): 2.0, ("preact", "cpu"): 1.15, ("digits", "cuda"): 5.0, ("preact", "cuda"): 5.0}
 """How many times as fast as the loop we are to be, at least: on CPU in fp32, on GPU in bf16."""
-
-
-# ---- the division
-
-
-def literal_clean_probability(
-    scaled: NDArray[np.float64], reg_covar: float, upper: NDArray[np.bool_] | None = None
-) -> NDArray[np.float64]:
-    """Posterior (N,) of the component with the smaller mean, of scaled losses (N,).
-
-    Args:
-        upper: (N,) the clusters to start from; by default those of scikit-learn's k-means, which draws its own start.
-    """
-    column = scaled.reshape(-1, 1)
-    mixture = GaussianMixture(n_components=2, max_iter=100, tol=1e-3, reg_covar=reg_covar)
-    if upper is not None:
-        clusters = [column[~upper], column[upper]]
-        mixture.weights_init = [len(own) / len(column) for own in clusters]
-        mixture.means_init = [own.mean(0) for own in clusters]
-        mixture.precisions_init = [[1 / (own.var(0) + reg_covar)] for own in clusters]
-    mixture.fit(column)
-    probabilities: NDArray[np.float64] = mixture.predict_proba(column)[:, mixture.means_.argmin()]
-    return probabilities
-
-
-def literal_labelled(w: NDArray[np.float64], p_threshold: float) -> NDArray[np.bool_]:
-    """Where the threshold would leave a side empty it is moved."""
-    labelled: NDArray[np.bool_] = w > np.clip(p_threshold, w.min() + 1e-5, w.max() - 1e-5)
-    return labelled
-
-
-# ---- the loop
 
 
 def usual_transforms(augmenter: Augmenter, shape: tuple[int, ...]) -> tuple[T.Compose, T.Compose, T.Compose]:
@@ -250,39 +217,56 @@ class Arguments(Workload):
     """Of each DataLoader: the loop is tried with each number. 0, 1, 2 on CPU and 2, 4, 8 on GPU by default."""
 
 
-GLIBC = {-1: 64 << 20, -3: 32 << 20, -4: 65_536}
-"""mallopt's thresholds of trimming and of mmap, as glibc moves them by itself once large blocks come and go; and its
-default number of mmaps."""
+epoch: Callable[[], object]
+"""In the process of a contender: one of its epochs."""
 
 
-def our_epoch(epochs: Iterator[EpochMetrics], device: torch.device, precision: str) -> None:
-    set_up(device, precision)
-    next(epochs)
+def prepare_ours(args: Arguments) -> None:
+    global epoch
+    args.set_threads()
+    _, epochs = past_warmup(*prepare(args))
+    epoch = partial(next, epochs)
 
 
-def literal_epoch(loop: Loop) -> None:
-    """In full float32, with the search for the fastest convolutions; but with the C library's own ways of memory."""
-    set_up(loop.device, "fp32")
-    if platform.libc_ver()[0] == "glibc":
-        for parameter, value in GLIBC.items():
-            ctypes.CDLL(None).mallopt(parameter, value)
-    loop.epoch()
+def prepare_loop(args: Arguments, workers: int, weights: list[dict[str, Tensor]]) -> None:
+    """On a GPU in full float32, as ours, with the search for the fastest convolutions."""
+    global epoch
+    args.set_threads()
+    torch.manual_seed(0)
+    config, data = prepare(args)
+    state = TrainState.create(config, data)
+    for net, own in zip(state.networks, weights, strict=True):
+        net.load_state_dict(own)
+    if args.on_gpu:
+        set_up(args.torch_device(), "fp32")
+    epoch = Loop(config, data, state, workers).epoch
+
+
+def run_epoch() -> None:
+    epoch()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def contender(prepared: Callable[..., None], *given: Any) -> Callable[[], None]:
+    """Epochs in a process of its own: settings of the C library and of cuDNN hold for a whole process."""
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=prepared, initargs=given)
+    return lambda: pool.submit(run_epoch).result()
 
 
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
-    torch.manual_seed(0)
     args.set_threads()
     device = args.torch_device()
-    ours, loops = {}, {}
-    for precision in dict.fromkeys(["fp32", args.precision]):
-        config, data = prepare(replace(args, precision=precision))
-        state, epochs = past_warmup(config, data)
-        ours[f"ours, {precision}"] = partial(our_epoch, epochs, device, precision)
-        if precision == "fp32":
-            for workers in args.workers or ((2, 4, 8) if args.on_gpu else (0, 1, 2)):
-                loop = Loop(config, data, state, workers)
-                loops[f"loop, {workers} workers"] = partial(literal_epoch, loop)
+    fp32 = replace(args, precision="fp32")
+    state, _ = past_warmup(*prepare(fp32))
+    weights = [{name: value.cpu() for name, value in net.state_dict().items()} for net in state.networks]
+    kinds = dict.fromkeys([fp32.precision, args.precision])
+    ours = {f"ours, {kind}": contender(prepare_ours, replace(args, precision=kind)) for kind in kinds}
+    loops = {
+        f"loop, {workers} workers": contender(prepare_loop, fp32, workers, weights)
+        for workers in args.workers or ((2, 4, 8) if args.on_gpu else (0, 1, 2))
+    }
     times = by_turns(ours | loops, args.measurements, device)
 
     best = min(loops, key=lambda name: median(times[name]))

@@ -33,12 +33,10 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from baseline_loop import (
     Loop,
-    literal_clean_probability,
-    literal_labelled,
     past_warmup,
     usual_transforms,
 )
-from literal_step import literal_losses
+from literal import literal_clean_probability, literal_labelled, literal_losses
 
 N, M, K = 12, 16, 4
 TERMS = ("total", "x", "u", "c", "reg")

@@ -1,4 +1,5 @@
-"""The losses of stage 3 written the usual way: one formula after the other, a forward pass per view.
+"""Losses and division of stage 3 written the usual way: one formula after the other, a forward pass per view,
+scikit-learn's mixture.
 
 For benchmarks/baseline_loop.py, and an oracle in tests/reference. It shares no mathematics with `codim`.
 """
@@ -6,7 +7,10 @@ For benchmarks/baseline_loop.py, and an oracle in tests/reference. It shares no 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from codim.networks import Network
@@ -114,3 +118,29 @@ def sup_con(z1: Tensor, z2: Tensor, classes: Tensor, trusted: Tensor, temperatur
     similarity = z @ z.T / temperature
     log_probability = similarity - torch.log((torch.exp(similarity) * others).sum(1, keepdim=True))
     return -((positives * log_probability).sum(1) / positives.sum(1)).mean()
+
+
+def literal_clean_probability(
+    scaled: NDArray[np.float64], reg_covar: float, upper: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Posterior (N,) of the component with the smaller mean, of scaled losses (N,).
+
+    Args:
+        upper: (N,) the clusters to start from; by default those of scikit-learn's k-means, which draws its own start.
+    """
+    column = scaled.reshape(-1, 1)
+    mixture = GaussianMixture(n_components=2, max_iter=100, tol=1e-3, reg_covar=reg_covar)
+    if upper is not None:
+        clusters = [column[~upper], column[upper]]
+        mixture.weights_init = [len(own) / len(column) for own in clusters]
+        mixture.means_init = [own.mean(0) for own in clusters]
+        mixture.precisions_init = [[1 / (own.var(0) + reg_covar)] for own in clusters]
+    mixture.fit(column)
+    probabilities: NDArray[np.float64] = mixture.predict_proba(column)[:, mixture.means_.argmin()]
+    return probabilities
+
+
+def literal_labelled(w: NDArray[np.float64], p_threshold: float) -> NDArray[np.bool_]:
+    """Where the threshold would leave a side empty it is moved."""
+    labelled: NDArray[np.bool_] = w > np.clip(p_threshold, w.min() + 1e-5, w.max() - 1e-5)
+    return labelled
