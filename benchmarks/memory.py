@@ -9,7 +9,6 @@ and state hold of every image beside its pixels, whatever the number of classes;
 """
 
 import multiprocessing
-import resource
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -19,7 +18,7 @@ import torch
 import tyro
 from kept import keep
 from torch import Tensor
-from workload import Bare, Workload, past_warmup, prepare, random_data, synchronise, table, training_step
+from workload import Bare, Workload, past_warmup, peak_resident, prepare, random_data, synchronise, table, training_step
 
 from codim.config import train_config
 from codim.datasets import TrainingData, load_data
@@ -99,19 +98,15 @@ def step_mib(work: Workload, bare: bool) -> float:
     device = work.torch_device()
     step: Callable[[], None]
     step = Bare(config, data).step if bare else training_step(config, data, TrainState.create(config, data))
-    before = torch.cuda.memory_allocated(device) if work.on_gpu else _peak_resident()
+    before = torch.cuda.memory_allocated(device) if work.on_gpu else peak_resident()
     if work.on_gpu:
         step()  # the search for the fastest convolutions takes more than the convolutions
         synchronise(device)
         torch.cuda.reset_peak_memory_stats(device)
     step()
     synchronise(device)
-    after = torch.cuda.max_memory_allocated(device) if work.on_gpu else _peak_resident()
+    after = torch.cuda.max_memory_allocated(device) if work.on_gpu else peak_resident()
     return (after - before) / 2**20
-
-
-def _peak_resident() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:

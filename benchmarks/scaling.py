@@ -4,27 +4,53 @@
     python benchmarks/scaling.py --network preact --device cuda --precision bf16
 
 Batch: images of both sets a second in a whole step. Images and epochs: time of co-training epochs at 1, 2 and 4 times
-as many, over that many times the first; 1 is linear. Workers, on a CPU: one and two processes (gloo), one thread each,
-on the same global batch.
+as many, over that many times the first; 1 is linear. Trials: trainings side by side on one device, a process each, and
+the images that all draw in a second. Workers, on a CPU: one and two processes (gloo), one thread each, on the same
+global batch.
 """
 
 import os
 import socket
 from dataclasses import dataclass, replace
 from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from statistics import median
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 import tyro
 from kept import keep
 from torch import multiprocessing
-from workload import Workload, by_turns, past_warmup, prepare, ratios, repeated, seconds, spread, table, training_step
+from workload import (
+    Workload,
+    by_turns,
+    past_warmup,
+    peak_resident,
+    prepare,
+    ratios,
+    repeated,
+    seconds,
+    spread,
+    table,
+    training_step,
+)
 
 from codim.parallel import process_group
 from codim.state import TrainState
 
 Times = dict[str, list[float]]
+
+
+class Trial(NamedTuple):
+    """One of several side by side."""
+
+    seconds: list[float]
+    """Of each epoch."""
+    images: int
+    """That both networks draw in an epoch."""
+    gib: float
+    """Peak memory: resident on a CPU, reserved by torch on a GPU (which takes about half a GiB more a process)."""
 
 
 @dataclass
@@ -34,6 +60,8 @@ class Arguments(Workload):
     batch_sizes: tuple[int, ...] = (16, 32, 64, 128, 256)
     times: tuple[int, ...] = (1, 2, 4)
     """Images and epochs."""
+    trials: tuple[int, ...] | None = None
+    """Side by side on one device: 1, 2 on a CPU, one thread each, and 1, 2, 4 on a GPU by default."""
     workers: tuple[int, ...] = (1, 2)
     """On a CPU only. Each must divide `batch_size`."""
 
@@ -59,6 +87,30 @@ def times_of_epochs(work: Arguments) -> Times:
     _, epochs = past_warmup(*prepare(work))
     contenders = {str(k): lambda k=k: [next(epochs) for _ in range(k)] for k in work.times}
     return by_turns(contenders, work.measurements, work.torch_device())
+
+
+def times_of_trials(work: Arguments) -> dict[str, list[Trial]]:
+    found = {}
+    for trials in work.trials or ((1, 2, 4) if work.on_gpu else (1, 2)):
+        context = multiprocessing.get_context("spawn")
+        barrier, results = context.Barrier(trials), context.SimpleQueue()
+        multiprocessing.spawn(_trial, (barrier, work, results), nprocs=trials)
+        found[str(trials)] = [results.get() for _ in range(trials)]
+    return found
+
+
+def _trial(rank: int, barrier: Barrier, work: Arguments, results: SimpleQueue[Trial]) -> None:
+    if not work.on_gpu:
+        torch.set_num_threads(1)
+    config, data = prepare(work)
+    state, epochs = past_warmup(config, data)
+    next(epochs)
+    barrier.wait()
+    before = state.samples
+    spent = [seconds(lambda: next(epochs), work.torch_device()) for _ in range(work.measurements)]
+    images = (state.samples - before) // len(spent)
+    used = torch.cuda.max_memory_reserved() if work.on_gpu else peak_resident()
+    results.put(Trial(spent, 2 * images, used / 2**30))
 
 
 def times_of_workers(work: Arguments) -> Times:
@@ -93,6 +145,22 @@ def _free_port() -> int:
         return port
 
 
+def trials_table(trials: dict[str, list[Trial]]) -> str:
+    rates = {n: sum(own.images / median(own.seconds) for own in found) for n, found in trials.items()}
+    first = next(iter(rates.values()))
+    rows = [
+        [
+            n,
+            spread([t for own in found for t in own.seconds], 3),
+            f"{rates[n]:.0f}",
+            f"{rates[n] / first:.2f}",
+            f"{max(own.gib for own in found):.2f}",
+        ]
+        for n, found in trials.items()
+    ]
+    return table(["trials side by side", "s per epoch", "images/s of all", "times the first", "GiB of each"], rows)
+
+
 def growth_table(name: str, times: Times) -> str:
     """Against that many times the first; the first name is the smallest."""
     first, *_ = times
@@ -107,6 +175,7 @@ def main() -> None:
     work = tyro.cli(Arguments, description=__doc__)
     work.set_threads()
     steps, images, epochs = step_times(work), times_of_images(work), times_of_epochs(work)
+    trials = times_of_trials(work)
     workers = {} if work.on_gpu else times_of_workers(work)
 
     rate = {size: [2 * int(size) / t for t in values] for size, values in steps.items()}
@@ -116,6 +185,7 @@ def main() -> None:
         table(["batch", "images/s in a step", "of the best"], batches),
         growth_table("images", images),
         growth_table("epochs", epochs),
+        trials_table(trials),
     ]
     if workers:
         alone = median(next(iter(workers.values())))
@@ -129,7 +199,7 @@ def main() -> None:
         f"Medians [range] of {work.measurements}, {work.network}, {work.precision}, compile {work.compile}; epochs at "
         f"batch {work.batch_size} + {work.batch_size}."
     )
-    content = {"step": steps, "images": images, "epochs": epochs, "workers": workers}
+    content = {"step": steps, "images": images, "epochs": epochs, "trials": trials, "workers": workers}
     keep(f"scaling-{work.name}", "\n\n".join(parts), content, work.torch_device())
 
 

@@ -4,6 +4,7 @@ Bare time is what the plain network needs for exactly the forward and backward p
 precision, memory format, compiled or not; no data, no augmentation, no bookkeeping. Efficiency = bare time / time.
 """
 
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -197,6 +198,11 @@ def forward_and_backward(net: Network, views: Tensor) -> None:
 def synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def peak_resident() -> int:
+    """Bytes, of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def seconds(action: Callable[[], object], device: torch.device, repeats: int = 1) -> float:

@@ -22,7 +22,7 @@ CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
     "epoch_breakdown": (f"{TINY} --precision bf16", "epoch_breakdown-preact-cpu-bf16"),
     "memory": (f"{TINY} --batch-sizes 4 --settings-of cifar10", "memory-preact-cpu-fp32"),
-    "scaling": (f"{TINY} --batch-sizes 4 8 --times 1 2 --workers 2", "scaling-preact-cpu-fp32"),
+    "scaling": (f"{TINY} --batch-sizes 4 8 --times 1 2 --trials 2 --workers 2", "scaling-preact-cpu-fp32"),
     "augmentation": (f"{TINY} --images 4 --repeats 1", "augmentation-preact-cpu"),
     "two_networks": (TINY, "two_networks-preact-cpu-fp32"),
     "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
