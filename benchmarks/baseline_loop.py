@@ -192,6 +192,8 @@ class Loop:
             batch_size=size if steps else 5 * size,
             sampler=sampler,
             num_workers=self.workers,
+            # As usual; the process of a contender, which was spawned, would spawn them.
+            multiprocessing_context="fork" if self.workers else None,
             pin_memory=self.device.type == "cuda",
         )
 
