@@ -33,8 +33,17 @@ def _keep_freed_memory() -> None:
     """By default glibc gives each block of over 32 MiB back to the system, which clears its pages when they are asked
     for again: a tenth of an epoch of PreAct ResNet-18 in float32. Kept, they make up to a fifth more resident memory.
     Numbers of mallopt's parameters: glibc's malloc.h."""
-    if platform.libc_ver()[0] == "glibc":
+    if libc := _glibc():
         trim_threshold, mmap_max = -1, -4
-        libc = ctypes.CDLL(None)
         libc.mallopt(trim_threshold, -1)
         libc.mallopt(mmap_max, 0)
+
+
+def give_back_memory() -> None:
+    """What `set_up` has kept: for a process that goes on without training."""
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

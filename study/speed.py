@@ -14,7 +14,7 @@ from codim.budget import epoch_images
 from codim.checkpoint import InputSpec, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, Truth, load_data
-from codim.device import torch_device
+from codim.device import give_back_memory, torch_device
 from codim.evaluate import Observer
 from codim.state import TrainState
 from codim.train import run_epochs
@@ -28,6 +28,12 @@ def measure_speed(config: TrainConfig, threads: int) -> Speed:
     """Time a few steps of each stage, and the observer after each epoch, on a small part of the data; then weigh a
     checkpoint."""
     torch.set_num_threads(threads)
+    speed = _measured(config)
+    give_back_memory()  # of the driver, which may run for days and never trains again
+    return speed
+
+
+def _measured(config: TrainConfig) -> Speed:
     whole, whole_truth = load_data(config.data, config.noise, torch_device(config.train.device))
     part = _slice(whole)
     ours, whole_epoch = (epoch_images(config, len(data.train_index)) for data in (part, whole))

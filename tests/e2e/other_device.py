@@ -3,8 +3,8 @@
     python other_device.py cpu|other JSON
 
 JSON: a list of argument lists of `python -m codim`. They run one after the other, with `other` on this device, whatever
-they ask for. Its tensors hold one on the CPU, which does the work, so results are those of the CPU bit for
-bit. Like CUDA it lets a tensor of the CPU with one value take part, and copies between devices where that is asked for.
+they ask for. Its tensors hold one on the CPU, which does the work, so results are those of the CPU bit for bit. Like
+CUDA it lets a tensor of the CPU without dimensions take part, and copies between devices where that is asked for.
 Random numbers come from the CPU's generator.
 
 A device of Python's is set up for a whole process: this one is for a process of its own.
@@ -95,7 +95,8 @@ def dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if wanted is not None:
         kwargs["device"] = torch.device("cpu")
     result = func(*args, **kwargs)
-    if not ours if wanted is None else torch.device(wanted).type != DEVICE.type:
+    stays = bool(ours) if wanted is None else torch.device(wanted).type == DEVICE.type
+    if not stays:
         return result
     # An operation in place gives back the tensor that it was given.
     known = {id(tensor.raw): tensor for tensor in ours}

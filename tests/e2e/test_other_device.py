@@ -1,7 +1,5 @@
-"""Every command runs on another device than the CPU: nothing that it needs is left on the wrong one.
-
-Where there is no GPU, on a stand-in (other_device.py), where results must be those of the CPU to the last bit.
-"""
+"""Training, predict, audit and crossval run on another device than the CPU: nothing that they need is left on the wrong
+one. The device is a stand-in (other_device.py), so no GPU is needed, and results must be the CPU's to the last bit."""
 
 import json
 import subprocess

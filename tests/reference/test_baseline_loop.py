@@ -31,11 +31,7 @@ from codim.settings.network import NetworkConfig
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
-from baseline_loop import (
-    Loop,
-    past_warmup,
-    usual_transforms,
-)
+from baseline_loop import Loop, past_warmup, usual_transforms
 from literal import literal_clean_probability, literal_labelled, literal_losses
 
 N, M, K = 12, 16, 4
