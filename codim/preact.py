@@ -8,6 +8,30 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
 
 
+NARROW = 16
+"""Input channels below which oneDNN does not fill a block of its strided 1x1 kernels: 8 with AVX2, 16 with AVX-512."""
+
+
+class SubsampledConv2d(nn.Conv2d):
+    """1x1 convolution of every `step`-th pixel: what a 1x1 convolution of stride `step` computes."""
+
+    def __init__(self, inputs: int, outputs: int, step: int) -> None:
+        super().__init__(inputs, outputs, 1, bias=False)
+        self.step = step
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[:, :, :: self.step, :: self.step])
+
+
+def conv1x1(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
+    """1x1 convolution without bias."""
+    # On a CPU the weight gradient of a strided one in channels-last format, with 2 to 7 input channels and AVX2,
+    # writes past its memory: a crash, or a wrong gradient without a word (uxlfoundation/oneDNN#6035, torch 2.15).
+    if stride > 1 and inputs < NARROW:
+        return SubsampledConv2d(inputs, outputs, stride)
+    return nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+
 class PreActBlock(nn.Module):
     """conv(relu(bn(conv(a)))) + shortcut(a) with a = relu(bn(x)); the shortcut is a 1x1 convolution where the shape
     changes.
@@ -21,7 +45,7 @@ class PreActBlock(nn.Module):
         self.norm1, self.conv1 = nn.BatchNorm2d(inputs), conv3x3(inputs, outputs, stride)
         self.norm2, self.conv2 = nn.BatchNorm2d(outputs), conv3x3(outputs, outputs)
         keeps_shape = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if keeps_shape else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        self.shortcut = nn.Identity() if keeps_shape else conv1x1(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         activated = F.relu(self.norm1(x), inplace=True)
