@@ -19,7 +19,7 @@ from codim.batches import endless_batches
 from codim.config import TrainConfig
 from codim.cssl import Batch, cssl_losses
 from codim.datasets import TrainingData
-from codim.device import set_up
+from codim.device import set_up, slow_precision
 from codim.optim import step
 from codim.state import TrainState
 
@@ -139,6 +139,26 @@ def test_tensor_float_32_is_taken_where_it_is_allowed(precision: str, rounded: b
         cudnn.benchmark = benchmark
         for part, before in flags:
             part.fp32_precision = before
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "has", "warned"),
+    [
+        ("cpu", "bf16", {"avx2": True, "avx512_f": True, "avx512_bf16": False}, True),
+        ("cpu", "bf16", {"avx512_bf16": True}, False),
+        ("cpu", "bf16", {"neon": True, "bf16": True}, False),
+        ("cpu", "bf16", {}, True),
+        ("cpu", "fp32", {"avx2": True}, False),
+        ("cuda", "bf16", {"avx2": True}, False),
+    ],
+)
+def test_bfloat16_is_warned_of_where_a_cpu_has_no_instructions_for_it(
+    device: str, precision: str, has: dict[str, bool], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    found = slow_precision(torch.device(device), precision)
+    assert bool(found) == warned
+    assert not warned or "set network/precision: fp32" in found
 
 
 LARGE_TENSORS = """
