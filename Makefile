@@ -2,18 +2,25 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/installed-$(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
+HASH := $(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
+STAMP := $(VENV)/installed-$(HASH)
+TEST_STAMP := $(VENV)/installed-test-$(HASH)
 
-.PHONY: study test check space-check bench bench-gpu install format clean
+.PHONY: study test test-avx2 check space-check bench bench-gpu install install-test format clean
 
 study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
 	$(BIN)/python -m analysis results/digits
 
-test: install
+test: install-test
 	$(BIN)/python -m pytest --numprocesses 2
 
-check: install
+# As on a CPU without AVX-512: what computes, without what only counts on it.
+test-avx2: install-test
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+	  $(BIN)/python -m pytest --numprocesses 2 tests/unit tests/reference tests/golden
+
+check: install-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -43,19 +50,37 @@ bench-gpu: install
 	$(BENCH)/mixture.py --device cuda
 	$(BENCH)/cifar10_gpu.py --output results/cifar10_gpu --minutes $(MINUTES)
 
-format: install
+format: install-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# uv, where it is on the path or the package index has it, takes a fraction of pip's time; it knows no pip.conf.
+PIP = VIRTUAL_ENV=$(abspath $(VENV)) $$(command -v uv || command -v $(BIN)/uv || echo $(BIN)/python -m) pip install \
+  --constraint constraints.txt
+define environment
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing $(1) into $(VENV) (on x86-64 Linux PyTorch brings its GPU libraries: 3 GB to download, 6 GB there)"
+	@command -v uv $(BIN)/uv >/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv || true
+	@$(PIP) setuptools
+	@$(PIP) --no-build-isolation --editable '.$(2)' || \
+	  $(BIN)/python -m pip install --constraint constraints.txt --no-build-isolation --editable '.$(2)'
+	@echo "installed $(1): $$(du -sh $(VENV) | cut -f1) in $(VENV)"
+	@touch $@
+endef
+
 # The environment may be shared by several checkouts, so the project itself is linked anew each time.
 install: $(STAMP)
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
+
+install-test: $(TEST_STAMP)
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 
 $(STAMP): constraints.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt setuptools
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test]'
-	@touch $@
+	$(call environment,what a study needs)
+
+$(TEST_STAMP): constraints.txt pyproject.toml
+	$(call environment,what the tests need,[test])
+	@touch $(STAMP)
 
 clean:
 	rm -rf .venv results
