@@ -4,6 +4,7 @@ What they count is the co-training: pre-training and warm-up are much the same f
 budget. Were they counted, the second rung would lie behind the end, and most of what is to be saved would be trained.
 """
 
+from random import Random
 from typing import Any
 
 import optuna
@@ -61,6 +62,34 @@ def rungs(pruner: Pruner, budget: int, stages: int) -> list[int]:
     while pruner.kind != "median" and stages + steps[-1] * pruner.reduction_factor < budget:
         steps.append(steps[-1] * pruner.reduction_factor)
     return [stages + step for step in steps]
+
+
+SIMULATED_STUDIES, SIMULATED_TRIALS = 20, 100
+"""Behind an expected share; trials of one study at most, since of more the share hardly changes."""
+
+
+def drawn_share(pruner: Pruner, budget: int, stages: int, trials: int) -> float:
+    """Return the share of the samples past the stages that searched trials are expected to draw: simulated, of trials
+    that come one after the other in random order, each as good at every step as at its end."""
+    trials, end, drawn = min(trials, SIMULATED_TRIALS), budget - stages, 0
+    if pruner.kind == "none" or not trials:
+        return 1.0
+    first, draw = first_step(pruner, stages), Random(0)
+    steps = sorted({common_step(end * point // CURVE_POINTS, first, budget) for point in range(1, CURVE_POINTS)})
+    for _ in range(SIMULATED_STUDIES):
+        study = optuna.create_study(direction="maximize", pruner=make_pruner(pruner, budget, stages))
+        for _ in range(trials):
+            trial, value = study.ask(), draw.random()
+            for step in steps:
+                trial.report(value, step)
+                if trial.should_prune():
+                    drawn += step
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                    break
+            else:
+                drawn += end
+                study.tell(trial, value)
+    return drawn / (SIMULATED_STUDIES * trials * end)
 
 
 class _Fair(optuna.pruners.BasePruner):

@@ -4,13 +4,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from studies import HERE, Head, Host
+from waits import LIMIT_SECONDS, until
 
 
 @contextmanager
@@ -20,25 +19,27 @@ def started_head(ray_folder: Path, log: Path, host: Host = HERE, **settings: str
     own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 32, "RAY_USAGE_STATS_ENABLED": "0", **settings}
     environment = {**os.environ, **own, "PYTHONPATH": f"{root}:{here}", "RAY_TMPDIR": str(ray_folder)}
     start = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=2", "--num-gpus=0"]
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [*host.inside, *start, *host.options, "--head", "--port=0", "--include-dashboard=false"],
-            env=environment,
-            stdout=file,
-            stderr=file,
-        )
+    command = [*host.inside, *start, *host.options, "--head", "--port=0", "--include-dashboard=false"]
+    with ray_process(command, environment, log, r"--address='([^']+)'") as (process, address):
+        yield Head(address, environment, start, process.pid, host)
+
+
+@contextmanager
+def ray_process(
+    command: list[str], environment: dict[str, str], log: Path, pattern: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Run `ray start --block`; gives its process and the first group of `pattern` in what it says. Ray allows its own
+    parts 30 s to start: on a busy machine it is tried again."""
+    for _ in range(5):
+        with log.open("w") as file:
+            process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        until(lambda process=process: process.poll() is not None or re.search(pattern, log.read_text()))  # type: ignore[misc]
+        found = re.search(pattern, log.read_text())
+        if found or "timed out during startup" not in log.read_text():
+            break
+    assert found, log.read_text()
     try:
-        yield Head(wait_for_line(r"--address='([^']+)'", log, process), environment, start, process.pid, host)
+        yield process, found[1]
     finally:
         process.terminate()
-        process.wait(30)
-
-
-def wait_for_line(pattern: str, log: Path, process: "subprocess.Popen[Any]") -> str:
-    """The first group of `pattern`, once it stands in the log of a process."""
-    deadline = time.monotonic() + 300
-    while not (found := re.search(pattern, log.read_text())):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
-    return found[1]
+        process.wait(LIMIT_SECONDS)

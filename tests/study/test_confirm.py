@@ -5,7 +5,6 @@ import math
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +12,10 @@ from pathlib import Path
 import found
 import pyarrow.parquet as pq
 import pytest
+import ray
 import simulated
 from studies import WriteStudy
+from waits import until
 
 from analysis.load import load_trials
 from codim.config import TrainConfig
@@ -108,14 +109,10 @@ def test_killed_it_goes_on_from_its_checkpoints(write_study: WriteStudy, tmp_pat
     search = of("search", folder)
 
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(file), str(folder.root)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (max(left(folder).values(), default=0) >= 3 and ended(folder)):
-        assert driver.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: max(left(folder).values(), default=0) >= 3 and ended(folder), driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    time.sleep(1)  # its workers end with it
+    until(lambda: ray.available_resources().get("CPU") == 2)  # its workers end with it
     trained = Counter(line.split()[0] for line in (folder.ray / "epochs.log").read_text().splitlines())
     complete = ended(folder)
     interrupted = left(folder).keys() - complete.keys()

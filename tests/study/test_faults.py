@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -15,10 +15,11 @@ import optuna
 import pytest
 import ray  # noqa: F401  puts its own psutil on the path
 import simulated
-from heads import started_head, wait_for_line
+from heads import ray_process, started_head
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import HERE, Head, Host, WriteStudy
+from waits import end_of, until
 
 from study.preflight import locked
 from study.records import ResultsFolder, TrialRecord
@@ -27,11 +28,12 @@ from study.source import SpecError
 DRIVE = """
 import sys
 from pathlib import Path
-import simulated, study.driver, study.head, study.remote_results, study.speed, study.storage
+import simulated, study.driver, study.head, study.nodes, study.remote_results, study.speed, study.storage
 from study.driver import run_study
 from study.forecast import Speed
 from study.run import Arguments, main
 study.speed.measure_speed = lambda config, threads: Speed(1, 1, 1, 1)
+study.nodes.require_able = lambda *_: None
 study.head.PATIENCE_SECONDS = 3
 study.driver.WORKER_FAILURES = 1
 run_study.__defaults__ = (getattr(simulated, sys.argv[4]), None)
@@ -41,7 +43,7 @@ study.remote_results.SEND_SECONDS = 1
 study.storage.ATTEMPTS = 3
 sys.exit(main(Arguments(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))
 """
-"""The command line, but that trials are simulated."""
+"""The command line, but that trials are simulated and nodes are taken for able."""
 
 
 NO_STAGE = {"fixed__method": "dividemix", "fixed__pretrain": {"epochs": 0}, "baselines": {}}
@@ -100,19 +102,15 @@ def assert_whole(folder: ResultsFolder, trials: int) -> None:
     assert not any(folder.ray.glob("trials/*/checkpoint.pt"))
 
 
-def test_killed_at_ten_random_moments(file: Path, folder: ResultsFolder, head: Head) -> None:
+def test_killed_at_six_random_moments(file: Path, folder: ResultsFolder, head: Head) -> None:
     draw, known = random.Random(0), dict[str, TrialRecord]()
-    for kill in range(10):
+    for kill in range(6):
         driver = start(file, folder, head)
         begun = folder.journal.stat().st_size if folder.journal.exists() else 0
-        until_trial_ends = kill % 2
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and driver.poll() is None:
-            if until_trial_ends and len(finished(folder)) > len(known):
-                break
-            if not until_trial_ends and folder.journal.exists() and folder.journal.stat().st_size > begun:
-                break
-            time.sleep(0.02)
+        if kill % 2:
+            until(lambda: len(finished(folder)) > len(known), driver)  # noqa: B023
+        else:
+            until(lambda: folder.journal.exists() and folder.journal.stat().st_size > begun, driver)  # noqa: B023
         time.sleep(draw.uniform(0, 1.2))
         assert driver.poll() is None, driver.communicate()[1]
         with pytest.raises(SpecError, match="another driver is running the study"), locked(folder):
@@ -124,7 +122,7 @@ def test_killed_at_ten_random_moments(file: Path, folder: ResultsFolder, head: H
             assert {name: now[name] for name in known} == known
             known = now
     driver = start(file, folder, head)
-    said = driver.communicate(timeout=200)[1]
+    said = end_of(driver)
     assert driver.returncode == 0, said
     assert "used: 40 trials" in said
     assert {name: finished(folder)[name] for name in known} == known
@@ -135,15 +133,9 @@ def test_killed_at_ten_random_moments(file: Path, folder: ResultsFolder, head: H
 @contextmanager
 def node(head: Head, log: Path, host: Host = HERE) -> Iterator["subprocess.Popen[Any]"]:
     """One more, of two CPUs, that joins the cluster."""
-    with log.open("w") as file:
-        command = [*host.inside, *head.start, *host.options, f"--address={head.address}"]
-        process = subprocess.Popen(command, env=head.environment, stdout=file, stderr=file)
-    try:
-        wait_for_line(r"(Ray runtime started)", log, process)
+    command = [*host.inside, *head.start, *host.options, f"--address={head.address}"]
+    with ray_process(command, head.environment, log, r"(Ray runtime started)") as (process, _):
         yield process
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def trials_on(joined: "subprocess.Popen[Any]", folder: ResultsFolder) -> set[str]:
@@ -154,14 +146,6 @@ def trials_on(joined: "subprocess.Popen[Any]", folder: ResultsFolder) -> set[str
     log = folder.ray / "epochs.log"
     noted = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
     return {trial for trial, _, pid in noted if int(pid) in own}
-
-
-def until(happened: Callable[[], Any], driver: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert driver.poll() is None, driver.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_node_is_lost_and_another_one_joins(
@@ -178,7 +162,7 @@ def test_a_node_is_lost_and_another_one_joins(
     with node(head, tmp_path / "third.log") as third:
         until(lambda: trials_on(third, folder), driver)
         (folder.ray / "go").touch()
-        said = driver.communicate(timeout=200)[1]
+        said = end_of(driver)
     assert driver.returncode == 0, said
     assert_whole(folder, 6)
     times = Counter(line.rpartition(" ")[0] for line in (folder.ray / "epochs.log").read_text().splitlines())
@@ -194,7 +178,7 @@ def test_a_lost_head(short_file: Path, folder: ResultsFolder, ray_folder: Path, 
         until(lambda: len(finished(folder)) > 2, driver)
         (gcs,) = (own for own in psutil.Process(first.pid).children(recursive=True) if own.name() == "gcs_server")
         gcs.kill()
-        said = driver.communicate(timeout=40)[1]
+        said = end_of(driver)
     assert driver.returncode == 2, said
     assert "the head of the Ray cluster" in said
     assert "the same command goes on from there" in said
@@ -202,7 +186,7 @@ def test_a_lost_head(short_file: Path, folder: ResultsFolder, ray_folder: Path, 
     assert 2 < len(known) < 10
     with started_head(ray_folder, tmp_path / "second.log") as second:
         driver = start(short_file, folder, second)
-        said = driver.communicate(timeout=200)[1]
+        said = end_of(driver)
     assert driver.returncode == 0, said
     assert {name: finished(folder)[name] for name in known} == known
     assert_whole(folder, 10)
@@ -213,7 +197,7 @@ def test_a_clock_that_is_set_back(short_file: Path, folder: ResultsFolder, head:
     driver = start(short_file, folder, head)
     until(lambda: len(finished(folder)) > 2, driver)
     (folder.root.parent / "set-back").touch()
-    said = driver.communicate(timeout=200)[1]
+    said = end_of(driver)
     assert driver.returncode == 0, said
     assert_whole(folder, 10)
     records = sorted(folder.read_trials(), key=lambda record: record.ended)
@@ -237,7 +221,7 @@ def test_storage_that_becomes_read_only(short_file: Path, folder: ResultsFolder,
     driver = start(short_file, folder, head)
     until(lambda: len(finished(folder)) > 2, driver)
     with read_only(folder.root):
-        said = driver.communicate(timeout=60)[1]
+        said = end_of(driver)
     assert driver.returncode == 2, said
     assert "Read-only file system" in said
     assert "the same command goes on from there" in said
@@ -245,7 +229,7 @@ def test_storage_that_becomes_read_only(short_file: Path, folder: ResultsFolder,
     known = finished(folder)
     assert 2 < len(known) < 10
     driver = start(short_file, folder, head)
-    said = driver.communicate(timeout=200)[1]
+    said = end_of(driver)
     assert driver.returncode == 0, said
     assert {name: finished(folder)[name] for name in known} == known
     assert_whole(folder, 10)
@@ -264,7 +248,7 @@ def test_a_trial_that_eats_memory(
     settings = {"RAY_memory_usage_threshold": str(allowed), "RAY_memory_monitor_refresh_ms": "100"}
     with started_head(ray_folder, tmp_path / "head.log", **settings) as head:
         driver = start(file, folder, head, "greedy")
-        said = driver.communicate(timeout=200)[1]
+        said = end_of(driver)
     assert driver.returncode == 0, said
     ended = {name[-4:]: record for name, record in finished(folder).items()}
     assert {name: record.status for name, record in ended.items()} == {

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from studies import WriteStudy
-from test_interrupt import left, start, told, under_way, wait_for
+from test_interrupt import left, start, told, under_way
+from waits import end_of, until
 
 from study.records import ResultsFolder
 
@@ -32,11 +33,11 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     file, folder, filler = write_study(), ResultsFolder(small_disk / "results" / "tiny"), small_disk / "filler"
 
     driver = start(file, folder.root.parent)
-    wait_for(under_way(folder, 1), driver)
+    until(under_way(folder, 1), driver)
     with suppress(OSError), filler.open("wb", buffering=0) as rest:
         while True:
             rest.write(bytes(4096))
-    said = driver.communicate(timeout=120)[1]
+    said = end_of(driver)
     assert driver.returncode == 2, said
     assert "No space left on device" in said
     assert "the same command goes on from there" in said
@@ -50,7 +51,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
 
     filler.unlink()
     driver = start(file, folder.root.parent)
-    said = driver.communicate(timeout=200)[1]
+    said = end_of(driver)
     assert driver.returncode == 0, said
     records = {record.trial: record for record in folder.read_trials()}
     assert len(records) == len(folder.read_trials()) == 6

@@ -15,6 +15,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import WriteStudy
+from waits import end_of, until
 
 from study.records import ResultsFolder
 from study.trainable import Job, train
@@ -25,14 +26,6 @@ RUN = Path(__file__).parents[2] / "study" / "run.py"
 def start(file: Path, results: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, str(RUN), "--space", str(file), "--results", str(results)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-
-
-def wait_for(happened: Callable[[], Any], driver: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert driver.poll() is None, driver.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def left(folder: ResultsFolder) -> set[str]:
@@ -55,16 +48,16 @@ def test_the_same_command_goes_on(write_study: WriteStudy, tmp_path: Path) -> No
     file, folder = write_study(), ResultsFolder(tmp_path / "results" / "tiny")
 
     driver = start(file, folder.root.parent)
-    wait_for(under_way(folder, 1), driver)
+    until(under_way(folder, 1), driver)
     driver.send_signal(signal.SIGINT)
-    said = driver.communicate(timeout=60)[1]
+    said = end_of(driver)
     assert driver.returncode == 130
     assert "the same command goes on from here" in said
     assert "Traceback" not in said
     first = {record.trial for record in folder.read_trials() if record.status == "complete"}
 
     driver = start(file, folder.root.parent)
-    wait_for(under_way(folder, len(first) + 1), driver)
+    until(under_way(folder, len(first) + 1), driver)
     driver.kill()
     driver.communicate()
     with folder.journal.open("a") as journal:
@@ -73,7 +66,7 @@ def test_the_same_command_goes_on(write_study: WriteStudy, tmp_path: Path) -> No
     assert interrupted
 
     driver = start(file, folder.root.parent)
-    said = driver.communicate(timeout=200)[1]
+    said = end_of(driver)
     assert driver.returncode == 0, said
     records = {record.trial: record for record in folder.read_trials()}
     assert len(records) == len(folder.read_trials()) == 6
@@ -110,16 +103,13 @@ def assert_as_if_never_interrupted(folder: ResultsFolder, config: dict[str, Any]
 def test_a_killed_driver_leaves_no_process(write_study: WriteStudy, tmp_path: Path, ray_folder: Path) -> None:
     folder = ResultsFolder(tmp_path / "results" / "tiny")
     driver = start(write_study(), folder.root.parent)
-    wait_for(lambda: any(folder.ray.glob("trials/*/checkpoint.pt")), driver)
+    until(lambda: any(folder.ray.glob("trials/*/checkpoint.pt")), driver)
     sessions = [path.name for path in ray_folder.glob(f"ray/session_*_{driver.pid}")]
     assert len(sessions) == 1
     assert processes(sessions[0])
     driver.kill()
     driver.communicate()
-    deadline = time.monotonic() + 30
-    while processes(sessions[0]) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert processes(sessions[0]) == []
+    until(lambda: not processes(sessions[0]))
 
 
 def test_ctrl_c_twice_ends_at_once_and_the_same_command_goes_on(
@@ -128,19 +118,19 @@ def test_ctrl_c_twice_ends_at_once_and_the_same_command_goes_on(
     folder = ResultsFolder(tmp_path / "results" / "tiny")
     file = write_study(baselines={}, budget__trials_per_condition=1)
     driver = start(file, folder.root.parent)
-    wait_for(lambda: any(folder.ray.glob("trials/*/checkpoint.pt")), driver)
+    until(lambda: any(folder.ray.glob("trials/*/checkpoint.pt")), driver)
     (session,) = (path.name for path in ray_folder.glob(f"ray/session_*_{driver.pid}"))
     driver.send_signal(signal.SIGINT)
     time.sleep(0.2)
     driver.send_signal(signal.SIGINT)
-    said = driver.communicate(timeout=30)[1]
+    said = end_of(driver)
     assert driver.returncode == 130, said
     assert "Traceback" not in said
     assert processes(session) == []
     assert not any(ray_folder.glob(f"ray/{session}"))
     assert {record.status for record in folder.read_trials()} <= {"running", "complete"}
     driver = start(file, folder.root.parent)
-    said = driver.communicate(timeout=200)[1]
+    said = end_of(driver)
     assert driver.returncode == 0, said
     records = folder.read_trials()
     assert [record.status for record in records] == ["complete"] * 2

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from heads import wait_for_line
+from heads import ray_process
 from PIL import Image
 from ruamel.yaml import YAML
 from studies import SPEC, Head
@@ -55,15 +55,9 @@ def cluster(head: Head, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     mounts = f"mount -t tmpfs none {base}/hidden && mount -t tmpfs none {base}/inputs && "
     mounts += f"mount --bind {base}/read-only {base}/read-only && mount -o remount,ro,bind {base}/read-only && "
     poor = {**head.environment, "PYTHONPATH": f"{base / 'libraries'}:{ROOT}"}
-    joined = (base / "second.log").open("w")
     command = ["unshare", "-rm", "sh", "-c", f'{mounts} exec "$@"', "sh", *head.start, f"--address={head.address}"]
-    second = subprocess.Popen(command, env=poor, stdout=joined, stderr=joined)
-    try:
-        wait_for_line(r"(Ray runtime started)", base / "second.log", second)
+    with ray_process(command, poor, base / "second.log", r"(Ray runtime started)"):
         yield Cluster(head.address, head.environment, base)
-    finally:
-        second.terminate()
-        second.wait(30)
 
 
 def pictures(folder: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from buckets import KEYS, Bucket, Line
 from heads import started_head
 from studies import HERE, Head, Host, WriteStudy
-from test_faults import DRIVE, NO_STAGE, assert_whole, finished, until
+from test_faults import DRIVE, NO_STAGE, assert_whole, finished
+from waits import end_of, until
 
 from analysis.load import load_trials
 from study.remote_results import RemoteResults
@@ -47,7 +48,7 @@ def test_the_storage_goes_away_and_another_machine_goes_on(
     driver = start(tmp_path / "drivers" / "first")
     until(lambda: len(finished(fetched())) > 2, driver)
     line.cut()
-    said = driver.communicate(timeout=100)[1]
+    said = end_of(driver)
     assert driver.returncode == 2, said
     assert "the same command goes on from there" in said
     assert "Traceback" not in said
@@ -57,7 +58,7 @@ def test_the_storage_goes_away_and_another_machine_goes_on(
     time.sleep(6)  # it could not give its lease back
 
     driver = start(tmp_path / "drivers" / "second")
-    said = driver.communicate(timeout=200)[1]
+    said = end_of(driver)
     assert driver.returncode == 0, said
     folder = fetched()
     assert {name: finished(folder)[name] for name in known} == known

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import workers_of_trials
 from ray.util.state import list_actors
 from studies import WriteStudy
 from test_loopback import loopback
+from waits import LIMIT_SECONDS, until
 
 from study.driver import run_study
 from study.plan import load_plan
@@ -68,7 +68,6 @@ def test_what_a_trial_held_returns_however_it_ends(write_study: WriteStudy, tmp_
     )
     # On two CPUs each trial waits for all that the one before it held.
     folder, [good, broken, poor] = run(file, tmp_path / "results", workers_of_trials.good_broken_poor)
-    ended = time.monotonic()
     assert (good.status, good.epochs) == ("complete", 8)
     assert (broken.status, broken.epochs) == ("failed", 2)
     assert broken.cause == "FloatingPointError: the training loss became nan in epoch 2"
@@ -80,9 +79,7 @@ def test_what_a_trial_held_returns_however_it_ends(write_study: WriteStudy, tmp_
         assert sorted(folder.stages.with_name(f"starts-{number}").read_text().split()) == ["0", "1"], (
             "a trial was run again"
         )
-    while ray.available_resources().get("CPU") != 2 or alive():
-        assert time.monotonic() - ended < 20, (ray.available_resources(), alive())
-        time.sleep(0.1)
+    until(lambda: ray.available_resources().get("CPU") == 2 and not alive())
 
 
 def test_a_trial_that_hangs_fails(write_study: WriteStudy, tmp_path: Path) -> None:
@@ -113,7 +110,9 @@ except ClusterError as error:
     print(error)
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=LIMIT_SECONDS
+    )
     assert "several workers need Ray's dashboard, without which a pruned trial never" in done.stdout, done.stderr
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waits import LIMIT_SECONDS
 
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
@@ -31,14 +32,14 @@ for row in watched(rows(), Path(sys.argv[1]), 1 / 60):
 """
 
 
-@pytest.mark.parametrize("how", ["import time; time.sleep(100)", "'a' * 10**7 + 'b' in 'a' * 10**9"])
+@pytest.mark.parametrize("how", ["import time; time.sleep(10_000)", "'a' * 10**7 + 'b' in 'a' * 10**9"])
 def test_a_process_that_hangs_ends_itself(how: str, tmp_path: Path) -> None:
     """Also in a call that keeps Python's lock."""
-    started = time.monotonic()
     command = [sys.executable, "-c", STUCK.format(how=how), str(tmp_path)]
-    first = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    first = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT_SECONDS, cwd=Path(__file__).parents[2]
+    )
     assert (first.returncode, first.stdout) == (1, "1\n2\n")
-    assert time.monotonic() - started < 30
     assert "in rows" in (tmp_path / HUNG).read_text()
     with pytest.raises(Hung, match="no epoch within 1 minutes"):
         next(watched(iter([1]), tmp_path, 1))

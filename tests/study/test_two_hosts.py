@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from heads import started_head
 from studies import Host, WriteStudy
-from test_faults import NO_STAGE, assert_whole, node, start, trials_on, until
+from test_faults import NO_STAGE, assert_whole, node, start, trials_on
+from waits import end_of, until
 
 from study.records import ResultsFolder
 
@@ -55,7 +56,7 @@ def test_the_network_breaks(hosts: list[Host], write_study: WriteStudy, ray_fold
         driver = start(file, folder, head)
         until(lambda: trials_on(other, folder), driver)
         subprocess.run(["ip", "-n", NAMES[1], "link", "set", "net", "down"], check=True)
-        said = driver.communicate(timeout=200)[1]
+        said = end_of(driver)
         for process in (*psutil.Process(other.pid).children(recursive=True), other):
             process.kill()  # asked to end, it would wait for its head
     assert driver.returncode == 0, said

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import ray
 import simulated
 from studies import WriteStudy
+from waits import until
 
 from study.driver import run_study
 from study.plan import load_plan
@@ -103,11 +105,12 @@ def test_optuna_dashboard_reads_the_journal_of_a_study(write_study: WriteStudy, 
 
 
 def when_it_answers(url: str, server: "subprocess.Popen[bytes]") -> str:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return get(url)
-        except OSError:
-            assert server.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+    answers: list[str] = []
+
+    def answered() -> bool:
+        with suppress(OSError):
+            answers.append(get(url))
+        return bool(answers)
+
+    until(answered, server)
+    return answers[0]
