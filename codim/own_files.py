@@ -62,9 +62,9 @@ def folder_images(root: Path) -> OwnImages:
     return _own_images(root, root, rows, sorted({row.label for row in rows if row.part == "train"}), told(passed))
 
 
-def table_images(path: Path) -> OwnImages:
-    """Those of a .csv or .parquet file with columns `path` (absolute, or from the table's folder), `label` (a name or a
-    number) and optionally `split` (train, val or test; without it all is for training).
+def table_images(path: Path, root: Path | None = None) -> OwnImages:
+    """Those of a .csv or .parquet file with columns `path` (absolute, or from `root`, by default the table's folder),
+    `label` (a name or a number) and optionally `split` (train, val or test; without it all is for training).
 
     Classes in sorted order; by value where all labels are whole numbers, and of one value by their text.
 
@@ -72,7 +72,9 @@ def table_images(path: Path) -> OwnImages:
         ValueError: names the file and, where one is at fault, the row (1: the first below the header).
     """
     rows = read_rows(path)
-    return _own_images(path, path.parent, rows, in_order({row.label for row in rows if row.part == "train"}), "")
+    return _own_images(
+        path, root or path.parent, rows, in_order({row.label for row in rows if row.part == "train"}), ""
+    )
 
 
 def in_order(labels: Iterable[str]) -> list[str]:
