@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -59,7 +59,7 @@ def folder_images(root: Path) -> OwnImages:
             passed += found.left_out
             label = class_name(of_class.name)
             rows += [Row(str(path.relative_to(root)), label, part, printable(path)) for path in found.files]
-    return _own_images(root, root, rows, sorted({row.label for row in rows if row.part == "train"}), told(passed))
+    return _own_images(root, root, rows, sorted, told(passed))
 
 
 def table_images(path: Path, root: Path | None = None) -> OwnImages:
@@ -71,19 +71,19 @@ def table_images(path: Path, root: Path | None = None) -> OwnImages:
     Raises:
         ValueError: names the file and, where one is at fault, the row (1: the first below the header).
     """
-    rows = read_rows(path)
-    return _own_images(
-        path, root or path.parent, rows, in_order({row.label for row in rows if row.part == "train"}), ""
-    )
+    return _own_images(path, root or path.parent, read_rows(path), in_order)
 
 
-def in_order(labels: Iterable[str]) -> list[str]:
+def in_order(labels: set[str]) -> list[str]:
     """The one order of classes, whatever order they come in."""
     names = sorted(labels)
     return sorted(names, key=int) if all(map(WHOLE_NUMBER.fullmatch, names)) else names
 
 
-def _own_images(place: Path, root: Path, rows: list[Row], classes: list[str], passed: str) -> OwnImages:
+def _own_images(
+    place: Path, root: Path, rows: list[Row], order: Callable[[set[str]], list[str]], passed: str = ""
+) -> OwnImages:
+    classes = order({row.label for row in rows if row.part == "train"})
     if len(classes) < 2:
         shown = [printable(name) for name in classes]
         raise ValueError(

@@ -216,14 +216,14 @@ def test_who_knows_the_rate_gets_settings_for_own_images_without_a_training(
         ([], "give --noise-rate, or --labels"),
         (["--noise-rate", "0.3", "--predictions", "x"], "not both"),
         (["--labels", "nowhere.csv"], "--labels: nowhere.csv is not a file"),
-        (["--noise-rate", "0.3", "--labels", "empty.csv"], "--labels: empty.csv cannot be read"),
+        (["--noise-rate", "0.3", "--labels", "empty.csv"], "--labels: empty.csv is empty"),
         (
             ["--noise-rate", "0.3", "--labels", "header.csv"],
-            "needs columns path and label, and a row; found: path, label",
+            "--labels: header.csv has no row below its header",
         ),
         (
             ["--noise-rate", "0.3", "--labels", "other.csv"],
-            "needs columns path and label, and a row; found: file, label",
+            "--labels: other.csv has no column path; found: file, label",
         ),
         (["--noise-rate", "0.3", "--output", "."], "--output: . is a folder"),
         (["--noise-rate", "1.5"], "--noise-rate: 1.5; allowed"),
