@@ -55,7 +55,9 @@ def read_image(path: Path, shape: tuple[int, int, int], megapixels: float = MOST
             file.load()
             image = eight_bits(file).convert(mode)
             turn = TURNS.get(_orientation(file))
-        fitted = ImageOps.fit(image.transpose(turn) if turn else image, (width, height), Image.Resampling.BILINEAR)
+        fitted = ImageOps.fit(
+            image if turn is None else image.transpose(turn), (width, height), Image.Resampling.BILINEAR
+        )
     except UnidentifiedImageError:
         raise ValueError(f"{printable(path)} cannot be read as an image: it is none of {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow lets through whatever a damaged file makes of it
