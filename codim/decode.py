@@ -53,7 +53,8 @@ def read_image(path: Path, shape: tuple[int, int, int], megapixels: float = MOST
             side = max(height, width)
             file.draft(mode, (side, side))
             file.load()
-            image = eight_bits(file).convert(mode)
+            image = eight_bits(file)
+            image = image if image.mode == mode else image.convert("RGB").convert(mode)
             turn = TURNS.get(_orientation(file))
         fitted = ImageOps.fit(
             image if turn is None else image.transpose(turn), (width, height), Image.Resampling.BILINEAR
