@@ -18,7 +18,7 @@ SUFFIXES = (
 MADE_BY_SYSTEMS = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 """Folders that are nobody's images."""
 NAMED = 5
-"""Kinds of left out files that are told one by one."""
+"""Names that are told one by one, of a list that may be long."""
 
 
 @dataclass
@@ -81,10 +81,9 @@ def told(left_out: Counter[str]) -> str:
 
 
 def counted(labels: Iterable[str]) -> str:
-    """Each name with its number, in order; of many the first ones."""
-    counts = Counter(labels)
-    shown = [f"{printable(name)} {count}" for name, count in list(counts.items())[:20]]
-    return ", ".join([*shown, *(["..."] if len(counts) > len(shown) else [])])
+    """Each name with its number, the largest first; of many the first and the last ones."""
+    counts = [f"{printable(name)} {count}" for name, count in Counter(labels).most_common()]
+    return ", ".join(counts if len(counts) <= 2 * NAMED else [*counts[:NAMED], "...", *counts[-NAMED:]])
 
 
 def _wanted(path: Path, left_out: Counter[str]) -> bool:

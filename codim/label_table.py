@@ -24,8 +24,12 @@ class Row(NamedTuple):
     path: str
     label: str
     part: Part
-    where: str
-    """File and row (1: the first below the header), for errors."""
+    number: int = 0
+    """Row of the table, 1: the first below the header; 0: a file in a folder."""
+
+    def where(self, place: Path) -> str:
+        """The row of the table `place`, or the file below the folder `place`; for errors."""
+        return f"{printable(place)}, row {self.number}" if self.number else printable(place / self.path)
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -40,13 +44,12 @@ def read_rows(path: Path) -> list[Row]:
     parts = columns.get("split", ["train"] * len(columns["path"]))
     rows = []
     for i, (name, label, said) in enumerate(zip(columns["path"], columns["label"], parts, strict=True), 1):
-        where = f"{printable(path)}, row {i}"
         if not name or not label:
-            raise ValueError(f"{where}: {'label' if name else 'path'} is empty")
+            raise ValueError(f"{printable(path)}, row {i}: {'label' if name else 'path'} is empty")
         part = part_of(said)
         if part is None:
-            raise ValueError(f"{where}: split is {said!r}; allowed: {', '.join(PARTS)}")
-        rows.append(Row(name, class_name(label), part, where))
+            raise ValueError(f"{printable(path)}, row {i}: split is {said!r}; allowed: {', '.join(PARTS)}")
+        rows.append(Row(name, class_name(label), part, i))
     return rows
 
 

@@ -41,9 +41,11 @@ def folder_images(root: Path) -> OwnImages:
         )
     passed: Counter[str] = Counter()
     top = visible_folders(root, passed)
-    if beside := sum(is_suffix(path) and path.is_file() for path in root.iterdir()):
-        passed["images beside the folders"] = beside
     parts = part_folders(top)
+    if beside := sum(
+        is_suffix(path) and path.is_file() for where in (root, *parts.values()) for path in where.iterdir()
+    ):
+        passed["images beside the folders"] = beside
     rows = []
     for part in [part for part in PARTS if part in parts] if parts else PARTS[:1]:
         of_classes = visible_folders(parts[part], passed) if parts else top
@@ -58,7 +60,7 @@ def folder_images(root: Path) -> OwnImages:
                 )
             passed += found.left_out
             label = class_name(of_class.name)
-            rows += [Row(str(path.relative_to(root)), label, part, printable(path)) for path in found.files]
+            rows += [Row(str(path.relative_to(root)), label, part) for path in found.files]
     return _own_images(root, root, rows, sorted, told(passed))
 
 
@@ -92,12 +94,12 @@ def _own_images(
     known = set(classes)
     for row in rows:
         if row.label not in known:
-            raise ValueError(f"{row.where}: no training image has the label {row.label!r}")
-    rows = _one_name_each(root, rows)
+            raise ValueError(f"{row.where(place)}: no training image has the label {row.label!r}")
+    rows = _one_name_each(place, root, rows)
     by_part: dict[Part, list[Row]] = {part: [row for row in rows if row.part == part] for part in PARTS}
     for part, own in by_part.items():
         if own:
-            per_class = counted(sorted((row.label for row in own), key=classes.index))
+            per_class = counted(row.label for row in own)
             log.info(
                 "%s: %s part, %d images of %d classes: %s", printable(place), part, len(own), len(classes), per_class
             )
@@ -111,7 +113,7 @@ def _own_images(
     return OwnImages(root, tuple(classes), by_part)
 
 
-def _one_name_each(root: Path, rows: list[Row]) -> list[Row]:
+def _one_name_each(place: Path, root: Path, rows: list[Row]) -> list[Row]:
     """An image that is named in several ways (a link, another path to it) gets the first of its names everywhere.
 
     Raises ValueError: it stands in two parts.
@@ -119,8 +121,12 @@ def _one_name_each(root: Path, rows: list[Row]) -> list[Row]:
     real_folder = cache(os.path.realpath)
 
     def identity(name: str) -> str:
-        path = root / name
-        return os.path.realpath(path) if path.is_symlink() else f"{real_folder(path.parent)}/{path.name}"
+        # A table may have a million rows, and a Path takes ten times as long.
+        path = os.path.join(root, name)  # noqa: PTH118
+        if os.path.islink(path):  # noqa: PTH114
+            return os.path.realpath(path)
+        folder, file = os.path.split(path)
+        return f"{real_folder(folder)}/{file}"
 
     identities = {name: identity(name) for name in {row.path: None for row in rows}}
     first: dict[str, Row] = {}
@@ -133,7 +139,7 @@ def _one_name_each(root: Path, rows: list[Row]) -> list[Row]:
         if len(parts[own]) > 1:
             other = next(r for r in rows if identities[r.path] == own and r.part != row.part)
             raise ValueError(
-                f"{row.where}: {printable(row.path)} stands in {len(parts[own])} parts; allowed: one "
-                f"(the other: {other.where})"
+                f"{row.where(place)}: {printable(row.path)} stands in {len(parts[own])} parts; allowed: one "
+                f"(the other: {other.where(place)})"
             )
     return [row._replace(path=first[identities[row.path]].path) for row in rows]

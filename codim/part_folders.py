@@ -47,7 +47,7 @@ def _require_classes(folders: Sequence[Path], doubtful: Sequence[Path]) -> None:
     shared = set.intersection(*inside.values()) if len(folders) > 1 else set()
     for folder in doubtful:
         beside = set().union(*(names for other, names in inside.items() if other != folder))
-        shared |= inside[folder] & beside if inside[folder] & beside else set()
+        shared |= inside[folder] & beside
     if len(shared) > 1 or (doubtful and shared):
         names = ", ".join(printable(folder.name) for folder in folders)
         within = ", ".join(sorted(map(printable, shared))[:5])
