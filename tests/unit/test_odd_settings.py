@@ -84,17 +84,16 @@ def test_a_training_in_a_locale_without_letters(tmp_path: Path) -> None:
         "OMP_NUM_THREADS": "1",
     }
 
-    def run(root: str) -> "subprocess.CompletedProcess[str]":
-        settings["data"] |= {"root": root}  # type: ignore[operator]
-        (tmp_path / "s.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
-        command = [sys.executable, "-m", "codim", "--config", "s.json", "--output", "out"]
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, *arguments]
         return subprocess.run(command, cwd=tmp_path, env=os.environ | bare, capture_output=True, text=True, check=False)
 
-    done = run("p")
+    (tmp_path / "s.json").write_text(json.dumps(settings), encoding="utf-8")
+    done = run("-m", "codim", "--config", "s.json", "--output", "out")
     assert done.returncode == 0, done.stderr
     assert "K\\xe4fer 6" in done.stderr
     card = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert card["classes"] == ["Käfer", "学习"]
-    refused = run("ö")
-    assert refused.returncode == 2
+    code = "from codim.config import train_config; train_config({'data': {'name': 'folder', 'root': chr(246)}})"
+    refused = run("-c", code)
     assert "cannot be spelt in this locale's letters (ascii); set PYTHONUTF8=1" in refused.stderr
