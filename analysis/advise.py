@@ -107,7 +107,10 @@ def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path
     written."""
     if args.labels is None:
         if args.images is not None:
-            folder_images(args.images)
+            try:
+                folder_images(args.images)
+            except ValueError as error:
+                raise ValueError(f"--images: {error}") from error
         return ({"data": {"name": "folder", "root": str(args.images.absolute())}} if args.images else {}), None
     if not args.labels.is_file():
         raise ValueError(f"--labels: {args.labels} is not a file; give a .csv or .parquet table of path and label")

@@ -36,9 +36,7 @@ def folder_images(root: Path) -> OwnImages:
             an image in two parts, or folders of which nobody can know whether they are parts or classes.
     """
     if not root.is_dir():
-        raise ValueError(
-            f"data/root: {printable(root)} is no folder; allowed: a folder with a folder of images per class"
-        )
+        raise ValueError(f"{printable(root)} is no folder; allowed: a folder with a folder of images per class")
     passed: Counter[str] = Counter()
     top = visible_folders(root, passed)
     parts = part_folders(top)

@@ -76,7 +76,8 @@ class TrainState:
     @property
     def drawn(self) -> int:
         """`samples`, with those of the epoch under way."""
-        return self.samples + self.under_way + (self.pretraining.under_way if self.pretraining else 0)
+        stage = self.pretraining  # another thread reads this while the stage ends
+        return self.samples + self.under_way + (stage.under_way if stage else 0)
 
     def take_over(self, pretrained: dict[str, Tensor]) -> None:
         """Load encoder and projection head into both networks. Raises ValueError: they are of another network."""
