@@ -30,9 +30,9 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def is_suffix(path: Path) -> bool:
-    """Whether the name is an image's."""
-    return path.suffix.lower() in SUFFIXES
+def is_image(path: Path) -> bool:
+    """Whether it counts as an image where it lies."""
+    return _is_image(path, Counter())
 
 
 def find_images(folder: Path) -> Found:
@@ -92,7 +92,7 @@ def _wanted(path: Path, left_out: Counter[str]) -> bool:
         kind = "hidden"
     elif path.name in MADE_BY_SYSTEMS:
         kind = f"folders {path.name}"
-    elif is_suffix(path):
+    elif path.suffix.lower() in SUFFIXES:
         kind = "folders named like images"
     if kind:
         left_out[kind] += 1
@@ -103,7 +103,7 @@ def _is_image(path: Path, left_out: Counter[str]) -> bool:
     kind = None
     if path.name.startswith("."):
         kind = "hidden"
-    elif not is_suffix(path):
+    elif path.suffix.lower() not in SUFFIXES:
         kind = path.suffix.lower() or "without suffix"
     elif not path.is_file():
         kind = "no regular files" if path.exists() else "links that lead nowhere"

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from codim.image_files import SUFFIXES, counted, find_images, is_suffix, told, visible_folders
+from codim.image_files import SUFFIXES, counted, find_images, is_image, told, visible_folders
 from codim.label_table import Row, read_rows
 from codim.part_folders import part_folders, require_no_parts
 from codim.parts import PARTS, Part
@@ -40,9 +40,7 @@ def folder_images(root: Path) -> OwnImages:
     passed: Counter[str] = Counter()
     top = visible_folders(root, passed)
     parts = part_folders(top)
-    if beside := sum(
-        is_suffix(path) and path.is_file() for where in (root, *parts.values()) for path in where.iterdir()
-    ):
+    if beside := sum(is_image(path) for where in (root, *parts.values()) for path in where.iterdir()):
         passed["images beside the folders"] = beside
     rows = []
     for part in [part for part in PARTS if part in parts] if parts else PARTS[:1]:

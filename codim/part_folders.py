@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from codim.image_files import is_suffix, visible_folders
+from codim.image_files import is_image, visible_folders
 from codim.parts import Part, part_of
 from codim.shown import class_name, printable
 
@@ -58,6 +58,6 @@ def _require_classes(folders: Sequence[Path], doubtful: Sequence[Path]) -> None:
 
 def _inner_names(folder: Path) -> set[str]:
     """The folders in a folder that holds no image itself."""
-    if any(is_suffix(path) and path.is_file() for path in folder.iterdir()):
+    if any(is_image(path) for path in folder.iterdir()):
         return set()
     return {class_name(path.name) for path in visible_folders(folder, Counter())}

@@ -55,6 +55,13 @@ def test_a_part_with_fewer_classes_beside_another_folder_is_asked_about(tmp_path
         folder_images(tmp_path)
 
 
+def test_hidden_files_make_no_classes_of_parts(tmp_path: Path) -> None:
+    plant(tmp_path, "train_set", "test_set")
+    save_plain(tmp_path / "train_set" / "._0.png", 0)
+    with pytest.raises(ValueError, match="are these parts of the data, or classes"):
+        folder_images(tmp_path)
+
+
 def test_two_folders_of_one_part_are_refused(tmp_path: Path) -> None:
     plant(tmp_path, "train", "Training")
     with pytest.raises(ValueError, match="are both the part train; allowed: one"):
