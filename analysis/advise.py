@@ -1,6 +1,8 @@
 """`python -m analysis recommend`: from a study and the noise of the user's data to settings for a training."""
 
+import csv
 import json
+import logging
 import shlex
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from analysis.arguments import RecommendArguments
 from analysis.load import load_trials
 from analysis.noise_rate import Estimate, estimate, given
 from analysis.recommend import Advice, recommend
+from codim.own_files import folder_images, table_images
 
 MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
 """Columns of the options that are no settings."""
@@ -36,6 +39,9 @@ def main(args: RecommendArguments) -> None:
     if args.output.is_dir():
         raise ValueError(f"--output: {args.output} is a folder; give the name of a file")
     trials = load_trials(args.study)
+    if args.noise_rate is not None or args.predictions is not None:  # else python -m codim crossval says what it found
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("codim").setLevel(logging.INFO)
     console = Console()
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=args.output.parent) as scratch:
@@ -100,21 +106,26 @@ def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path
     """The section `data` of the user's own images, and the table in `scratch` that it names, where one had to be
     written."""
     if args.labels is None:
+        if args.images is not None:
+            try:
+                folder_images(args.images)
+            except ValueError as error:
+                raise ValueError(f"--images: {error}") from error
         return ({"data": {"name": "folder", "root": str(args.images.absolute())}} if args.images else {}), None
     if not args.labels.is_file():
         raise ValueError(f"--labels: {args.labels} is not a file; give a .csv or .parquet table of path and label")
     try:
-        table = pd.read_csv(args.labels, dtype=str) if args.labels.suffix == ".csv" else pd.read_parquet(args.labels)
-    except (ValueError, pa.ArrowInvalid) as error:  # pandas' own are ValueErrors
-        raise ValueError(f"--labels: {args.labels} cannot be read: {error}") from error
-    columns = ", ".join(map(str, table.columns))
-    if not {"path", "label"} <= set(table) or table.empty:
-        raise ValueError(f"--labels: {args.labels} needs columns path and label, and a row; found: {columns or 'none'}")
+        own = table_images(args.labels, args.images)
+    except ValueError as error:
+        raise ValueError(f"--labels: {error}") from error
     if args.images is None:
         return {"data": {"name": "table", "root": str(args.labels.absolute())}}, None
-    table["path"] = [str(args.images.absolute() / path) for path in table["path"]]
     path = scratch / "labels.csv"
-    table.to_csv(path, index=False)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "split"])
+        for part, rows in own.rows.items():
+            table.writerows((args.images.absolute() / row.path, row.label, part) for row in rows)
     return {"data": {"name": "table", "root": str(path.absolute())}}, path
 
 

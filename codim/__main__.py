@@ -1,14 +1,18 @@
 """python -m codim: one training without Ray, and what is done with a training; --help says it all."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import getdoc
+from io import TextIOWrapper
 from typing import Any, TypeVar
 
 import tyro
 
 from codim.arguments import AuditArguments, CrossvalArguments, ExportArguments, PredictArguments, TrainArguments
+from codim.shown import message
 
 T = TypeVar("T")
 
@@ -22,12 +26,24 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
 
 
 def main() -> int:
+    _set_up()
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         return _command(sys.argv[1], sys.argv[2:])
     args = _parsed(TrainArguments, "python -m codim", sys.argv[1:])
     from codim import once
 
     return once.main(args)
+
+
+def _set_up() -> None:
+    """What is said reaches any terminal, whatever letters it has; of damaged images we say ourselves what is wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("codim").setLevel(logging.INFO)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def _parsed(arguments: type[T], command: str, argv: Sequence[str]) -> T:
@@ -43,7 +59,7 @@ def _command(name: str, argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:
-        print(f"python -m codim {name}: {error}", file=sys.stderr)
+        print(message(f"python -m codim {name}: {error}"), file=sys.stderr)
         return 2
     return status
 

@@ -48,12 +48,15 @@ class PredictArguments:
 
         python -m codim predict --checkpoint results/single --images photos
 
-    An image becomes what the training's own images were: upright by its EXIF tag, grey or RGB, the largest middle part
-    of the right aspect ratio, scaled (bilinear, antialiased) to the same size in pixels. Transparency is dropped; of an
-    animation the first frame counts.
+    An image becomes what the training's own images were, by the same decoder: upright by its EXIF tag, grey or RGB, the
+    largest middle part of the right aspect ratio, scaled (bilinear, antialiased) to the same size in pixels.
+    Transparency is dropped; of an animation the first frame counts. What lies in the folder and is left out is counted.
 
     One line per image: file; class; probability (softmax of the mean logits); agree (do both networks, each alone, say
     this class?); confidence_a and confidence_b (probability that each network gives it).
+
+    In names, what would steer a terminal stands as its escape (\\n, \\x1b), and before what a spreadsheet program would
+    take for a formula (=, +, -, @ in front of what is no number) stands an apostrophe.
 
     Exit status: 0; 1 where some images could not be read (named at the end, all others are in the table); 2 where
     nothing could be done.
@@ -65,6 +68,8 @@ class PredictArguments:
     """Folder with images of any size, in any subfolder."""
     output: Path = Path("predictions.csv")
     """The table."""
+    max_megapixels: float | None = None
+    """Larger image files are refused; by default as in the training (data/max_megapixels)."""
 
 
 @dataclass
@@ -74,7 +79,8 @@ class AuditArguments:
         python -m codim audit --checkpoint results/single
 
     Loads the training's data again (as its settings say), and writes label_audit.html, one file that needs no other,
-    and label_audit.csv: all images whose given label the networks contradict, the most suspicious first.
+    and label_audit.csv: all images whose given label the networks contradict, the most suspicious first. Names are
+    written as `predict` writes them.
     """
 
     checkpoint: Path

@@ -11,11 +11,12 @@ from codim.datasets import TrainingData
 from codim.divide import divide, scale_losses
 from codim.image_cache import CachedImages
 from codim.settings.divide import DivideConfig
+from codim.shown import printable
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """An image whose given label the networks contradict; its fields are the columns of the table."""
+    """An image whose given label the networks contradict; its fields are the columns of the table, names printable."""
 
     rank: int
     index: int
@@ -62,15 +63,16 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
     rows.sort(
         key=lambda row: ((row["clean_probability"] - 1) * (row["confidence_a"] + row["confidence_b"]), row["index"])
     )
+    names = [printable(name) for name in data.classes]
     held_out = set(data.val_index.tolist())
     return [
         Suspect(
             rank=rank,
             index=row["index"],
-            file=data.images.file(row["index"]) if isinstance(data.images, CachedImages) else "",
+            file=printable(data.images.file(row["index"])) if isinstance(data.images, CachedImages) else "",
             part="validation" if row["index"] in held_out else "train",
-            given_label=data.classes[row["given_label"]],
-            suggested_label=data.classes[row["suggested_label"]],
+            given_label=names[row["given_label"]],
+            suggested_label=names[row["suggested_label"]],
             clean_probability=row["clean_probability"],
             confidence_a=row["confidence_a"],
             confidence_b=row["confidence_b"],

@@ -12,8 +12,6 @@ from pathlib import Path
 import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from codim.arguments import AuditArguments
@@ -23,6 +21,8 @@ from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
 from codim.device import torch_device
 from codim.evaluate import predict
+from codim.progress_bar import progress
+from codim.shown import cell, printable
 
 BATCH = 1024
 THUMBNAIL = 128
@@ -40,9 +40,12 @@ def main(args: AuditArguments) -> int:
     data, _ = load_data(config.data, config.noise, device)
     if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
         raise ValueError(f"--checkpoint: {args.checkpoint} was trained on other images or classes than load now")
-    chunks = track(data.images.split(BATCH), "predicting", -(-len(data.images) // BATCH), console=Console(stderr=True))
-    logits = torch.cat([predict(trained.networks, chunk, trained.augmenter) for chunk in chunks], dim=1)
-    found = suspects(label_audit(data, logits, config.divide), data)
+    logits = []
+    with progress("predicting", len(data.images), "images") as meter:
+        for chunk in data.images.split(BATCH):
+            logits.append(predict(trained.networks, chunk, trained.augmenter))
+            meter.advance(len(chunk))
+    found = suspects(label_audit(data, torch.cat(logits, dim=1), config.divide), data)
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / "label_audit.csv", found)
     page = folder / "label_audit.html"
@@ -57,7 +60,8 @@ def _write_table(path: Path, found: list[Suspect]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(Suspect.__dataclass_fields__))
         table.writeheader()
-        table.writerows(asdict(suspect) for suspect in found)
+        for suspect in found:
+            table.writerow({key: cell(v) if isinstance(v, str) else v for key, v in asdict(suspect).items()})
 
 
 def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit: int) -> str:
@@ -88,7 +92,7 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
 
 def _counts(classes: Sequence[str], labels: list[str]) -> list[tuple[str, int]]:
     counts = Counter(labels)
-    return [(name, counts[name]) for name in classes if counts[name]]
+    return [(name, counts[name]) for name in map(printable, classes) if counts[name]]
 
 
 def thumbnail(image: Tensor) -> str:

@@ -4,6 +4,7 @@ files whole; where the newest is damaged, the previous one is used."""
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from operator import index
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,11 +89,13 @@ def load_checkpoint(path: Path, config: TrainConfig, data: TrainingData) -> Trai
     logged).
 
     Raises:
-        ValueError: neither is a whole checkpoint, or it is of another config (names the first setting that differs).
+        ValueError: neither is a whole checkpoint, or it is of another config (names the first setting that differs), or
+            of other classes or of another order of them.
     """
 
     def restore(saved: dict[str, Any], path: Path) -> TrainState:
         _require_same(saved["config"], config.model_dump(mode="json"), path)
+        _require_classes(saved["input"]["classes"], data.classes, path)
         return _restore_state(saved, config, data)
 
     return _newest_whole(path, restore)
@@ -184,6 +187,16 @@ def _once(index: Tensor, data: TrainingData) -> Tensor:
 
 def _on(device: torch.device, values: dict[str, Any]) -> dict[str, Any]:
     return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in values.items()}
+
+
+def _require_classes(saved: list[str], classes: tuple[str, ...], path: Path) -> None:
+    if tuple(saved) != classes:
+        numbered = zip_longest(saved, classes)
+        number, (was, now) = next((k, pair) for k, pair in enumerate(numbered) if pair[0] != pair[1])
+        raise ValueError(
+            f"checkpoint {path} was trained on {len(saved)} classes, the data have {len(classes)}: number {number} is "
+            f"{was!r} there and {now!r} here; allowed: the same classes in the same order"
+        )
 
 
 def _require_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:

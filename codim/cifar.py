@@ -1,12 +1,14 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): 60,000 images of 32x32 pixels in 10 or 100 classes, through torchvision,
 which verifies the published MD5 sums of all files."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
 
 from codim.settings.data import DataConfig
+from codim.shown import printable
 from codim.source import ImageSource
 
 if TYPE_CHECKING:
@@ -44,12 +46,24 @@ def _load(config: DataConfig, kind: "type[CIFAR10]") -> ImageSource:
 
 def _advice(config: DataConfig, kind: "type[CIFAR10]", error: Exception) -> str:
     folder = config.place / kind.base_folder
-    files = ", ".join(f"{name} (md5 {md5})" for name, md5 in [*kind.train_list, *kind.test_list, _meta(kind)])
+    files = [*kind.train_list, *kind.test_list, _meta(kind)]
+    missing = [name for name, _ in files if not (folder / name).exists()]
+    wrong = [name for name, md5 in files if name not in missing and not _is_official(folder / name, md5)]
+    told = [f"missing: {', '.join(missing)}"] if missing else []
+    told += [f"there, but not the official file (another md5): {', '.join(wrong)}"] if wrong else []
+    expected = ", ".join(f"{name} (md5 {md5})" for name, md5 in files)
     tried = f"the download from {kind.url} failed: {error}" if config.download else "set data/download: true, or"
     return (
-        f"data/name {config.name}: {folder} does not hold the official files; {tried}\nunpack {kind.filename} (from "
-        f"{kind.url}, md5 {kind.tgz_md5}) in {config.place} (data/root).\nExpected in {folder}: {files}"
+        f"data/name {config.name}: {printable(folder)} does not hold the official files ({'; '.join(told) or error}); "
+        f"{tried}\nunpack {kind.filename} (from "
+        f"{kind.url}, md5 {kind.tgz_md5}) in {config.place} (data/root).\nExpected in {printable(folder)}: {expected}"
     )
+
+
+def _is_official(path: Path, md5: str) -> bool:
+    from torchvision.datasets.utils import check_md5
+
+    return path.is_file() and bool(check_md5(path, md5))
 
 
 def _meta(kind: "type[CIFAR10]") -> list[str]:

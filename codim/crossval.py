@@ -6,23 +6,22 @@ Plain cross-entropy for as long as the warm-up, so that the networks have not ye
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from rich.console import Console
-from rich.progress import Progress, Task, TimeRemainingColumn
 from torch import Tensor
 
 from codim.arguments import CrossvalArguments, TrainArguments
 from codim.augment import Augmenter
 from codim.budget import steps
 from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.datasets import TrainingData, load_data
+from codim.datasets import TrainingData, load_data, which_images
 from codim.device import torch_device
 from codim.evaluate import predict
 from codim.once import settings_of
+from codim.progress_bar import progress
 from codim.splits import stratified_folds
 from codim.state import TrainState
 from codim.train import run_epochs
@@ -49,12 +48,13 @@ def out_of_fold(config: TrainConfig, data: TrainingData, index: Tensor, folds: i
     """(N, K) probabilities, mean of both networks', of the images `index` (N,); those of an image come from networks
     trained on the other folds. `config`: plain cross-entropy; its budget does not count."""
     index = index.to(data.labels.device)
-    fold = torch.from_numpy(stratified_folds(data.labels[index].cpu().numpy(), folds, config.data.split_seed))
+    images = which_images(data.images)
+    own_images = None if images is None else images[index.cpu().numpy()]
+    labels = data.labels[index].cpu().numpy()
+    fold = torch.from_numpy(stratified_folds(labels, folds, config.data.split_seed, own_images))
     found = torch.empty(len(index), len(data.classes))
     epochs = max(config.warmup.epochs, 1)
-    console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=console) as progress:
-        task = progress.add_task("out-of-fold predictions", total=folds * epochs)
+    with progress("out-of-fold predictions", folds * epochs, "epochs") as meter:
         for k in range(folds):
             own = replace(
                 data, train_index=index[(fold != k).to(index.device)], val_index=index[(fold == k).to(index.device)]
@@ -63,20 +63,17 @@ def out_of_fold(config: TrainConfig, data: TrainingData, index: Tensor, folds: i
             settings = merge(config.model_dump(mode="json"), {"train": {"samples": budget, "epoch_images": 0}})
             fold_config = TrainConfig.model_validate(settings)
             state = TrainState.create(fold_config, own)
-            for epoch, _ in enumerate(run_epochs(fold_config, own, state), 1):
-                progress.advance(task)
-                if not console.is_terminal and (epoch == epochs or progress.tasks[task].completed == 1):
-                    console.print(_line(progress.tasks[task]), soft_wrap=True)
+            meter.done = partial(_epochs_done, k, epochs, budget, state)
+            for _ in run_epochs(fold_config, own, state):
+                pass
             logits = predict(state.networks, data.images, Augmenter.fit(config.augment, data.images), own.val_index)
             found[fold == k] = logits.softmax(2).mean(0).cpu()
     return found
 
 
-def _line(task: Task) -> str:
-    """How far it is, for a log file."""
-    done, seconds = int(task.completed), task.elapsed or 0.0
-    left = timedelta(seconds=round(seconds / done * (task.total or 0) - seconds))
-    return f"{task.description}: {done} of {task.total:g} epochs in {timedelta(seconds=round(seconds))}, {left} left"
+def _epochs_done(folds: int, epochs: int, budget: int, state: TrainState) -> float:
+    """Those of earlier folds, and of the one under way."""
+    return epochs * (folds + state.drawn / budget)
 
 
 def predictions_table(data: TrainingData, index: Tensor, probabilities: Tensor) -> pa.Table:

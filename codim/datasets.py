@@ -118,7 +118,7 @@ def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str =
         given, true = (np.concatenate([labels, source.val_labels]) for labels in (given, true))
         clean = given == true
     else:
-        train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed)
+        train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed, which_images(images))
     if not source.truth_known:
         true, rate, transition = np.full_like(true, -1), float("nan"), np.empty((0, 0))
     data = TrainingData(
@@ -139,6 +139,11 @@ def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str =
         None if source.second_test_labels is None else _tensor(source.second_test_labels, device),
     )
     return data, truth
+
+
+def which_images(images: Pixels | Images) -> Labels | None:
+    """(N,) equal numbers where the same image stands several times; None where none can."""
+    return images.rows if isinstance(images, CachedImages) else None
 
 
 def _for_noise(images: Pixels, noise: NoiseSpec) -> NDArray[np.uint8]:

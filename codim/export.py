@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from codim.arguments import ExportArguments
 from codim.augment import Augmenter
 from codim.checkpoint import Trained, load_trained
+from codim.progress_bar import progress
 
 TOLERANCE = 1e-4
 """Of probabilities, absolute: kernels may add up in another order, and float32 then differs by about 1e-6."""
@@ -38,7 +39,8 @@ def main(args: ExportArguments) -> int:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
     if args.output.suffix not in WRITERS:
         raise ValueError(f"--output: {args.output} must end in {' or '.join(WRITERS)}")
-    difference = export(load_trained(args.checkpoint, torch.device("cpu")), args.output)
+    with progress("exporting and comparing"):
+        difference = export(load_trained(args.checkpoint, torch.device("cpu")), args.output)
     print(f"{args.output}: outputs agree with the checkpoint's to {difference:.1e} (allowed: {TOLERANCE:.0e})")
     return 0
 

@@ -2,22 +2,33 @@
 
 from pathlib import Path
 
+from codim.shown import printable
+from codim.user_text import read_text
+
 
 def require_layout(root: Path, needed: tuple[str, ...], layout: str) -> None:
-    """Raises ValueError, with the expected layout, where one of `needed` is not below `root`."""
+    """Raises ValueError, with the expected layout, where one of `needed` is not below `root`, or is there and cannot be
+    the official file: it is empty or no file."""
     missing = [name for name in needed if not (root / name).exists()]
-    if missing:
+    wrong = [name for name in needed if name not in missing and not _has_content(root / name)]
+    told = [f"has no {', '.join(missing)}"] if missing else []
+    told += [f"has {', '.join(wrong)}, but empty or as a folder, not as the official file"] if wrong else []
+    if told:
         raise ValueError(
-            f"data/root: {root} has no {', '.join(missing)}; expected there (or give another data/root):\n{layout}"
+            f"data/root: {printable(root)} {'; it '.join(told)}; expected there (or give another data/root):\n{layout}"
         )
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def read_lines(path: Path) -> list[str]:
     """Its lines without surrounding blanks; empty ones stay, so that numbers of lines hold."""
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line.strip() for line in read_text(path).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise ValueError(f"{printable(path)} cannot be read: {printable(error)}") from error
 
 
 def read_labels(path: Path, num_classes: int) -> list[tuple[str, int]]:

@@ -1,16 +1,17 @@
 """Large images, decoded once into a file of uint8 squares that every later training reads.
 
-A cache is a folder, named after a hash of what it depends on (the list of files and the size), with
+A cache is a folder, named after a hash of what it depends on (the list of files, where they lie, and the size), with
 
     pixels.u8     (N, 3, size, size) uint8; sparse: images that nobody asked for take no space
-    records.i64   (N, 2) int64: bytes of the image's file, CRC-32 of its pixels + 1; 0, 0: not decoded yet
+    records.i64   (N, 3) int64: bytes of the image's file, its time of change in ns, CRC-32 of its pixels + 1; 0: not
+                  decoded yet
     about.json    what it holds, for people; written last, so that whoever sees it finds the other two
     lock          held while images are decoded: one process decodes, the others wait
 
 An image is written before its record: decoding goes on where it was interrupted. Its checksum is verified by each
 process when it first reads it (about 0.1 ms for 256x256 pixels); an image that is damaged is decoded anew, as is one
-whose file has another length than when it was decoded. Opening looks up the length of each file that is used: half a
-second per 100,000 files on a local disk.
+whose file has another length or time than when it was decoded. Opening looks these up for each file that is used: half
+a second per 100,000 files on a local disk.
 
 Memory: reading holds the images asked for; the file is mapped, and what the system keeps of it can be given up at any
 time. The list of files takes about 100 bytes an image.
@@ -18,8 +19,10 @@ time. The list of files takes about 100 bytes an image.
 
 import hashlib
 import json
+import logging
 import os
 import shutil
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,26 +33,35 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from rich.console import Console
 from torch import Tensor
 
 from codim.decode import decode_all
+from codim.settings.data import MOST_MEGAPIXELS
+from codim.shown import printable
 
-FORMAT = 1
+FORMAT = 2
 """Of the files, and of the way in which images are decoded: a change of either makes older caches useless."""
+RECORD = 3
+"""Numbers of an image in records.i64."""
 SHOWN = 3
 """Unreadable images named in an error."""
 
 Rows = NDArray[np.int64]
+log = logging.getLogger(__name__)
 
 
 class ImageCache:
     """The squares of a list of image files. Several processes may open it at once."""
 
-    def __init__(self, parent: Path, root: Path, names: Sequence[str], size: int) -> None:
+    def __init__(
+        self, parent: Path, root: Path, names: Sequence[str], size: int, megapixels: float = MOST_MEGAPIXELS
+    ) -> None:
         """`names`: files, absolute or below `root`. Decodes nothing. Raises ValueError: `parent` cannot be written."""
-        key = hashlib.sha256(json.dumps([FORMAT, size, *names]).encode()).hexdigest()[:16]
+        # Beside the data this stays the same wherever their disk is mounted; elsewhere it tells one root from another.
+        place = os.path.relpath(root, parent)
+        key = hashlib.sha256(json.dumps([FORMAT, size, place, *names]).encode()).hexdigest()[:16]
         self.folder, self.root, self.names, self.size = parent / key, root, names, size
+        self.megapixels = megapixels
         self._verified = np.zeros(len(names), dtype=bool)
         try:
             if not (self.folder / "about.json").exists():
@@ -57,26 +69,26 @@ class ImageCache:
                 with self._locked():
                     self._create()
             self.pixels: NDArray[np.uint8] = self._map("pixels.u8", np.uint8, (len(names), 3, size, size))
-            self._records: Rows = self._map("records.i64", np.int64, (len(names), 2))
+            self._records: Rows = self._map("records.i64", np.int64, (len(names), RECORD))
         except OSError as error:
             raise ValueError(
-                f"data/cache: {self.folder} cannot be used for decoded images ({error.strerror}); allowed: a folder "
-                f"that can be written, with {len(names) * self._bytes / 1e9:.1f} GB"
+                f"data/cache: {printable(self.folder)} cannot be used for decoded images ({error.strerror}); "
+                f"allowed: a folder that can be written, with {len(names) * self._bytes / 1e9:.1f} GB"
             ) from error
 
     def fill(self, rows: Rows) -> None:
-        """Decode those of `rows` that are missing here, or whose files have another length now.
+        """Decode those of `rows` that are missing here, or whose files have changed since.
 
         Raises:
             ValueError: files are missing or no images (all others are decoded first), or the disk is too small.
         """
-        lengths = self._file_lengths(rows)
-        if not self._missing(rows, lengths).any():
+        files = self._files(rows)
+        if not self._missing(rows, files).any():
             return
         with self._locked():
             # Another process may have decoded them while this one waited.
-            missing = self._missing(rows, lengths)
-            self._decode(rows[missing], lengths[missing])
+            missing = self._missing(rows, files)
+            self._decode(rows[missing], files[missing])
 
     def read(self, rows: Rows) -> NDArray[np.uint8]:
         """(len(rows), 3, size, size), a copy. Damaged images are decoded anew. Raises ValueError as `fill`."""
@@ -93,12 +105,15 @@ class ImageCache:
         return 3 * self.size**2
 
     def _create(self) -> None:
-        for name, length in (("pixels.u8", len(self.names) * self._bytes), ("records.i64", 16 * len(self.names))):
+        for name, length in (
+            ("pixels.u8", len(self.names) * self._bytes),
+            ("records.i64", 8 * RECORD * len(self.names)),
+        ):
             with (self.folder / name).open("ab") as file:
                 file.truncate(length)
         about = {"root": str(self.root), "images": len(self.names), "pixels": self.size, "format": FORMAT}
         scratch = self.folder / "about.json.new"
-        scratch.write_text(json.dumps(about, indent=1) + "\n")
+        scratch.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         scratch.replace(self.folder / "about.json")
 
     def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -112,7 +127,7 @@ class ImageCache:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            Console(stderr=True).print(f"waiting for another process, which decodes images into {self.folder}")
+            log.warning("waiting for another process, which decodes images into %s", printable(self.folder))
             lock.acquire()
         try:
             yield
@@ -122,47 +137,52 @@ class ImageCache:
     def _path(self, row: int) -> Path:
         return self.root / self.names[row]
 
-    def _file_lengths(self, rows: Rows) -> Rows:
-        lengths, missing = np.zeros(len(rows), dtype=np.int64), []
+    def _files(self, rows: Rows) -> Rows:
+        """(len(rows), 2): bytes and time of change of each file."""
+        files, missing = np.zeros((len(rows), 2), dtype=np.int64), []
         for i, row in enumerate(rows):
             try:
-                lengths[i] = os.stat(self._path(row)).st_size  # noqa: PTH116  (a third of the time of Path.stat)
-            except OSError:
-                missing.append(str(self._path(row)))
+                found = os.stat(self._path(row))  # noqa: PTH116  (a third of the time of Path.stat)
+            except (OSError, ValueError):  # the latter: no name of a file
+                missing.append(printable(self._path(row)))
+                continue
+            if not stat.S_ISREG(found.st_mode):
+                raise ValueError(f"{printable(self._path(row))} cannot be read as an image: it is no regular file")
+            files[i] = found.st_size, found.st_mtime_ns
         _raise_for(missing, len(rows), "missing")
-        return lengths
+        return files
 
-    def _missing(self, rows: Rows, lengths: Rows) -> NDArray[np.bool_]:
+    def _missing(self, rows: Rows, files: Rows) -> NDArray[np.bool_]:
         records = np.asarray(self._records[rows])
-        missing: NDArray[np.bool_] = (records[:, 0] != lengths) | (records[:, 1] == 0)
+        missing: NDArray[np.bool_] = (records[:, :2] != files).any(1) | (records[:, 2] == 0)
         return missing
 
     def _intact(self, row: int, image: NDArray[np.uint8]) -> bool:
-        return bool(self._records[row, 1] == _checksum(image))
+        return bool(self._records[row, 2] == _checksum(image))
 
     def _repair(self, rows: Rows) -> None:
-        lengths = self._file_lengths(rows)
+        files = self._files(rows)
         with self._locked():
             damaged = np.array([not self._intact(row, self.pixels[row]) for row in rows])
-            self._decode(rows[damaged], lengths[damaged])
+            self._decode(rows[damaged], files[damaged])
 
-    def _decode(self, rows: Rows, lengths: Rows) -> None:
+    def _decode(self, rows: Rows, files: Rows) -> None:
         needed, free = len(rows) * self._bytes, shutil.disk_usage(self.folder).free
         if needed > free:
             raise ValueError(
-                f"data/cache: {len(rows)} decoded images need {needed / 1e9:.1f} GB, {self.folder} has "
+                f"data/cache: {len(rows)} decoded images need {needed / 1e9:.1f} GB, {printable(self.folder)} has "
                 f"{free / 1e9:.1f} GB free; allowed: a folder with more, or a smaller data/cache_size"
             )
         faults = []
         with (self.folder / "pixels.u8").open("r+b") as pixels, (self.folder / "records.i64").open("r+b") as records:
-            paths = [self._path(row) for row in rows]
-            for i, found in decode_all(paths, self.size, f"decoding images into {self.folder}"):
+            paths, note = [self._path(row) for row in rows], f"decoding images into {self.folder}"
+            for i, found in decode_all(paths, self.size, note, self.megapixels):
                 if isinstance(found, ValueError):
                     faults.append(str(found))
                     continue
                 row = int(rows[i])
                 os.pwrite(pixels.fileno(), found.tobytes(), row * self._bytes)
-                record = np.array([lengths[i], _checksum(found)], dtype=np.int64)
+                record = np.array([*files[i], _checksum(found)], dtype=np.int64)
                 os.pwrite(records.fileno(), record.tobytes(), row * record.nbytes)
         _raise_for(faults, len(rows), "unreadable")
 
@@ -214,11 +234,11 @@ class CachedImages:
         return CachedImages(self.cache, np.concatenate([self.rows, other.rows]), self.device)
 
     def mapped(self) -> NDArray[np.uint8]:
-        """(N, 3, size, size), decoded but not read into memory; their checksums are not verified. Only for images in
-        the cache's own order, from its first on. Raises ValueError as ImageCache.fill."""
-        assert np.array_equal(self.rows, np.arange(len(self)))
+        """(N, 3, size, size), decoded; their checksums are not verified. Read into memory only where they do not stand
+        in the cache's own order, from its first on. Raises ValueError as ImageCache.fill."""
         self.cache.fill(self.rows)
-        return self.cache.pixels[: len(self)]
+        in_order = np.array_equal(self.rows, np.arange(len(self)))
+        return self.cache.pixels[: len(self)] if in_order else self.cache.pixels[self.rows]
 
     def decoded(self, device: torch.device | str) -> "CachedImages":
         """The same, all of them decoded, on `device`. Raises ValueError as ImageCache.fill."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationInfo, model_validator
 
+from codim.label_table import column_name
 from codim.noise_files import READERS, read_label_file
 from codim.noise_instance import channel_scale, chunks, flip_probabilities, flip_rates
 from codim.noise_maps import CLASS_MAPS
@@ -207,7 +208,7 @@ class FileNoise(Section):
     @model_validator(mode="after")
     def _exists(self, info: ValidationInfo) -> "FileNoise":
         """The file need not be here where the context is NOMINAL."""
-        if self.path.suffix not in READERS:
+        if self.path.suffix.lower() not in READERS:
             raise ValueError(f"label file {self.path}: suffix must be one of {', '.join(READERS)}")
         if info.context != NOMINAL and not self.path.is_file():
             raise ValueError(f"label file {self.path} does not exist")
@@ -222,8 +223,8 @@ class FileNoise(Section):
             self._check_order(content, labels)
             if self.key is None and len(content) == 1:
                 content = next(iter(content.values()))
-            elif self.key in content:
-                content = content[self.key]
+            elif self.key is not None and column_name(self.key) in content:
+                content = content[column_name(self.key)]
             else:
                 names = ", ".join(map(str, content))
                 raise ValueError(f"label file {self.path}: noise/key is {self.key!r}, allowed: {names}")

@@ -1,7 +1,5 @@
 """Reads files of labels: whatever they hold, nothing in them is executed."""
 
-import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +7,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codim.label_table import column_name, csv_header, read_columns
+from codim.shown import printable
+from codim.user_text import parse_json, read_text
+
 
 def read_label_file(path: Path) -> Any:
-    """What the file holds: one array (or list, or tensor), or several by name. Raises ValueError: it is damaged."""
+    """What the file holds: one array (or list, or tensor), or several by name, spelt as `column_name` spells it.
+
+    Raises ValueError: it is damaged, or two of its names are one.
+    """
     try:
-        return READERS[path.suffix](path)
+        content = READERS[path.suffix.lower()](path)
     except Exception as error:  # each format has half a dozen types for a damaged file
-        raise ValueError(f"label file {path} cannot be read: {error}") from error
+        raise ValueError(f"label file {printable(path)} cannot be read: {printable(error)}") from error
+    if not isinstance(content, dict):
+        return content
+    named = {column_name(str(name)): values for name, values in content.items()}
+    if len(named) < len(content):
+        names = ", ".join(printable(name) for name in content)
+        raise ValueError(f"label file {printable(path)}: two of its names are the same; found: {names}")
+    return named
 
 
 def _read_torch(path: Path) -> Any:
@@ -30,21 +42,20 @@ def _read_torch(path: Path) -> Any:
 
 
 def _read_csv(path: Path) -> dict[str, NDArray[Any]]:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns: dict[str, NDArray[Any]] = {}
-    for name in rows[0] if rows else ():
-        try:
-            columns[name] = np.array([int(row[name]) for row in rows])
-        except (TypeError, ValueError):
-            columns[name] = np.array([row[name] for row in rows], dtype=str)
-    return columns
+    return {name: _numbers(cells) for name, cells in read_columns(path, csv_header(path)).items()}
+
+
+def _numbers(cells: list[str]) -> NDArray[Any]:
+    try:
+        return np.array([int(cell) for cell in cells])
+    except ValueError:
+        return np.array(cells, dtype=str)
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
     ".npy": lambda path: np.load(path, allow_pickle=False),
     ".npz": lambda path: dict(np.load(path, allow_pickle=False)),
-    ".json": lambda path: json.loads(path.read_text()),
+    ".json": lambda path: parse_json(read_text(path)),
     ".pt": _read_torch,
     ".csv": _read_csv,
 }

@@ -1,17 +1,18 @@
 """One training, from its arguments to its results folder."""
 
 import json
+import logging
 import math
 import os
 import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
 from codim.arguments import TrainArguments
@@ -26,9 +27,12 @@ from codim.evaluate import Observer, predict
 from codim.metrics import EpochMetrics
 from codim.parallel import from_first, process_group, rank, workers
 from codim.probe import probe
+from codim.progress_bar import progress
 from codim.scorecard import scorecard, scorecard_table, write_scorecard
+from codim.shown import message, printable
 from codim.state import TrainState
 from codim.train import run_epochs
+from codim.user_text import parse_json, read_text
 
 
 def main(args: TrainArguments) -> int:
@@ -38,6 +42,8 @@ def main(args: TrainArguments) -> int:
 
 
 def _main(args: TrainArguments) -> int:
+    if rank():
+        logging.getLogger("codim").setLevel(logging.WARNING)  # the first worker says what was found
     try:
         config = train_config(settings_of(args))
         data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
@@ -45,7 +51,8 @@ def _main(args: TrainArguments) -> int:
         require_even_shares(config, workers())
         if args.probe and not config.pretrain.epochs:
             raise ValueError("--probe: pretrain/epochs is 0, there is no pre-training to look at")
-        augmenter = Augmenter.fit(config.augment, data.images)
+        with progress("measuring the brightness of the images"):
+            augmenter = Augmenter.fit(config.augment, data.images)
         args.output.mkdir(parents=True, exist_ok=True)
         state = _start(args.output, config, data)
         if from_first(state.samples) != state.samples:
@@ -53,7 +60,7 @@ def _main(args: TrainArguments) -> int:
         if not rank():
             _write_noise(args.output / "noise.json", config, truth)
     except (ValueError, OSError) as error:
-        print(f"python -m codim: {error}", file=sys.stderr)
+        print(message(f"python -m codim: {error}"), file=sys.stderr)
         return 2
     try:
         if rank():
@@ -90,11 +97,11 @@ def settings_of(args: TrainArguments) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    readers = {".json": json.loads, ".toml": tomllib.loads}
+    readers: dict[str, Callable[[str], Any]] = {".json": parse_json, ".toml": tomllib.loads}
     if path.suffix not in readers:
         raise ValueError(f"--config: {path} must end in .json or .toml")
     try:
-        settings = readers[path.suffix](path.read_text())
+        settings = readers[path.suffix](read_text(path))
     except ValueError as error:
         raise ValueError(f"--config: {path} is not valid {path.suffix[1:].upper()}: {error}") from error
     if not isinstance(settings, dict):
@@ -117,15 +124,15 @@ def _start(output: Path, config: TrainConfig, data: TrainingData) -> TrainState:
     state = TrainState.create(config, data)
     if rank():
         return state
-    (output / "metrics.jsonl").write_text("")
-    (output / "config.json").write_text(config.model_dump_json(indent=2))
+    (output / "metrics.jsonl").write_text("", encoding="utf-8")
+    (output / "config.json").write_text(config.model_dump_json(indent=2), encoding="utf-8")
     return state
 
 
 def _write_noise(path: Path, config: TrainConfig, truth: Truth) -> None:
     rate = None if _is_nan(truth.noise_rate) else truth.noise_rate
     realised = {"realised_rate": rate, "transition": truth.transition.tolist()}
-    path.write_text(json.dumps(config.noise.model_dump(mode="json") | realised))
+    path.write_text(json.dumps(config.noise.model_dump(mode="json") | realised), encoding="utf-8")
 
 
 def _train(
@@ -137,41 +144,37 @@ def _train(
     augmenter: Augmenter,
     with_probe: bool,
 ) -> None:
-    console = Console(stderr=True)
     observer = Observer(data, truth, augmenter)
     spec = InputSpec.of(data, augmenter)
     rows = output / "metrics.jsonl"
-    kept = rows.read_text().splitlines()[: state.epoch] if rows.exists() else []
-    rows.write_text("".join(f"{line}\n" for line in kept))
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=console) as progress, rows.open("a") as file:
-        task = progress.add_task("start", total=config.train.samples, completed=state.samples)
+    kept = rows.read_text(encoding="utf-8").splitlines()[: state.epoch] if rows.exists() else []
+    rows.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    done_before = state.samples
+    left = config.train.samples - done_before
+    with progress("training", left, "samples") as meter, rows.open("a", encoding="utf-8") as file:
+        meter.done = lambda: state.drawn - done_before
         for metrics in run_epochs(config, data, state):
             row = asdict(metrics)
             if with_probe and _pretrained(metrics, state):
                 found = probe(state.networks[0], data, augmenter)._asdict()
-                (output / "probe.json").write_text(json.dumps({k: None if _is_nan(v) else v for k, v in found.items()}))
+                scores = {k: None if _is_nan(v) else v for k, v in found.items()}
+                (output / "probe.json").write_text(json.dumps(scores), encoding="utf-8")
             if state.evaluation is not None:
                 row |= asdict(observer.measure(state.networks, state.evaluation, state.divisions))
             file.write(json.dumps({k: None if _is_nan(v) else v for k, v in row.items()}) + "\n")
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave a checkpoint without its row
             save_checkpoint(output / "checkpoint.pt", config, state, spec)
-            text = f"{metrics.phase} epoch {metrics.epoch}: loss {metrics.loss:.3f}, val {metrics.val_acc:.3f}"
-            progress.update(task, completed=metrics.samples, description=text)
-    logits = predict(state.networks, data.images, augmenter)
-    pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
-    averaged = _averaged(data, state, augmenter)
-    card = scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
+            score = "" if _is_nan(metrics.val_acc) else f", val {metrics.val_acc:.3f}"
+            meter.description = f"after {metrics.phase} epoch {metrics.epoch}, loss {metrics.loss:.3f}{score}"
+    with progress("evaluating"):
+        logits = predict(state.networks, data.images, augmenter)
+        pq.write_table(label_audit(data, logits, config.divide), output / "label_audit.parquet")
+        averaged = _averaged(data, state, augmenter)
+        card = scorecard(data, truth, state.networks, logits, state.divisions, augmenter, averaged)
     write_scorecard(output / "evaluation.json", card)
     Console().print(scorecard_table(card))
-    print(f"results in {output}")
+    print(f"results in {printable(output)}")
 
 
 def _follow(

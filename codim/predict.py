@@ -1,28 +1,27 @@
 """Classes of image files, by the networks of a checkpoint."""
 
 import csv
+import logging
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from rich.console import Console
-from rich.progress import track
 
 from codim.arguments import PredictArguments
 from codim.checkpoint import Trained, load_trained
+from codim.decode import decode_blocks, read_image
 from codim.device import torch_device
 from codim.evaluate import predict
+from codim.image_files import SUFFIXES, find_images, told
+from codim.progress_bar import progress
+from codim.settings.data import DataConfig
+from codim.shown import cell, printable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-"""Files that count as images, in upper case too."""
-BATCH = 128
-"""Images decoded and predicted at a time."""
+__all__ = ["main", "predictions", "read_image"]
+log = logging.getLogger(__name__)
 
 
 class Prediction(NamedTuple):
@@ -39,77 +38,61 @@ class Prediction(NamedTuple):
 
 def main(args: PredictArguments) -> int:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
-    paths = find_images(args.images)
+    paths = images_in(args.images)
     trained = load_trained(args.checkpoint, torch_device())
+    megapixels = args.max_megapixels or DataConfig.model_validate(trained.config["data"]).megapixels
     args.output.parent.mkdir(parents=True, exist_ok=True)
     scratch = args.output.with_name(f".{args.output.name}.new")
     faults = []
-    with scratch.open("w", newline="", encoding="utf-8") as file:
+    with (
+        scratch.open("w", newline="", encoding="utf-8") as file,
+        progress("predicting", len(paths), "images") as meter,
+    ):
         table = csv.writer(file)
         table.writerow(["class" if name == "label" else name for name in Prediction._fields])
-        bar = track(predictions(trained, args.images, paths), "predicting", len(paths), console=Console(stderr=True))
-        for found in bar:
+        for found in predictions(trained, args.images, paths, megapixels):
+            meter.advance()
             if isinstance(found, Prediction):
                 numbers = [f"{p:.6f}" for p in (found.probability, found.confidence_a, found.confidence_b)]
-                table.writerow([found.file, found.label, numbers[0], str(found.agree).lower(), *numbers[1:]])
+                names = [cell(found.file), cell(found.label)]
+                table.writerow([*names, numbers[0], str(found.agree).lower(), *numbers[1:]])
             else:
                 faults.append(found)
     for fault in faults:
         print(f"python -m codim predict: {fault}", file=sys.stderr)
     if len(faults) == len(paths):
         scratch.unlink()
-        raise ValueError(f"none of the {len(paths)} images in {args.images} could be read")
+        raise ValueError(f"none of the {len(paths)} images in {printable(args.images)} could be read")
     scratch.replace(args.output)
     left_out = f"; {len(faults)} could not be read" if faults else ""
-    print(f"classes of {len(paths) - len(faults)} images in {args.output}{left_out}")
+    print(f"classes of {len(paths) - len(faults)} images in {printable(args.output)}{left_out}")
     return 1 if faults else 0
 
 
-def find_images(folder: Path) -> list[Path]:
-    """All image files in and below `folder`, sorted. Raises ValueError where there are none."""
+def images_in(folder: Path) -> list[Path]:
+    """All image files in and below `folder`, sorted; what else lies there is logged. Raises ValueError where there are
+    none."""
     if not folder.is_dir():
-        raise ValueError(f"--images: {folder} is not a folder")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not paths:
-        raise ValueError(f"--images: {folder} holds no image; allowed: {', '.join(SUFFIXES)}")
-    return paths
+        raise ValueError(f"--images: {printable(folder)} is not a folder")
+    found = find_images(folder)
+    left_out = f"; left out: {told(found.left_out)}" if found.left_out else ""
+    if not found.files:
+        raise ValueError(f"--images: {printable(folder)} holds no image; allowed: {', '.join(SUFFIXES)}{left_out}")
+    log.info("%s: %d images%s", printable(folder), len(found.files), left_out)
+    return found.files
 
 
-def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """The file as uint8 (C, H, W) of the given shape. Raises ValueError: missing, truncated or no image."""
-    channels, height, width = shape
-    try:
-        with Image.open(path) as file:
-            file.draft("L" if channels == 1 else "RGB", (width, height))
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I"):  # 16 bits, which Pillow's conversion would cut off at 255
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            image = image.convert("L" if channels == 1 else "RGB")
-        fitted = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
-    return np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1)
-
-
-def predictions(trained: Trained, root: Path, paths: Sequence[Path]) -> Iterator[Prediction | ValueError]:
-    """In the order of `paths`: the prediction, or what is wrong with the file. At most BATCH images are held."""
-
-    def attempt(path: Path) -> NDArray[np.uint8] | ValueError:
-        try:
-            return read_image(path, trained.input.shape)
-        except ValueError as error:
-            return error
-
+def predictions(
+    trained: Trained, root: Path, paths: Sequence[Path], megapixels: float
+) -> Iterator[Prediction | ValueError]:
+    """In the order of `paths`: the prediction, or what is wrong with the file."""
     device = trained.augmenter.mean.device
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's lock
-        for start in range(0, len(paths), BATCH):
-            chunk = paths[start : start + BATCH]
-            read = list(pool.map(attempt, chunk))
-            images = [image for image in read if not isinstance(image, ValueError)]
-            found = iter(_predict(trained, torch.from_numpy(np.stack(images)).to(device)) if images else [])
-            for path, image in zip(chunk, read, strict=True):
-                name = path.relative_to(root).as_posix()
-                yield image if isinstance(image, ValueError) else Prediction(name, *next(found))
+    for block, decoded in decode_blocks(paths, trained.input.shape, megapixels):
+        images = [image for image in decoded if not isinstance(image, ValueError)]
+        found = iter(_predict(trained, torch.from_numpy(np.stack(images)).to(device)) if images else [])
+        for path, image in zip(block, decoded, strict=True):
+            name = path.relative_to(root).as_posix()
+            yield image if isinstance(image, ValueError) else Prediction(name, *next(found))
 
 
 def _predict(trained: Trained, images: torch.Tensor) -> list[tuple[str, float, bool, float, float]]:

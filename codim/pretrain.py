@@ -35,6 +35,8 @@ class PretrainState:
     optimizer: torch.optim.Optimizer
     generator: Generator
     epoch: int = 0
+    under_way: int = 0
+    """Images drawn in the epoch under way; only shown, never saved."""
 
     @classmethod
     def create(
@@ -89,5 +91,7 @@ def pretrain_epochs(
             lr = cosine(config.lr, (state.epoch + i / steps) / config.epochs)
             step(state.optimizer, loss, lr)
             total += loss.detach()
+            state.under_way += config.batch_size
         state.epoch += 1
+        state.under_way = 0
         yield total.item() / steps, lr

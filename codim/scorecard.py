@@ -95,7 +95,7 @@ def _test_part(
 
 
 def write_scorecard(path: Path, card: Scores) -> None:
-    path.write_text(json.dumps(_null(card), allow_nan=False) + "\n")
+    path.write_text(json.dumps(_null(card), allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _null(value: Any) -> Any:

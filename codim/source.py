@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from codim.image_cache import CachedImages, ImageCache
 from codim.noise import Labels
 from codim.settings.data import DataConfig
+from codim.user_cache import user_cache
 
 Pixels = NDArray[np.uint8] | CachedImages
 
@@ -41,8 +42,9 @@ Loader = Callable[[DataConfig], ImageSource]
 
 
 def cached_parts(config: DataConfig, root: Path, parts: Sequence[Sequence[str]]) -> list[CachedImages]:
-    """The images of each part, in one cache; files below `root`. Nothing is decoded yet."""
-    names = [name for part in parts for name in part]
-    cache = ImageCache(config.cache or root / ".codim-cache", root, names, config.cache_size)
-    ends = np.cumsum([len(part) for part in parts])
-    return [CachedImages(cache, np.arange(end - len(part), end)) for part, end in zip(parts, ends, strict=True)]
+    """The images of each part, in one cache that holds each name once; files below `root`. Nothing is decoded yet."""
+    place: dict[str, int] = {}
+    rows = [np.array([place.setdefault(name, len(place)) for name in part], dtype=np.int64) for part in parts]
+    folder = config.cache or (user_cache() if config.name in ("folder", "table") else root / ".codim-cache")
+    cache = ImageCache(folder, root, list(place), config.cache_size, config.megapixels)
+    return [CachedImages(cache, own) for own in rows]

@@ -21,11 +21,22 @@ def subset_rows(labels: Labels, size: int) -> Labels:
     return np.sort(np.argsort(place, kind="stable")[:size])
 
 
-def stratified_split(labels: Labels, val_fraction: float, seed: int) -> tuple[Labels, Labels]:
+def stratified_split(
+    labels: Labels, val_fraction: float, seed: int, images: Labels | None = None
+) -> tuple[Labels, Labels]:
     """Sorted (train, validation) indices; each class gives its share, rounded, and keeps at least one training sample.
 
     scikit-learn's stratified split refuses a class with a single sample, which noise can produce.
+
+    Args:
+        images: (N,) which image each sample is, where one may stand there several times: all of them go where the first
+            one goes.
     """
+    if images is not None and len(first := np.unique(images, return_index=True)[1]) < len(images):
+        held_out = np.isin(images, images[first][stratified_split(labels[first], val_fraction, seed)[1]])
+        for k in np.setdiff1d(labels, labels[~held_out]):
+            held_out[images == images[labels == k][0]] = False
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
     rng = np.random.default_rng(seed)
     val: list[Labels] = []
     for k in np.unique(labels):
@@ -35,8 +46,13 @@ def stratified_split(labels: Labels, val_fraction: float, seed: int) -> tuple[La
     return np.setdiff1d(np.arange(len(labels)), val_index), val_index
 
 
-def stratified_folds(labels: Labels, folds: int, seed: int) -> Labels:
-    """(N,) fold of each sample, from 0; each class is spread as evenly as it can be, and so are its remainders."""
+def stratified_folds(labels: Labels, folds: int, seed: int, images: Labels | None = None) -> Labels:
+    """(N,) fold of each sample, from 0; each class is spread as evenly as it can be, and so are its remainders.
+    `images` as in `stratified_split`."""
+    if images is not None:
+        _, first, place = np.unique(images, return_index=True, return_inverse=True)
+        if len(first) < len(images):
+            return stratified_folds(labels[first], folds, seed)[place]
     rng = np.random.default_rng(seed)
     order = np.concatenate([rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)])
     fold = np.empty(len(labels), dtype=np.int64)

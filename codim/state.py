@@ -39,6 +39,8 @@ class TrainState:
     """Of the last epochs, of warm-up and co-training: losses of `active`, each (2, N_epoch) float32."""
     divisions: list[Division] = field(default_factory=list)
     """Made by network A and by B at the start of the last epoch; empty before co-training, unless they are given."""
+    under_way: int = 0
+    """Images drawn in the epoch under way; only shown, never saved."""
     evaluation: Evaluation | None = None
     """After the last epoch; None where this process has not evaluated yet."""
 
@@ -70,6 +72,12 @@ class TrainState:
         elif config.pretrain.epochs:
             state.pretraining = PretrainState.create(config.pretrain, config.network, data.images, num_classes)
         return state
+
+    @property
+    def drawn(self) -> int:
+        """`samples`, with those of the epoch under way."""
+        stage = self.pretraining  # another thread reads this while the stage ends
+        return self.samples + self.under_way + (stage.under_way if stage else 0)
 
     def take_over(self, pretrained: dict[str, Tensor]) -> None:
         """Load encoder and projection head into both networks. Raises ValueError: they are of another network."""

@@ -49,6 +49,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
         else:
             _cotrain_epoch(config, data, state, augmenter, progress)
         state.epoch += 1
+        state.under_way = 0
         losses = progress.means(state.epoch - 1)
         if state.average:
             done = (state.samples - marks.pretrain) / (config.train.samples - marks.pretrain)
@@ -100,6 +101,7 @@ def _warmup_epoch(
             progress.add(loss)
             if state.average:
                 state.average.after_step(k, net)
+            state.under_way = (k * count + i + 1) * size // 2
     state.samples += count * size
 
 
@@ -137,6 +139,7 @@ def _cotrain_epoch(
             progress.add(*losses)
             if state.average:
                 state.average.after_step(k, net)
+            state.under_way = drawn // 2 + (i + 1) * size
         drawn += 2 * count * size
     state.samples += drawn // 2
 

@@ -9,6 +9,7 @@ from typing import get_args
 import ray
 from ray import tune
 
+from codim.progress_bar import LINE_SECONDS, clock
 from study.attempt import A, Attempt, Queue
 from study.cluster import node_resources
 from study.confirm import Confirm
@@ -16,7 +17,7 @@ from study.gauges import Gauges
 from study.loggers import Loggers
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
-from study.progress import LINE_SECONDS, Progress, clock
+from study.progress import Progress
 from study.recorder import Recorder
 from study.records import Phase, ResultsFolder
 from study.search import Search

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
 from codim.config import TrainConfig
+from codim.progress_bar import clock
 from study.plan import Plan
-from study.progress import clock
 from study.records import Phase, ResultsFolder, TrialRecord, read_json, write_json
 from study.source import SpecError
 from study.stage_keys import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages

@@ -10,11 +10,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from codim.progress_bar import LINE_SECONDS, clock
 from study.plan import Plan
 from study.records import TrialRecord
-
-LINE_SECONDS = 15.0
-"""Between two lines where there is no terminal."""
 
 
 class Progress:
@@ -122,10 +120,3 @@ class Progress:
             found = (f"{best.objective:.4f}", best.baseline or best.trial) if best else ("", "")
             table.add_row(condition.id, *numbers, *found)
         return table
-
-
-def clock(seconds: float) -> str:
-    """h:mm:ss, or m:ss below an hour."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

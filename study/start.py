@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+from codim.progress_bar import clock
 from study.forecast import Usage, compare, describe_forecast, forecast, representative, require_disk, used
 from study.loggers import require_installed
 from study.plan import Plan, full_plan, outline
@@ -19,7 +20,7 @@ from study.preflight import (
     resolved_spec,
     threads,
 )
-from study.progress import Progress, clock
+from study.progress import Progress
 from study.records import Phase, ResultsFolder, read_json, write_json
 from study.source import SpecError
 from study.spec import load_study

@@ -1,7 +1,7 @@
 """For all tests: one thread, repeatable property tests, and trainings small enough for a test."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from codim.config import METHODS, TrainConfig, merge, train_config
 from codim.datasets import TrainingData, load_data
 from codim.settings.data import DataConfig
 from codim.source import ImageSource
+from codim.user_cache import CACHE_VARIABLE
 
 torch.set_num_threads(1)
 _quiet = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -51,6 +52,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
             return "study" if file.startswith("tests/study/") else file
 
     return Scheduling(config, log)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded images of the tests are kept apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

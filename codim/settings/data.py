@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from codim.section import Section
 
 ROOT_VARIABLE = "CODIM_DATA"
+MOST_MEGAPIXELS = 178.0
+"""Of an image, where nothing else is set: Pillow's limit against files that fill the memory."""
 
 
 class DataConfig(Section):
@@ -36,10 +38,13 @@ class DataConfig(Section):
     """Seed of the train / validation split."""
     cache: Path | None = None
     """Folder for the decoded images of webvision, clothing1m, folder and table: cache_size^2 * 3 bytes an image.
-    Default: `.codim-cache` in the folder of the data."""
+    Default: for the first two `.codim-cache` in the folder of the data, for own images the user's cache: CODIM_CACHE,
+    else codim in XDG_CACHE_HOME or ~/.cache, else in the folder for temporary files."""
     cache_size: int = Field(default=256, ge=8)
     """Pixels: the same data sets keep their images at this size, the short side resized to it, then cropped to the
     square in the middle. (256: DivideMix)"""
+    max_megapixels: float | None = Field(default=None, gt=0)
+    """Larger image files are refused. Default: MOST_MEGAPIXELS; a file takes 3 bytes a pixel while it is decoded."""
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +55,7 @@ class DataConfig(Section):
         below = DEFAULT_PLACES.get(str(settings.get("name")))
         if places["root"] is None and below is not None:
             places["root"] = Path(os.environ.get(ROOT_VARIABLE) or "data", below)
-        absolute = {key: Path(p).expanduser().absolute() for key, p in places.items() if isinstance(p, str | Path)}
+        absolute = {key: _absolute(key, p) for key, p in places.items() if isinstance(p, str | Path)}
         return {**settings, **absolute}
 
     @model_validator(mode="after")
@@ -66,10 +71,27 @@ class DataConfig(Section):
         return self.model_dump(mode="json", include=own)
 
     @property
+    def megapixels(self) -> float:
+        """The largest image that is decoded."""
+        return self.max_megapixels or MOST_MEGAPIXELS
+
+    @property
     def place(self) -> Path:
         """`root` of a data set that lies in files."""
         assert self.root is not None
         return self.root
+
+
+def _absolute(setting: str, place: str | Path) -> Path:
+    path = Path(place).expanduser().absolute()
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"data/{setting}: {path} cannot be spelt in this locale's letters ({error.encoding}); "
+            "set PYTHONUTF8=1 or LC_ALL=C.UTF-8"
+        ) from error
+    return path
 
 
 DEFAULT_PLACES = {"cifar10": "", "cifar100": "", "webvision": "webvision", "clothing1m": "clothing1m"}

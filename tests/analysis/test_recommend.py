@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import synthetic
 from PIL import Image
@@ -21,6 +23,7 @@ from analysis.recommend import _neighbours, recommend
 from analysis.space import searched_settings
 from codim.config import train_config
 from codim.datasets import load_data
+from codim.own_files import table_images
 from study.records import TrialRecord
 
 RATES = {name: realised for name, (kind, _, realised, _) in CONDITIONS.items() if kind == "symmetric"}
@@ -210,20 +213,32 @@ def test_who_knows_the_rate_gets_settings_for_own_images_without_a_training(
     assert f"--config '{output}'" in told
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_names_that_look_like_missing_values_reach_the_training(known: Trials, tmp_path: Path, suffix: str) -> None:
+    names = ["None", "NA", "null", "nan", "01", "1", "two\nlines"]
+    labels = tmp_path / f"labels.{suffix}"
+    table = pa.table({"path": [f"{name}.png" for name in names], "label": names, "other": [math.nan] * len(names)})
+    pq.write_table(table, labels) if suffix == "parquet" else table.to_pandas().to_csv(labels, index=False)
+    flags = ["--labels", str(labels), "--images", str(tmp_path), "--output", str(tmp_path / "mine.json")]
+    assert main(["recommend", "--study", str(known.root), "--noise-rate", "0.45", *flags]) == 0
+    made = table_images(Path(json.loads((tmp_path / "mine.json").read_text())["data"]["root"]))
+    assert [(row.path, row.label) for row in made.rows["train"]] == [(str(tmp_path / f"{n}.png"), n) for n in names]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         ([], "give --noise-rate, or --labels"),
         (["--noise-rate", "0.3", "--predictions", "x"], "not both"),
         (["--labels", "nowhere.csv"], "--labels: nowhere.csv is not a file"),
-        (["--noise-rate", "0.3", "--labels", "empty.csv"], "--labels: empty.csv cannot be read"),
+        (["--noise-rate", "0.3", "--labels", "empty.csv"], "--labels: empty.csv is empty"),
         (
             ["--noise-rate", "0.3", "--labels", "header.csv"],
-            "needs columns path and label, and a row; found: path, label",
+            "--labels: header.csv has no row below its header",
         ),
         (
             ["--noise-rate", "0.3", "--labels", "other.csv"],
-            "needs columns path and label, and a row; found: file, label",
+            "--labels: other.csv has no column path; found: file, label",
         ),
         (["--noise-rate", "0.3", "--output", "."], "--output: . is a folder"),
         (["--noise-rate", "1.5"], "--noise-rate: 1.5; allowed"),

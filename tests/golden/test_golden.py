@@ -39,6 +39,7 @@ SETTINGS: dict[str, Any] = {
         "split_seed": 1,
         "cache": None,
         "cache_size": 256,
+        "max_megapixels": None,
     },
     "noise": {"kind": "symmetric", "rate": 0.4, "include_true": True, "seed": 2},
     "network": {

@@ -35,9 +35,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real: Callable[..., Iterator[Any]] = image_cache.decode_all
 
-    def spy(paths: list[Path], size: int, note: str) -> Iterator[Any]:
+    def spy(paths: list[Path], *more: Any) -> Iterator[Any]:
         seen.extend(path.name for path in paths)
-        return real(paths, size, note)
+        return real(paths, *more)
 
     monkeypatch.setattr(image_cache, "decode_all", spy)
     return seen
@@ -76,8 +76,8 @@ def test_an_interrupted_decoding_goes_on_where_it_stopped(
 ) -> None:
     real = image_cache.decode_all
 
-    def breaks(paths: list[Path], size: int, note: str) -> Iterator[Any]:
-        for i, found in real(paths, size, note):
+    def breaks(*arguments: Any) -> Iterator[Any]:
+        for i, found in real(*arguments):
             if i == 7:
                 raise KeyboardInterrupt
             yield i, found
@@ -176,10 +176,10 @@ def _fill_and_report(root: Path, barrier: Any, results: Any) -> None:
     count = 0
     real = image_cache.decode_all
 
-    def counting(paths: list[Path], size: int, note: str) -> Iterator[Any]:
+    def counting(paths: list[Path], *more: Any) -> Iterator[Any]:
         nonlocal count
         count += len(paths)
-        return real(paths, size, note)
+        return real(paths, *more)
 
     image_cache.decode_all = counting
     cache = opened(root)

@@ -120,6 +120,34 @@ def test_a_column_index_must_be_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", NAMED)
+@pytest.mark.parametrize("name", ["index", "Index", " INDEX ", "\ufeffindex"])
+def test_the_order_is_checked_however_its_column_is_spelt(tmp_path: Path, suffix: str, name: str) -> None:
+    right, wrong = (tmp_path / f"{kind}{suffix}" for kind in ("right", "wrong"))
+    write(right, **{name: np.arange(5), " Label": GIVEN})
+    assert np.array_equal(read(right), GIVEN)
+    assert np.array_equal(read(right, "label"), GIVEN)
+    write(wrong, **{name: np.arange(5)[::-1], " Label": GIVEN})
+    with pytest.raises(ValueError, match=r"its index must run 0, 1, 2"):
+        read(wrong, "label")
+    write(wrong, **{"Clean_Label ": OTHER, "label": GIVEN})
+    with pytest.raises(ValueError, match="its clean_label differs"):
+        read(wrong, "LABEL")
+
+
+@pytest.mark.parametrize("suffix", NAMED)
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"labels{suffix}", label=GIVEN, **{"Label ": OTHER})
+    with pytest.raises(ValueError, match=r"labels.*(two of its names are the same|stands twice)"):
+        read(path, "label")
+
+
+def test_a_key_that_stands_twice_in_a_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_text('{"label": [0, 1], "label": [1, 0]}')
+    with pytest.raises(ValueError, match="the key 'label' stands twice"):
+        read(tmp_path / "labels.json")
+
+
+@pytest.mark.parametrize("suffix", NAMED)
 def test_clean_labels_in_a_file_must_be_those_of_the_data(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"labels{suffix}", clean_label=TRUE, noisy_label=GIVEN)
     assert np.array_equal(read(path, "noisy_label"), GIVEN)

@@ -76,8 +76,28 @@ def test_a_cifar_file_with_another_checksum_is_refused(tmp_path: Path, monkeypat
     write_cifar(tmp_path, CIFAR10, monkeypatch)
     with (tmp_path / CIFAR10.base_folder / "data_batch_3").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(ValueError, match="does not hold the official files"):
+    (tmp_path / CIFAR10.base_folder / "data_batch_4").unlink()
+    (tmp_path / CIFAR10.base_folder / "test_batch").unlink()
+    (tmp_path / CIFAR10.base_folder / "test_batch").mkdir()
+    told = r"missing: data_batch_4; there, but not the official file \(another md5\): data_batch_3, test_batch"
+    with pytest.raises(ValueError, match=rf"does not hold the official files \({told}\)"):
         load("cifar10", tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["missing", "empty", "folder"])
+@pytest.mark.parametrize(("name", "file"), [("webvision", webvision.VAL_LIST), ("clothing1m", clothing1m.NAMES)])
+def test_a_list_that_cannot_be_the_official_one_is_told_from_one_that_is_missing(
+    tmp_path: Path, name: str, file: str, fault: str
+) -> None:
+    path = tmp_path / file
+    path.mkdir(parents=True) if fault == "folder" else write_lines(path)
+    if fault == "missing":
+        path.unlink()
+    with pytest.raises(ValueError, match="data/root") as error:
+        load(name, tmp_path)
+    missing = str(error.value).split("expected there")[0].split("; it has ")[0]
+    assert (file in missing) == (fault == "missing")
+    assert (f"it has {file}, but empty or as a folder" in str(error.value)) == (fault != "missing")
 
 
 def test_a_failed_download_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

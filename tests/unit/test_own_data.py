@@ -123,7 +123,10 @@ def test_labels_by_name_or_number(tmp_path: Path, suffix: str, labels: list[Any]
     [
         ({"path": ["a", "b"], "label": ["x", None]}, "row 2: label is empty"),
         ({"path": ["a", ""], "label": ["x", "y"]}, "row 2: path is empty"),
-        ({"path": ["a", "b"], "label": ["x", "y"], "split": ["train", "dev"]}, "row 2: split is 'dev'; .* val, test"),
+        (
+            {"path": ["a", "b"], "label": ["x", "y"], "split": ["train", "later"]},
+            "row 2: split is 'later'; .* val, test",
+        ),
         (
             {"path": ["a", "b", "c"], "label": ["x", "y", "z"], "split": ["train", "train", "test"]},
             "row 3: no training",

@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from runs import train
 
-from codim import predict
+from codim import decode, predict
 from codim.arguments import PredictArguments
 from codim.augment import Augmenter
 from codim.checkpoint import InputSpec, load_trained, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData
-from codim.predict import find_images, read_image
+from codim.decode import read_image
+from codim.predict import images_in
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_the_table_holds_what_the_networks_say(
     trained: tuple[Path, TrainingData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint, data = trained
-    monkeypatch.setattr(predict, "BATCH", 4)
+    monkeypatch.setattr(decode, "BLOCK", 4)
     folder = tmp_path / "images"
     names = [f"{'b/c' if k % 2 else 'a'}/{k:02}.{'PNG' if k % 3 else 'bmp'}" for k in range(10)]
     for name, image in zip(names, data.images, strict=False):
@@ -88,9 +89,9 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_predicted(
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no image; allowed: \.jpg"):
-        find_images(tmp_path)
+        images_in(tmp_path)
     with pytest.raises(ValueError, match="nowhere is not a folder"):
-        find_images(tmp_path / "nowhere")
+        images_in(tmp_path / "nowhere")
 
 
 def test_the_middle_is_cut_out_and_scaled(tmp_path: Path) -> None:

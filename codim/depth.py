@@ -1,0 +1,62 @@
+"""Grey levels of more than 8 bits -> 8 bits, by what a file says of itself, never by what its pixels happen to be.
+
+Of an integer the 8 highest bits of its declared depth are kept: 16 (PNG, TIFF), 12 (TIFF), or the maximum that a PGM
+names. A TIFF with integers of 32 bits does not say which of them are used: values up to 65535 are taken for 16 bits. A
+floating point number is black at 0 and white at 1. Everything else has no range that anybody could know (signed
+numbers, other integers of 32 bits, floats beyond 1): it is refused.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.ExifTags import Base as Tag
+from PIL.TiffImagePlugin import SAMPLEFORMAT, TiffImageFile
+
+SIGNED = 2
+"""TIFF's sample format."""
+WHITE_IS_ZERO = 0
+"""TIFF's photometric interpretation."""
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """The image itself where it has 8 bits already. Raises ValueError: the range of its levels cannot be known."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image)
+    levels = _of_floats(values) if image.mode == "F" else _of_integers(values, image)
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(Tag.PhotometricInterpretation) == WHITE_IS_ZERO:
+        levels = 255 - levels
+    return Image.fromarray(levels)
+
+
+def _of_integers(values: NDArray[np.integer], image: Image.Image) -> NDArray[np.uint8]:
+    bits = 16
+    if isinstance(image, TiffImageFile):
+        declared = image.tag_v2.get(Tag.BitsPerSample, (bits,))[0]
+        signed = image.tag_v2.get(SAMPLEFORMAT, (1,))[0] == SIGNED
+        if declared == 32:
+            _require_sixteen(int(values.min()), int(values.max()))
+        elif signed:
+            raise ValueError(
+                f"signed integers of {declared} bits have no known black and white; allowed: unsigned ones"
+            )
+        else:
+            bits = declared
+    return (values >> (bits - 8)).astype(np.uint8)
+
+
+def _require_sixteen(least: int, most: int) -> None:
+    if least < 0 or most > 65535 or 0 < most < 256:
+        raise ValueError(
+            f"integers of 32 bits from {least} to {most} have no known black and white; allowed: 16 bits of them "
+            "(0 to 65535, the largest above 255), or a file of 8 or 16 bits"
+        )
+
+
+def _of_floats(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError(
+            f"floating point numbers from {values.min():g} to {values.max():g} have no known black and white; "
+            "allowed: 0 (black) to 1 (white)"
+        )
+    return (values * 255).round().astype(np.uint8)

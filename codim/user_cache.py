@@ -1,0 +1,32 @@
+"""Where what can be made again is kept for a user."""
+
+import os
+import tempfile
+from pathlib import Path
+
+CACHE_VARIABLE = "CODIM_CACHE"
+
+
+def user_cache() -> Path:
+    """The folder that CODIM_CACHE names; else `codim` in XDG_CACHE_HOME or ~/.cache; else, where these cannot be
+    written, one of the user's own in the folder for temporary files. The latter two exist afterwards.
+
+    Raises:
+        ValueError: the folder for temporary files holds somebody else's in its place.
+    """
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named).expanduser().absolute()
+    for parent in (os.environ.get("XDG_CACHE_HOME", ""), "~/.cache"):
+        try:
+            folder = Path(parent).expanduser() / "codim"
+            if folder.is_absolute():
+                folder.mkdir(parents=True, exist_ok=True)
+                if os.access(folder, os.W_OK):
+                    return folder
+        except (OSError, RuntimeError):  # the latter: a user without a home
+            pass
+    folder = Path(tempfile.gettempdir()) / f"codim-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise ValueError(f"data/cache: {folder} is another user's; set {CACHE_VARIABLE} to a folder of your own")
+    return folder
