@@ -3,15 +3,16 @@
 import fcntl
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Literal
 
 from torch import Tensor
 
 from codim.augment import Augmenter
-from codim.budget import milestones
+from codim.budget import milestones, pretrain_samples
 from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
 from codim.config import TrainConfig
 from codim.datasets import TrainingData, load_data
@@ -27,6 +28,8 @@ from study.stage_keys import Stage, pretraining, warm_up
 CHECKPOINT_SECONDS = 60.0
 """Of a pre-training, which can take hours: a worker that is lost costs no more."""
 PROGRESS = "progress"
+PROGRESS_SECONDS = 0.5
+"""Between two times that it is noted how far a stage is."""
 Made = Literal["computed", "found", "diverged"]
 
 
@@ -41,7 +44,6 @@ def compute_stage(stage: Stage, folder: Path) -> Made:
     with claimed(folder / stage.key):
         if _is_whole(stage, folder):
             return "found"
-        (folder / stage.key / PROGRESS).unlink(missing_ok=True)
         if stage.kind == "pre-training":
             _compute_pretraining(stage, folder)
         else:
@@ -79,14 +81,18 @@ def _compute_pretraining(stage: Stage, folder: Path) -> None:
     data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
     unfinished = folder / stage.key / "unfinished.pt"
     state = _pretrain_state(config, data, unfinished)
-    saved = time.monotonic()
-    for loss, _ in pretrain_epochs(config.pretrain, data.images, Augmenter.fit(config.augment, data.images), state):
-        if not math.isfinite(loss):
-            raise ValueError(f"pre-training: the loss became {loss}; a smaller pretrain/lr may help")
-        _note_progress(stage, folder, state.epoch, config.pretrain.epochs)
-        if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-            write_tensors(unfinished, state.saved())
-            saved = time.monotonic()
+    saved, augmenter = time.monotonic(), Augmenter.fit(config.augment, data.images)
+    epochs, per_epoch = (
+        config.pretrain.epochs,
+        pretrain_samples(config.pretrain, len(data.images)) / config.pretrain.epochs,
+    )
+    with _progress_noted(stage, folder, lambda: (state.epoch + state.under_way / per_epoch) / epochs):
+        for loss, _ in pretrain_epochs(config.pretrain, data.images, augmenter, state):
+            if not math.isfinite(loss):
+                raise ValueError(f"pre-training: the loss became {loss}; a smaller pretrain/lr may help")
+            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                write_tensors(unfinished, state.saved())
+                saved = time.monotonic()
     write_tensors(stage_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
     for path in (unfinished, previous(unfinished)):
         path.unlink(missing_ok=True)
@@ -111,13 +117,13 @@ def _compute_warm_up(stage: Stage, folder: Path) -> None:
     observer = Observer(data, truth, augmenter)
     end = milestones(config, len(data.images), len(data.train_index)).warmup
     state = TrainState.create(config, data, read_pretraining(config, folder))
-    rows = []
-    for metrics in run_epochs(config, data, state):
-        # The study spends the time once; no trial does.
-        rows.append(row_of(metrics, observer, state) | {"seconds": 0.0})
-        _note_progress(stage, folder, len(rows), config.warmup.epochs)
-        if state.samples >= end:
-            break
+    rows, begun = [], state.samples
+    with _progress_noted(stage, folder, lambda: (state.drawn - begun) / (end - begun)):
+        for metrics in run_epochs(config, data, state):
+            # The study spends the time once; no trial does.
+            rows.append(row_of(metrics, observer, state) | {"seconds": 0.0})
+            if state.samples >= end:
+                break
     write_rows(folder / stage.key, rows)
     save_checkpoint(stage_file(stage, folder), config, state, InputSpec.of(data, augmenter))
 
@@ -129,10 +135,26 @@ def progress_of(stage: Stage, folder: Path) -> float:
     return 0.0
 
 
-def _note_progress(stage: Stage, folder: Path, epoch: int, epochs: int) -> None:
-    scratch = folder / stage.key / f".{PROGRESS}"
-    scratch.write_text(str(epoch / epochs))
-    scratch.replace(folder / stage.key / PROGRESS)
+@contextmanager
+def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> Iterator[None]:
+    """Keep on disk, while the context lasts, which part of a stage is done."""
+    over = Event()
+
+    def note() -> None:
+        scratch, place = folder / stage.key / f".{PROGRESS}", folder / stage.key / PROGRESS
+        while not over.wait(PROGRESS_SECONDS):
+            with suppress(OSError):  # only shown; what matters fails by itself
+                scratch.write_text(f"{min(done(), 1):.4f}")
+                scratch.replace(place)
+
+    thread = Thread(target=note, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        (folder / stage.key / PROGRESS).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 import fcntl
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from studies import WriteStudy
 
 from codim.config import TrainConfig
 from codim.datasets import DATASETS
+from codim.pretrain import pretrain_epochs
 from study import driver, stages
 from study.plan import Plan, load_plan
 from study.records import ResultsFolder
@@ -173,12 +176,14 @@ def test_a_pre_training_goes_on_where_its_worker_was_lost(
     compute_stage(stage, tmp_path / "alone")
     epochs: list[int] = []
 
-    def lost(stage: Stage, folder: Path, epoch: int, of: int) -> None:
-        epochs.append(epoch)
-        if len(epochs) == 3:
-            raise KeyboardInterrupt
+    def lost(*arguments: Any) -> Iterator[tuple[float, float]]:
+        for row in pretrain_epochs(*arguments):
+            epochs.append(arguments[-1].epoch)
+            if len(epochs) == 3:
+                raise KeyboardInterrupt
+            yield row
 
-    monkeypatch.setattr(stages, "_note_progress", lost)
+    monkeypatch.setattr(stages, "pretrain_epochs", lost)
     with pytest.raises(KeyboardInterrupt):
         compute_stage(stage, tmp_path / "lost")
     assert compute_stage(stage, tmp_path / "lost") == "computed"
