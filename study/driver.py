@@ -18,7 +18,8 @@ from study.plan import Plan
 from study.preflight import concurrent_trials, threads
 from study.progress import LINE_SECONDS, Progress, clock
 from study.recorder import Recorder
-from study.records import Phase, ResultsFolder
+from study.records import ResultsFolder
+from study.schema import Phase
 from study.search import Search
 from study.stage_keys import Kind, shared_stages
 from study.trainable import Job, Train, train, trainable

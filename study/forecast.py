@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, get_args
 from codim.config import TrainConfig
 from study.plan import Plan
 from study.progress import clock
-from study.records import Phase, ResultsFolder, TrialRecord, read_json, write_json
+from study.records import ResultsFolder, TrialRecord, write_json
+from study.schema import Environment, Phase, read_json
 from study.source import SpecError
 from study.stage_keys import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages
 from study.storage import is_remote
@@ -140,7 +141,7 @@ class Usage:
         """A start. That an earlier one was killed shows in its row, and the tables know how far it came."""
         self.folder = folder
         self._started = time.monotonic()
-        self._before: list[dict[str, Any]] = read_json(folder.environment).get("starts", [])
+        self._before: list[dict[str, Any]] = read_json(folder.environment, Environment).get("starts", [])
         for start in self._before:
             if start["hours"] is None:
                 last = folder.trials.stat().st_mtime if folder.trials.exists() else 0.0
@@ -156,7 +157,7 @@ class Usage:
     def end(self) -> float:
         """Keep what this start took. Returns the hours of all."""
         self._now["hours"] = (time.monotonic() - self._started) / 3600
-        write_json(self.folder.environment, read_json(self.folder.environment) | {"starts": self.starts})
+        write_json(self.folder.environment, read_json(self.folder.environment, Environment) | {"starts": self.starts})
         return math.fsum(start["hours"] for start in self.starts)
 
 

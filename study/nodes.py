@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from study.cluster import ClusterError
+from study.own_ray import ClusterError
 from study.forecast import representative
 from study.plan import Plan
 from study.preflight import LIBRARIES, concurrent_trials

@@ -1,7 +1,6 @@
 """Before anything starts: does the study fit, and may it write where it is told."""
 
 import fcntl
-import json
 import math
 import os
 import platform
@@ -16,9 +15,10 @@ from codim.config import TrainConfig
 from study.forecast import Forecast, representative
 from study.plan import Plan
 from study.records import ResultsFolder
+from study.schema import SCHEMA_VERSION, VERSION_KEY, Spec, read_json
 from study.source import SpecError
 
-FREE_TO_CHANGE = ("conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
+FREE_TO_CHANGE = (VERSION_KEY, "conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
 STEPS = "samples past warm-up"
 """What Optuna's steps are (study/pruners.py), for spec.json."""
@@ -95,11 +95,9 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
             raise SpecError(f"--results: {folder.root} holds files but no spec.json: not the folder of a study")
         return
     try:
-        old = json.loads(folder.spec.read_text())
+        old = read_json(folder.spec, Spec)
     except ValueError as error:
-        raise SpecError(
-            f"--results: {folder.spec} is damaged ({error}); restore it, or give another --results"
-        ) from None
+        raise SpecError(f"--results: {error}, or give another --results") from None
     advice = "give the changed study another `name`, or another --results"
     for part in resolved:
         if part not in FREE_TO_CHANGE and old.get(part) != resolved[part]:
@@ -111,7 +109,7 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
             raise SpecError(
                 f"{folder.root} holds condition {condition}, which is now {known.get(condition['id'])}; {advice}"
             )
-    was, now = (spec["budget"]["trials_per_condition"] for spec in (old, resolved))
+    was, now = (spec.get("budget", {}).get("trials_per_condition", 0) for spec in (old, resolved))
     if now < was:
         raise SpecError(f"{folder.root} holds a study of {was} trials per condition, now it is {now}; it may only grow")
 
@@ -133,7 +131,7 @@ def resolved_spec(plan: Plan) -> dict[str, Any]:
     pruner = plan.spec.pruner.model_dump(mode="json")
     if plan.spec.pruner.kind != "none":  # curves with other steps must not compete
         pruner["steps"] = STEPS
-    return plan.spec.model_dump(mode="json") | {
+    return {VERSION_KEY: SCHEMA_VERSION} | plan.spec.model_dump(mode="json") | {
         "pruner": pruner,
         "data": config.data.name,
         # Defaults may change with the code; trials before and after must not be compared.
@@ -156,6 +154,7 @@ def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[
 
     data, known = plan.data[plan.conditions[0].id], old.get("forecast", {})
     return {
+        VERSION_KEY: SCHEMA_VERSION,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": platform.machine(),
         "cpus": len(os.sched_getaffinity(0)),

@@ -43,11 +43,8 @@ def main(arguments: Arguments) -> int:
 
         phase = None if arguments.phase == "all" else arguments.phase
         finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase)
-    except ValueError as error:  # SpecError, ClusterError, or the data's own
+    except (ValueError, OSError) as error:  # SpecError, ClusterError, the data's own; storage that takes no more
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error}; what was done is kept, and the same command goes on from there", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         finished = None

@@ -20,7 +20,8 @@ from study.preflight import (
     threads,
 )
 from study.progress import Progress, clock
-from study.records import Phase, ResultsFolder, read_json, write_json
+from study.records import ResultsFolder, write_json
+from study.schema import Environment, Phase, read_json
 from study.source import SpecError
 from study.spec import load_study
 from study.stage_keys import shared_stages
@@ -99,11 +100,13 @@ def start(
         require_same_study(folder, resolved)  # another driver may have begun it since
         write_json(folder.spec, resolved)
         usage = Usage(folder)
-        old, whole = read_json(folder.environment), forecast(plan, speed, concurrent, paid)
+        old, whole = read_json(folder.environment, Environment), forecast(plan, speed, concurrent, paid)
         write_json(folder.environment, environment(plan, whole, old) | {"starts": usage.starts})
         try:
             compute_stages(plan, folder, progress.say)
             finished = run_study(plan, folder, progress, phase=phase)
+        except OSError as error:
+            raise OSError(f"{error}; what was done is kept, and the same command goes on from there") from error
         finally:
             hours = usage.end()
             folder.keep(now=True)
@@ -112,7 +115,7 @@ def start(
     for line in closing(plan, folder):
         progress.say(line)
     records = folder.read_trials()
-    progress.say(compare(read_json(folder.environment)["forecast"], len(records), used(plan, records), hours))
+    progress.say(compare(read_json(folder.environment, Environment)["forecast"], len(records), used(plan, records), hours))
     count = Counter(record.status for record in records)
     progress.say(
         f"{count.total()} trials, {count['pruned']} pruned, {count['failed']} failed, "

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.skipif(not NAMESPACES, reason="this machine forbids mou
 ASK = """
 import json, sys
 from pathlib import Path
-from study.cluster import ClusterError, connected
+from study.cluster import connected
 from study.nodes import describe_nodes, nodes, require_able
+from study.own_ray import ClusterError
 from study.plan import load_plan
 
 plan = load_plan(Path(sys.argv[2]))
