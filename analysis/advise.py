@@ -36,7 +36,7 @@ def main(args: RecommendArguments) -> None:
     if args.output.is_dir():
         raise ValueError(f"--output: {args.output} is a folder; give the name of a file")
     trials = load_trials(args.study)
-    console = Console()
+    console = Console(markup=False)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=args.output.parent) as scratch:
         data, table = _data(args, Path(scratch))

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from study.plan import Plan
 from study.records import TrialRecord
+from study.terminal import printable
 
 LINE_SECONDS = 15.0
 """Between two lines where there is no terminal."""
@@ -39,14 +41,14 @@ class Progress:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        self.console.print(printable(text, keep="\n"), highlight=False, soft_wrap=True, markup=False)
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
         if not self._live or record.status == "failed":
             value = "" if math.isnan(record.objective) else f" {record.objective:.4f}"
             name = f"{record.trial} ({record.baseline})" if record.baseline else record.trial
-            cause = f": {record.cause}" if record.cause else ""
+            cause = f": {' '.join(record.cause.split())}" if record.cause else ""
             self.say(f"{name} {record.status}{value} in {clock(record.seconds)}{cause}")
 
     def show(self, records: Iterable[TrialRecord], now: bool = False) -> None:
@@ -120,7 +122,7 @@ class Progress:
             best = leaders.get(condition.id)
             numbers = [str(count[s]) for s in ("complete", "pruned", "failed", "running")]
             found = (f"{best.objective:.4f}", best.baseline or best.trial) if best else ("", "")
-            table.add_row(condition.id, *numbers, *found)
+            table.add_row(condition.id, *numbers, *map(Text, found))
         return table
 
 

@@ -17,6 +17,8 @@ if not __package__:  # called as a script: Python then puts study/ on the path, 
 
 import tyro
 
+from study.terminal import printable
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -44,7 +46,7 @@ def main(arguments: Arguments) -> int:
         phase = None if arguments.phase == "all" else arguments.phase
         finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase)
     except (ValueError, OSError) as error:  # SpecError, ClusterError, the data's own; storage that takes no more
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         finished = None

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from codim.metrics import Phase as Stage
 from codim.metrics import SplitState
 from study.dimensions import Dimension
+from study.terminal import shortened
 
 SCHEMA_VERSION = "1"
 """Changes where a column vanishes or means something else. A new column leaves it: in older tables it has its default."""
@@ -37,10 +38,12 @@ _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzin
 _TRIAL = r"(?:[^/\\\pC]*[^/\\\pC\d])?\d{1,9}"
 
 
+Name = Annotated[str, Field(pattern=r"^[^\p{C}]{1,200}$")]
+"""What stands in tables, figures and on terminals: without control characters."""
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Hours = Annotated[float, Field(ge=0, le=LONGEST_HOURS)]
-SettingPath = Annotated[str, Field(pattern="/")]
+SettingPath = Annotated[str, Field(pattern=r"^[^\p{C}]*/[^\p{C}]*$")]
 Settings = dict[str, dict[str, Any] | str]
 """{section: {setting: value}}, and `method`."""
 
@@ -52,7 +55,7 @@ class _Part(BaseModel):
 
 
 class _Condition(_Part):
-    id: Annotated[str, Field(min_length=1, max_length=200)]
+    id: Name
     kind: str = ""
     rate: Share = 0.0
     include_true: bool = True
@@ -81,10 +84,10 @@ class _Config(_Part):
 class Spec(_Part):
     """spec.json, as far as it is read again."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)] = ""
+    name: Name = ""
     conditions: Annotated[list[_Condition], Field(min_length=1, max_length=1000)]
     space: Annotated[dict[SettingPath, Dimension], Field(max_length=1000)]
-    baselines: dict[str, Settings] = {}
+    baselines: dict[Name, Settings] = {}
     fixed: Settings = {}
     objective: _Objective = _Objective()
     budget: _Budget = _Budget()
@@ -142,7 +145,7 @@ class OtherVersion(ValueError):
 
 def _require_version(found: object) -> None:
     if str(found) != SCHEMA_VERSION:
-        raise OtherVersion(f"schema version {_shown(found)}; this version of the project reads {SCHEMA_VERSION}")
+        raise OtherVersion(f"schema version {shortened(found)}; this version of the project reads {SCHEMA_VERSION}")
 
 
 def checked_trials(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -184,7 +187,7 @@ def checked_epochs(table: pa.Table, trials: Iterable[str]) -> pa.Table:
     _check(table, {name: rule for name, rule in EPOCH_RULES.items() if name in table.column_names})
     if "trial" in table.column_names:
         if others := set(table["trial"].to_pylist()) - set(trials):
-            raise ValueError(f"it holds epochs of {_shown(min(others))}, which belong into another file")
+            raise ValueError(f"it holds epochs of {shortened(min(others))}, which belong into another file")
         if "epoch" in table.column_names:
             pairs = zip(table["trial"].to_pylist(), table["epoch"].to_pylist(), strict=True)
             _require_distinct([f"{trial}, {epoch}" for trial, epoch in pairs], "two rows of trial and epoch")
@@ -221,6 +224,8 @@ def _json(kind: Any, words: str) -> Rule:
     return rule, words
 
 
+_NAME = (lambda column: pc.match_substring_regex(column, r"^[^\pC]+$"), "names without control characters")
+_NAME_OR_NONE = (lambda column: pc.match_substring_regex(column, r"^[^\pC]*$"), _NAME[1])
 _SHARE = _between(-_ROUNDING, 1 + _ROUNDING, "0 to 1")
 _COUNT = _between(0, LARGEST, "whole numbers from 0 on")
 _SECONDS = _between(0.0, 3600 * LONGEST_HOURS, f"0 to {3600 * LONGEST_HOURS:g} seconds")
@@ -228,7 +233,8 @@ _TIME = _between(_EARLIEST, _LATEST, "times from 1970 to 2200")
 _MATRIX = list[list[Annotated[float, Field(ge=-_ROUNDING, le=1 + _ROUNDING)]]]
 TRIAL_RULES: dict[str, Rule] = {
     "trial": (lambda column: pc.match_substring_regex(column, f"^{_TRIAL}$"), "names that end in a number"),
-    "condition": (lambda column: pc.greater(pc.utf8_length(column), 0), "names"),
+    "condition": _NAME,
+    **dict.fromkeys(("baseline", "noise_kind", "setting"), _NAME_OR_NONE),
     "status": _among(get_args(Status)),
     "phase": _among(get_args(Phase)),
     **dict.fromkeys(("noise_rate", "objective", "oracle_noise_rate", "oracle_test_acc", "oracle_test_acc_best"), _SHARE),
@@ -277,8 +283,8 @@ def _check(table: pa.Table, rules: Mapping[str, Rule]) -> None:
 
 def _fault(table: pa.Table, column: str, row: int, words: str) -> str:
     trial = table["trial"][row].as_py() if "trial" in table.column_names else None
-    of = "" if trial is None or column == "trial" else f" of {_shown(trial)}"
-    return f"{column}{of} is {_shown(table[column][row])}; allowed: {words}"
+    of = "" if trial is None or column == "trial" else f" of {shortened(trial)}"
+    return f"{column}{of} is {_cell(table[column][row])}; allowed: {words}"
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
@@ -311,24 +317,21 @@ def _require_distinct(names: list[str], start: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{start} {_shown(name)}; allowed: one")
+            raise ValueError(f"{start} {shortened(name)}; allowed: one")
         seen.add(name)
 
 
 def _first(error: ValidationError) -> str:
     """The first fault in one line."""
     fault = error.errors(include_url=False, include_context=False)[0]
-    place = " -> ".join(_shown(part) for part in fault["loc"])
+    place = " -> ".join(shortened(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "missing":
         return f"it has no {place}"
     if fault["type"] == "json_invalid":
         return message
-    return f"{place or 'it'}: {message} (found {_shown(fault['input'])})"
+    return f"{place or 'it'}: {message} (found {shortened(fault['input'])})"
 
 
-def _shown(value: object) -> str:
-    """A value of others in a message: one line, not long, nothing that a terminal obeys."""
-    text = json.dumps(value.as_py(), default=str) if isinstance(value, pa.Scalar) else str(value)
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _cell(value: pa.Scalar) -> str:
+    return shortened(json.dumps(value.as_py(), default=str))

@@ -196,6 +196,14 @@ class StudySpec(Section):
             raise ValueError(f"{name!r} is the folder of the shared stages; allowed: any other name")
         return name
 
+    @field_validator("baselines")
+    @classmethod
+    def _printable(cls, baselines: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in baselines:
+            if not name or not name.isprintable():
+                raise ValueError(f"{name!r} is no name; allowed: letters and other characters that can be seen")
+        return baselines
+
     @field_validator("constraints")
     @classmethod
     def _reported(cls, constraints: dict[str, Limit]) -> dict[str, Limit]:

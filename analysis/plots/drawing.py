@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from analysis import escape
 from analysis.plots import style
 
 
@@ -44,5 +45,5 @@ def saved(module: ModuleType, info: Any, png: Path, svg: Path, csv: Path) -> str
         image = io.BytesIO()
         FigureCanvasSVG(figure).print_svg(image, metadata={"Date": None})
     svg.write_bytes(image.getvalue())
-    info.frame.to_csv(csv, index=False)
+    csv.write_text(escape.csv(info.frame), encoding="utf-8")
     return "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()
