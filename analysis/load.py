@@ -15,6 +15,7 @@ from study.records import EPOCH_SCHEMA, ResultsFolder, read_trials_table
 from study.remote_results import RemoteResults
 from study.schema import Environment, OtherVersion, Spec, checked_epochs, read_json, require_numbers
 from study.storage import is_remote
+from study.terminal import printable
 
 READ_ATTEMPTS = 5
 _SCALARS = [field.name for field in EPOCH_SCHEMA if not pa.types.is_list(field.type)]
@@ -194,7 +195,7 @@ def _read_epochs(folder: Path, trials: Sequence[str], columns: list[str]) -> pd.
         except (pa.ArrowException, ValueError, OSError) as error:
             # A running study replaces these files after every epoch, possibly between a footer and its data.
             if attempt == READ_ATTEMPTS - 1:
-                reason = str(error).partition("\n")[0]
+                reason = printable(str(error).partition("\n")[0])
                 raise Damaged(f"An epoch table in {folder} cannot be read: {reason}.") from error
     return _frame(EPOCH_SCHEMA.empty_table().select(columns))
 

@@ -16,7 +16,7 @@ from study.gauges import Gauges
 from study.loggers import Loggers
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
-from study.progress import LINE_SECONDS, Progress, clock
+from study.progress import Progress
 from study.recorder import Recorder
 from study.records import ResultsFolder
 from study.schema import Phase
@@ -24,6 +24,7 @@ from study.search import Search
 from study.stage_keys import Kind, shared_stages
 from study.trainable import Job, Train, train, trainable
 from study.tuning import ConditionSearcher, OptunaScheduler, Ticker, killed_for_memory_is_lost
+from study.under_way import LINE_SECONDS, clock
 from study.worked import compute_stage_at, progress_at
 from study.workers import TRIAL_MEMORY, several_workers
 
@@ -138,7 +139,7 @@ def _tuner(
 ) -> tune.Tuner:
     resources = plan.spec.resources
     several = resources.workers_per_trial > 1
-    own = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+    own = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus}
     function = several_workers(train, resources) if several else trainable(train)
     # Tune names a trainable after its function, for the whole cluster.
     function.__name__ = f"study-{plan.spec.name}"
@@ -148,7 +149,7 @@ def _tuner(
             search_alg=searcher,
             scheduler=OptunaScheduler(searcher),
             num_samples=size,
-            max_concurrent_trials=concurrent_trials(plan, node_resources()),
+            max_concurrent_trials=concurrent_trials(resources, node_resources()),
             # 0.5 s a trial instead of 6 s: a new process would import torch. With several workers the end of the
             # process is what ends a Ray Train run that is pruned.
             reuse_actors=not several,

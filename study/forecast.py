@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, get_args
 
 from codim.config import TrainConfig
 from study.plan import Plan
-from study.progress import clock
 from study.records import ResultsFolder, TrialRecord, write_json
 from study.schema import Environment, Phase, read_json
 from study.source import SpecError
 from study.stage_keys import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages
 from study.storage import is_remote
+from study.under_way import clock
 
 COPIES = 3
 """Of a checkpoint: the newest, the one before, and one that is being written."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
 from ray._common.utils import get_default_system_temp_dir
-from ray._raylet import AuthenticationTokenLoader
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 SOCKET_BYTES = 107
 """The longest address of a Unix socket on Linux."""
@@ -39,9 +39,9 @@ def own_ray(cpus: int, gpus: int, **options: Any) -> Iterator[Any]:
     folder = _folder()
     store = {} if _holds_store(Path("/dev/shm")) else {"_plasma_directory": str(folder)}
     with ExitStack() as stack:
+        stack.enter_context(_token())
         stack.callback(_remove_sessions, folder / "ray")
         stack.callback(ray.shutdown)
-        stack.enter_context(_token())
         # Python's own sockets, in Ray's processes, lie in TMPDIR.
         with _on_loopback(), _set({} if folder == _wanted() else {"TMPDIR": str(folder)}):
             context = _started(folder, num_cpus=cpus, num_gpus=gpus, **store, **options)
@@ -58,8 +58,8 @@ def _started(folder: Path, **options: Any) -> Any:
                 continue
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise ClusterError(
-                f"Ray cannot start on this machine ({reason}), and nothing was started. Its files go to {folder} "
-                "(set RAY_TMPDIR to another folder, short and on a local disk); it also needs a free port on 127.0.0.1, "
+                f"Ray cannot start on this machine ({reason}), and nothing was started. Its files go to {folder}: set "
+                "RAY_TMPDIR to another folder, short and on a local disk. It also needs a free port on 127.0.0.1, "
                 f"{OBJECT_STORE >> 20} MiB of /dev/shm or of that folder, and a machine that is not so busy that its "
                 "processes take minutes to start"
             ) from error
@@ -83,7 +83,7 @@ def _folder() -> Path:
 
 
 def _wanted() -> Path:
-    return Path(get_default_system_temp_dir()).absolute()
+    return Path(get_default_system_temp_dir()).absolute()  # type: ignore[no-untyped-call]
 
 
 def _writable(folder: Path) -> bool:
@@ -106,7 +106,6 @@ def _token() -> Iterator[None]:
     with _set({} if given else {"RAY_AUTH_TOKEN": secrets.token_hex(32)}):
         AuthenticationTokenLoader.instance().reset_cache()
         yield
-    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from study.plan import Plan
 from study.records import ResultsFolder
 from study.schema import SCHEMA_VERSION, VERSION_KEY, Spec, read_json
 from study.source import SpecError
+from study.spec import Resources
 
 FREE_TO_CHANGE = (VERSION_KEY, "conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
@@ -35,10 +36,10 @@ def threads(plan: Plan) -> int:
     return max(1, math.floor(plan.spec.resources.cpus_per_worker))
 
 
-def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
+def concurrent_trials(wanted: Resources, nodes: Iterable[tuple[float, float]]) -> int:
     """How many trials run at a time on nodes with so many CPUs and GPUs each; a worker never spans two of them. All
     workers of so many trials fit at once: of more, those that wait would hold what the others wait for."""
-    wanted, workers = plan.spec.resources, 0
+    workers = 0
     for cpus, gpus in nodes:
         fits = cpus / wanted.cpus_per_worker
         if wanted.gpus_per_worker:
@@ -131,15 +132,19 @@ def resolved_spec(plan: Plan) -> dict[str, Any]:
     pruner = plan.spec.pruner.model_dump(mode="json")
     if plan.spec.pruner.kind != "none":  # curves with other steps must not compete
         pruner["steps"] = STEPS
-    return {VERSION_KEY: SCHEMA_VERSION} | plan.spec.model_dump(mode="json") | {
-        "pruner": pruner,
-        "data": config.data.name,
-        # Defaults may change with the code; trials before and after must not be compared.
-        "config": _without_noise(searched),
-        "baseline_configs": {name: _without_noise(own) for name, own in baselines.items()},
-        "conditions": [condition.as_json() for condition in plan.conditions],
-        "budget": {"trials_per_condition": plan.spec.budget.trials_per_condition, "samples": config.train.samples},
-    }
+    return (
+        {VERSION_KEY: SCHEMA_VERSION}
+        | plan.spec.model_dump(mode="json")
+        | {
+            "pruner": pruner,
+            "data": config.data.name,
+            # Defaults may change with the code; trials before and after must not be compared.
+            "config": _without_noise(searched),
+            "baseline_configs": {name: _without_noise(own) for name, own in baselines.items()},
+            "conditions": [condition.as_json() for condition in plan.conditions],
+            "budget": {"trials_per_condition": plan.spec.budget.trials_per_condition, "samples": config.train.samples},
+        }
+    )
 
 
 def _without_noise(config: TrainConfig) -> dict[str, Any]:

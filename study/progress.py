@@ -14,9 +14,7 @@ from rich.text import Text
 from study.plan import Plan
 from study.records import TrialRecord
 from study.terminal import printable
-
-LINE_SECONDS = 15.0
-"""Between two lines where there is no terminal."""
+from study.under_way import LINE_SECONDS, clock
 
 
 class Progress:
@@ -124,10 +122,3 @@ class Progress:
             found = (f"{best.objective:.4f}", best.baseline or best.trial) if best else ("", "")
             table.add_row(condition.id, *numbers, *map(Text, found))
         return table
-
-
-def clock(seconds: float) -> str:
-    """h:mm:ss, or m:ss below an hour."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

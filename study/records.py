@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from codim.metrics import EpochMetrics, OracleMetrics
 from study.schema import METADATA_KEY, SCHEMA_VERSION, OtherVersion, Phase, Status, checked_epochs, checked_trials
+from study.terminal import printable
 
 Value = float | int | str | bool
 
@@ -122,7 +123,9 @@ TRIAL_SCHEMA = pa.schema(
     [(f.name, _arrow_type(get_type_hints(TrialRecord)[f.name])) for f in fields(TrialRecord) if f.name != "params"]
 )
 """One row a trial: the fields of TrialRecord but `params`, which become columns `param/<module>/<setting>`."""
-_FLOATS = {field.name for schema in (TRIAL_SCHEMA, EPOCH_SCHEMA) for field in schema if pa.types.is_floating(field.type)}
+_FLOATS = {
+    field.name for schema in (TRIAL_SCHEMA, EPOCH_SCHEMA) for field in schema if pa.types.is_floating(field.type)
+}
 
 
 def trials_table(records: Sequence[TrialRecord]) -> pa.Table:
@@ -268,7 +271,7 @@ def _whole(path: Path) -> Iterator[None]:
     except OtherVersion as error:
         raise OtherVersion(f"{path} has {error}") from None
     except (pa.ArrowException, KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = printable(str(error).partition("\n")[0])[:200] or type(error).__name__
         raise ValueError(f"{path} is damaged ({reason}); restore it from a copy") from error
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 if not __package__:  # called as a script: Python then puts study/ on the path, not the folder above it
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -33,6 +33,9 @@ class Arguments:
     phase: Literal["search", "confirm", "all"] = "all"
     """search: only that. confirm: only that, of what the trials that have ended say so far. all: search, then confirm
     what the study file's `confirm` asks for."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATH=VALUE", help_behavior_hint="")] = ()
+    """Entries over those of the study file, checked as they are there, for example
+    --set resources/gpus_per_trial=0 budget/trials_per_condition=4."""
     dry_run: bool = False
     """Show the plan and what it costs; start and write nothing."""
 
@@ -44,7 +47,7 @@ def main(arguments: Arguments) -> int:
         from study.start import start  # a help text need not wait for pydantic and numpy
 
         phase = None if arguments.phase == "all" else arguments.phase
-        finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase)
+        finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase, arguments.set)
     except (ValueError, OSError) as error:  # SpecError, ClusterError, the data's own; storage that takes no more
         print(f"error: {printable(error)}", file=sys.stderr)
         return 2

@@ -20,7 +20,7 @@ from study.dimensions import Dimension
 from study.terminal import shortened
 
 SCHEMA_VERSION = "1"
-"""Changes where a column vanishes or means something else. A new column leaves it: in older tables it has its default."""
+"""Changes where a column vanishes or means something else. A new column leaves it: older tables have its default."""
 VERSION_KEY = "schema"
 """Of the version, in spec.json and environment.json; files without it are of version 1."""
 METADATA_KEY = b"codim_schema"
@@ -237,7 +237,9 @@ TRIAL_RULES: dict[str, Rule] = {
     **dict.fromkeys(("baseline", "noise_kind", "setting"), _NAME_OR_NONE),
     "status": _among(get_args(Status)),
     "phase": _among(get_args(Phase)),
-    **dict.fromkeys(("noise_rate", "objective", "oracle_noise_rate", "oracle_test_acc", "oracle_test_acc_best"), _SHARE),
+    **dict.fromkeys(
+        ("noise_rate", "objective", "oracle_noise_rate", "oracle_test_acc", "oracle_test_acc_best"), _SHARE
+    ),
     **dict.fromkeys(("seed", "budget", "samples", "shared_samples", "epochs"), _COUNT),
     "seconds": _SECONDS,
     "started": _TIME,

@@ -45,7 +45,7 @@ HOSTILE = [
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Trials:
     """Each name is a baseline; some are the study's, a condition's, a setting's."""
     path, (condition, study) = f"section/{HOSTILE[0]}", HOSTILE[:2]
-    names = dict.fromkeys(HOSTILE, {})
+    names = {name: {} for name in HOSTILE}
     spec = synthetic.SPEC | {"name": study, "baselines": names, "conditions": [{"id": condition, "kind": "symmetric"}]}
     spec["space"] = {path: {"type": "categorical", "choices": HOSTILE}}
     trials = [
@@ -98,16 +98,27 @@ def test_markdown_of_any_name(name: str) -> None:
 
 def test_latex(hostile: Trials) -> None:
     text = as_latex(hostile)
-    own = {"usepackage", "begin", "end", "toprule", "midrule", "bottomrule", "cmidrule", "centering", "caption", "textbf"}
+    own = {
+        "usepackage",
+        "begin",
+        "end",
+        "toprule",
+        "midrule",
+        "bottomrule",
+        "cmidrule",
+        "centering",
+        "caption",
+        "textbf",
+    }
     own |= {"multirow", "multicolumn", "pm", "dagger"}
-    assert set(re.findall(r"\\([A-Za-z]+)", text)) - own <= {n for n in re.findall(r"text[a-z]+", text)}
+    assert set(re.findall(r"\\([A-Za-z]+)", text)) - own <= set(re.findall(r"text[a-z]+", text))
     assert r"\textbackslash{}input\{/etc/passwd\}" in text
 
 
 @given(st.text())
 def test_latex_of_any_name(name: str) -> None:
     plain = re.sub(r"\\text\w+\{\}|\\[&%$#_{}]|\{[\[\]*]\}|\$\\pm\$|\$\^\\dagger\$", "", escape.latex(name))
-    assert not set(plain) & set("\\&%$#_{}~^<>|\"[]*")
+    assert not set(plain) & set('\\&%$#_{}~^<>|"[]*')
 
 
 def test_csv(hostile: Trials, tmp_path: Path) -> None:
