@@ -81,9 +81,15 @@ def _found(address: str) -> str:
         )
     found = address
     if address == "auto":
-        found = os.environ.get("RAY_ADDRESS") or find_bootstrap_address(None) or ""
-        if not found:
+        started = [os.environ.get("RAY_ADDRESS") or find_bootstrap_address(None)]
+        started = started if started[0] else started_here()
+        if not started:
             raise _no_cluster(address, ConnectionError("none was started on this machine, and RAY_ADDRESS is not set"))
+        if len(started) > 1:
+            raise ClusterError(
+                f"--address auto: {' and '.join(started)} were started on this machine; give one of them"
+            )
+        found = started[0]
     host, _, port = found.rpartition(":")
     if not host or not port.isdigit():
         raise ClusterError(f"--address {address}: allowed: auto, host:port")
@@ -92,6 +98,19 @@ def _found(address: str) -> str:
     except OSError as error:
         raise _no_cluster(address, error) from error
     return found
+
+
+def started_here() -> list[str]:
+    """Addresses of the clusters that `ray start` started on this machine with a --temp-dir of their own. A Ray that a
+    program started for itself leaves none."""
+    import psutil  # Ray's own
+
+    folders = set()
+    for process in psutil.process_iter(["cmdline"]):
+        for word in process.info["cmdline"] or ():
+            if word.startswith(("--session-dir=", "--session_dir=")):
+                folders.add(str(Path(word.partition("=")[2]).parent))
+    return sorted({found for folder in folders if (found := find_bootstrap_address(folder))})
 
 
 def _no_cluster(address: str, error: Exception) -> ClusterError:

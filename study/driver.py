@@ -2,18 +2,21 @@
 folder locked."""
 
 import shutil
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import get_args
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 
 from study.attempt import A, Attempt, Queue
 from study.cluster import node_resources
 from study.confirm import Confirm
 from study.gauges import Gauges
 from study.loggers import Loggers
+from study.nodes import Watch
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
 from study.progress import Progress
@@ -30,6 +33,10 @@ from study.workers import TRIAL_MEMORY, several_workers
 
 TUNE_FILES = "tune"
 """Folder for what Tune itself writes, while it runs; nothing of it is read again."""
+INTERRUPTED = (
+    "interrupted: what is done is being written, and the trials under way stop; the last checkpoint of each is kept "
+    "(up to half a minute)"
+)
 WORKER_FAILURES = 3
 """Lost workers that one trial survives."""
 
@@ -45,7 +52,7 @@ def run_study(
         phase: the only one to run; both by default, and the confirmations once all searched trials have ended.
     """
     loggers = Loggers(plan.spec.loggers, plan.spec.name, folder, progress.say)
-    recorder, gauges = Recorder(plan, folder, loggers), Gauges(plan)
+    recorder, gauges, cluster = Recorder(plan, folder, loggers), Gauges(plan), Watch(progress.say)
 
     def job(attempt: Attempt) -> Job:
         return Job(
@@ -64,24 +71,30 @@ def run_study(
             folder.remove(attempt.trial)
         progress.ended(record)
 
-    def tick() -> None:
+    def tick(waiting: Collection[str] = ()) -> None:
         recorder.flush(now=folder.due)
         folder.keep()
         gauges.show(recorder)
-        progress.show(recorder.records.values())
+        cluster.look()
+        progress.show(recorder.records.values(), waiting)
 
     def run(queue: Queue[A], size: int) -> None:
         searcher = ConditionSearcher(queue, recorder, job, ended)
 
-        def step() -> None:
+        def step(trials: list[Trial]) -> None:
             if searcher.halt:
                 raise searcher.halt
-            tick()
+            pending = {trial.trial_id for trial in trials if trial.status == Trial.PENDING}
+            tick({attempt.trial for name, attempt in searcher.live.items() if name in pending})
+
+        before = signal.getsignal(signal.SIGINT)
 
         try:
             with killed_for_memory_is_lost():
-                _tuner(plan, folder, searcher, size, step, train).fit()
+                ticker = Ticker(step, lambda: progress.say(INTERRUPTED))
+                _tuner(plan, folder, searcher, size, ticker, train).fit()
         finally:
+            signal.signal(signal.SIGINT, before)
             shutil.rmtree(folder.ray / TUNE_FILES, ignore_errors=True)
         recorder.flush(now=True)
         folder.keep(now=True)
@@ -134,7 +147,7 @@ def _tuner(
     folder: ResultsFolder,
     searcher: ConditionSearcher[A],
     size: int,
-    tick: Callable[[], None],
+    ticker: Ticker,
     train: Train,
 ) -> tune.Tuner:
     resources = plan.spec.resources
@@ -159,7 +172,7 @@ def _tuner(
         run_config=tune.RunConfig(
             name=TUNE_FILES,
             storage_path=str(folder.ray.resolve()),
-            callbacks=[Ticker(tick)],
+            callbacks=[ticker],
             failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
             verbose=0,
         ),

@@ -134,6 +134,15 @@ def _told(trials: int, hours: float, samples: int, price_per_hour: float) -> str
     return f"{trials} trials, {samples} samples, {clock(hours * 3600)}{money}"
 
 
+def remaining(plan: Plan, expected: Forecast, records: Sequence[TrialRecord]) -> str:
+    """What of the forecast is left after the trials so far. Of one that has ended all is done, whatever it drew."""
+    own = [r.samples if r.status == "running" else r.budget for r in records]
+    done = sum(max(n - r.shared_samples, 0) for n, r in zip(own, records, strict=True))
+    left = max(0.0, 1 - done / max(expected.samples, 1))
+    ended = sum(record.status != "running" for record in records)
+    return f"of it {ended} trials have ended before: at most {clock(left * expected.hours * 3600)} left"
+
+
 class Usage:
     """Wall time of every start of a study, kept in environment.json; the time between two starts is not counted."""
 

@@ -23,6 +23,9 @@ from study.spec import Resources
 from study.storage import Remote, is_remote
 from study.under_way import LINE_SECONDS, clock, told
 
+WATCH_SECONDS = 5.0
+"""Between two looks at which nodes are alive."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -59,14 +62,37 @@ def nodes() -> list[Node]:
     return sorted(found, key=lambda node: node.name)
 
 
+class Watch:
+    """Says which nodes leave and join the cluster."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._looked = say, time.monotonic()
+        self._known = {node.id: node for node in nodes()}
+
+    def look(self) -> None:
+        """Cheap to call often."""
+        if time.monotonic() - self._looked < WATCH_SECONDS:
+            return
+        self._looked = time.monotonic()
+        alive = {node.id: node for node in nodes()}
+        for gone in self._known.keys() - alive.keys():
+            node = self._known.pop(gone)
+            self._say(f"node {node.name} is lost ({_has(node)}); its trials go on elsewhere, where there is room")
+        for new in alive.keys() - self._known.keys():
+            self._known[new] = alive[new]
+            self._say(f"node {alive[new].name} has joined: {_has(alive[new])}")
+
+
+def _has(node: Node) -> str:
+    return f"{node.cpus:g} CPUs, {node.gpus:g} GPUs"
+
+
 def describe_nodes(resources: Resources, found: Sequence[Node]) -> str:
     """What each has, and how many trials fit on it at a time."""
     lines = [f"nodes: {len(found)}"]
     for node in found:
         fits = concurrent_trials(resources, [(node.cpus, node.gpus)])
-        lines.append(
-            f"  {node.name}: {node.cpus:g} CPUs, {node.gpus:g} GPUs, {node.gib:.1f} GiB: {fits} trials at a time"
-        )
+        lines.append(f"  {node.name}: {_has(node)}, {node.gib:.1f} GiB: {fits} trials at a time")
     return "\n".join(lines)
 
 

@@ -43,6 +43,7 @@ class Arguments:
 def main(arguments: Arguments) -> int:
     """Run the study; returns the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         from study.start import start  # a help text need not wait for pydantic and numpy
 
@@ -57,6 +58,11 @@ def main(arguments: Arguments) -> int:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     return 0 if finished else 1
+
+
+def _interrupted(*_: object) -> None:
+    print("interrupted: ending ...", file=sys.stderr, flush=True)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

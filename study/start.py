@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.forecast import Usage, compare, describe_forecast, forecast, representative, require_disk, used
+from study.forecast import Usage, compare, describe_forecast, forecast, remaining, representative, require_disk, used
 from study.loggers import require_installed
 from study.plan import Plan, full_plan, outline
 from study.preflight import (
@@ -101,6 +101,8 @@ def start(
         paid = len(place.nodes)
         expected = forecast(plan, speed, concurrent, paid, phase)
         progress.say(describe_forecast(expected))
+        if known := folder.read_trials():
+            progress.say(remaining(plan, expected, known))
         progress.say(require_disk(folder, expected))
         if dry_run:
             return True

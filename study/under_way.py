@@ -10,14 +10,14 @@ LINE_SECONDS = 15.0
 
 
 @contextmanager
-def told(say: Callable[[str], None], what: str) -> Iterator[None]:
-    """Say at once what the context does, and every LINE_SECONDS that it still does."""
+def told(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str) -> Iterator[None]:
+    """Say at once what the context does, and every LINE_SECONDS that it still does, and how far it is."""
     over, begun = Event(), time.monotonic()
     say(f"{what} ...")
 
     def repeat() -> None:
         while not over.wait(LINE_SECONDS):
-            say(f"{what}: {clock(time.monotonic() - begun)} so far")
+            say(f"{what}: {clock(time.monotonic() - begun)} so far{how_far()}")
 
     thread = Thread(target=repeat, daemon=True)
     thread.start()
