@@ -93,11 +93,19 @@ def _found(address: str) -> str:
     host, _, port = found.rpartition(":")
     if not host or not port.isdigit():
         raise ClusterError(f"--address {address}: allowed: auto, host:port")
+    if error := _fault(found):
+        raise _no_cluster(address, error) from error
+    return found
+
+
+def _fault(address: str) -> OSError | None:
+    """Why nobody answers at host:port; None: somebody does."""
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
-        raise _no_cluster(address, error) from error
-    return found
+        return error
+    return None
 
 
 def started_here() -> list[str]:
@@ -110,7 +118,8 @@ def started_here() -> list[str]:
         for word in process.info["cmdline"] or ():
             if word.startswith(("--session-dir=", "--session_dir=")):
                 folders.add(str(Path(word.partition("=")[2]).parent))
-    return sorted({found for folder in folders if (found := find_bootstrap_address(folder))})
+    found = {address for folder in folders if (address := find_bootstrap_address(folder))}
+    return sorted(address for address in found if not _fault(address))  # the file outlives its cluster
 
 
 def _no_cluster(address: str, error: Exception) -> ClusterError:
