@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,10 @@ import study
 from study.head import head_watched
 from study.own_ray import ClusterError, own_ray
 from study.spec import Resources
+from study.terminal import printable
 
+OF_LOST_NODES = ("The node with node id", "Raylet is terminated")
+MOST_CHARACTERS = 300
 TOKEN_HELP = (
     "if the Ray cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=<token> (or RAY_AUTH_TOKEN_PATH, "
     "or put it in ~/.ray/auth_token); `ray get-auth-token` on the head node prints it"
@@ -45,7 +49,8 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    with own_ray(cpus, gpus, **quiet) if address is None else _joined(address, quiet) as context:
+    ray_process = own_ray(cpus, gpus, **quiet) if address is None else _joined(address, quiet)
+    with _brief_messages(), ray_process as context:
         try:
             with head_watched(ray.get_runtime_context().gcs_address):
                 yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
@@ -69,6 +74,25 @@ def _joined(address: str, quiet: dict[str, Any]) -> Iterator[Any]:
         yield context
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _brief_messages() -> Iterator[None]:
+    """What Ray (2.60) prints of its own accord, whatever logging says, as one line each: the end of a raylet brings 40
+    lines of its state. Nodes that are lost the study names itself (study/nodes.py)."""
+    before = ray._private.worker.print_to_stdstream
+
+    def brief(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+        for message in data["lines"]:
+            first = str(message).strip().partition("\n")[0]
+            if first and not first.startswith(OF_LOST_NODES):
+                print(f"Ray: {printable(first)[:MOST_CHARACTERS]}", file=sys.stderr, flush=True)
+
+    ray._private.worker.print_to_stdstream = brief
+    try:
+        yield
+    finally:
+        ray._private.worker.print_to_stdstream = before
 
 
 def _found(address: str) -> str:
