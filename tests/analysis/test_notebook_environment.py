@@ -24,7 +24,7 @@ print(os.environ["MPLBACKEND"], dict.__getitem__(matplotlib.rcParams, "backend")
 
 @pytest.mark.parametrize(
     ("backend", "exists"),
-    [("module://matplotlib_inline.backend_inline", None), ("inline", None), ("module://nowhere", False),
+    [("module://matplotlib_inline.backend_inline", None), ("inline", None), ("module://nowhere", None),
      ("nonsense", False), ("svg", True)],
 )  # fmt: skip
 def test_figures_need_no_backend(backend: str, exists: bool | None) -> None:
