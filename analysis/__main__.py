@@ -8,6 +8,7 @@ from typing import Any
 import tyro
 
 from analysis.arguments import ExportArguments, RecommendArguments, ReportArguments, WatchArguments
+from codim.shown import message
 
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "recommend": (RecommendArguments, "analysis.advise"),
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        print(f"{prog}: {message(error)}", file=sys.stderr)
         return 2
     return 0
 

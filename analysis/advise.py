@@ -42,7 +42,7 @@ def main(args: RecommendArguments) -> None:
     if args.noise_rate is not None or args.predictions is not None:  # else python -m codim crossval says what it found
         logging.basicConfig(format="%(message)s")
         logging.getLogger("codim").setLevel(logging.INFO)
-    console = Console()
+    console = Console(markup=False)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=args.output.parent) as scratch:
         data, table = _data(args, Path(scratch))

@@ -42,5 +42,5 @@ def meanings(cls: type) -> dict[str, str]:
 
 
 def _setting(name: str) -> str:
-    section, setting = name.removeprefix("param/").split("/")
+    section, _, setting = name.removeprefix("param/").partition("/")
     return f"The setting `{setting}` of codim/settings/{section}.py."

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from analysis import escape
 from analysis.arguments import ExportArguments
 from analysis.load import Trials, load_trials
 from analysis.mlflow_runs import write_mlflow
@@ -14,7 +15,7 @@ WRITERS: dict[str, Callable[[Trials, Path], str]] = {
     "mlflow": write_mlflow,
     "markdown": lambda trials, path: _table(as_markdown(trials), path),
     "latex": lambda trials, path: _table(as_latex(trials), path),
-    "csv": lambda trials, path: _table(paper_table(trials).to_csv(index=False), path),
+    "csv": lambda trials, path: _table(escape.csv(paper_table(trials)), path),
 }
 """Each returns what it wrote, in words."""
 

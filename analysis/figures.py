@@ -1,20 +1,14 @@
 """The figures of the page: which there are, and how one is computed, drawn and kept."""
 
-import base64
-import io
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import loky
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 
 from analysis.load import NotApplicable, Trials
 from analysis.plots import (
@@ -24,6 +18,7 @@ from analysis.plots import (
     contours,
     critical_difference,
     degenerate,
+    drawing,
     edf,
     history,
     importance,
@@ -39,11 +34,13 @@ from analysis.plots import (
     sensitivity,
     slices,
     split_quality,
-    style,
     timeline,
     transitions,
     variance,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURES: dict[str, ModuleType] = {
     "methods": methods,
@@ -89,29 +86,14 @@ class Drawn:
     """A data: address; empty where there is no figure."""
 
 
-class _NotebookFigure(Figure):
-    """Shown where it stands last in a cell, whatever matplotlib's backend is."""
-
-    def _repr_png_(self) -> bytes:
-        image = io.BytesIO()
-        self.savefig(image, format="png")
-        return image.getvalue()
-
-
-def figure(trials: Trials, name: str) -> Figure:
+def figure(trials: Trials, name: str) -> "Figure":
     """One figure of the page (a name of FIGURES), as a notebook shows it.
 
     NotApplicable: the trials lack what it needs. ValueError: there is no such figure.
     """
     if name not in FIGURES:
         raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")
-    info = FIGURES[name].compute(trials)
-    with matplotlib.rc_context(style.RC):
-        drawn = _NotebookFigure(layout="constrained")
-        FIGURES[name].draw(info, drawn)
-        # Ticks are made by the first drawing, which must still find this style.
-        drawn.draw_without_rendering()
-    return drawn
+    return drawing.shown(FIGURES[name], FIGURES[name].compute(trials))
 
 
 def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
@@ -134,18 +116,7 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
 
 def _draw(name: str, info: Any, folder: Path) -> Drawn:
     module = FIGURES[name]
-    png, svg, csv = _files(name, folder)
-    with matplotlib.rc_context(style.RC):
-        figure = Figure(layout="constrained", dpi=matplotlib.rcParams["savefig.dpi"])
-        module.draw(info, figure)
-        # Not by `savefig`, which draws each picture twice. The layout is solved once, for both.
-        FigureCanvasAgg(figure).print_png(png)
-        figure.set_layout_engine("none")
-        image = io.BytesIO()
-        FigureCanvasSVG(figure).print_svg(image, metadata={"Date": None})
-    svg.write_bytes(image.getvalue())
-    info.frame.to_csv(csv, index=False)
-    address = "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()
+    address = drawing.saved(module, info, *_files(name, folder))
     return Drawn(name, module.TITLE, module.caption(info), address)
 
 

@@ -39,6 +39,7 @@ def join(studies: Sequence[Trials]) -> Trials:
             for name, study in zip(names, studies, strict=True)
             for own in study.sources
         ),
+        tuple(fault for study in studies for fault in study.faults),
     )
 
 

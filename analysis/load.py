@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
-from study.records import EPOCH_SCHEMA, SCHEMA_VERSION, ResultsFolder, trials_table
+from codim.shown import printable
+from study.records import EPOCH_SCHEMA, ResultsFolder, read_trials_table
 from study.remote_results import RemoteResults
+from study.schema import Environment, OtherVersion, Spec, checked_epochs, read_json, require_numbers
 from study.storage import is_remote
 
 READ_ATTEMPTS = 5
@@ -23,6 +24,10 @@ _SCALARS = [field.name for field in EPOCH_SCHEMA if not pa.types.is_list(field.t
 
 class NotApplicable(ValueError):
     """The trials lack what a figure or a table needs. The text is a sentence that says what; the report prints it."""
+
+
+class Damaged(NotApplicable):
+    """A table of epochs cannot be read: what needs it is left out, and all else stands."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,13 @@ class Trials:
     noise, more training images."""
     sources: tuple[Source, ...] = field(repr=False, compare=False)
     """Where the epochs are read from, once they are asked for."""
+    faults: tuple[str, ...] = ()
+    """Files that cannot be read and are done without, in sentences."""
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
         """One row an epoch of `trials`: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
-        `OracleMetrics`, all but the histograms. ValueError: a file cannot be read."""
+        `OracleMetrics`, all but the histograms. Damaged: a file cannot be read."""
         return self.read_epochs()
 
     def read_epochs(
@@ -66,7 +73,7 @@ class Trials:
     ) -> pd.DataFrame:
         """Of `epochs` the rows of these conditions and trials, and these columns (by default all); nothing else is
         read. A histogram, which comes only where it is named, is an array of counts, or None where the epoch is of
-        before there were any. ValueError: a file cannot be read, or has no such column."""
+        before there were any. Damaged: a file cannot be read. ValueError: there is no such column."""
         wanted = self.trials[["trial", "condition"]]
         if conditions is not None:
             wanted = wanted[wanted["condition"].isin(list(conditions))]
@@ -145,10 +152,12 @@ def read_results(folder: ResultsFolder) -> Trials:
         raise ValueError(f"{folder.root} is not a folder; {wanted}")
     if not folder.spec.exists() and not folder.trials.exists():
         raise ValueError(f"{folder.root} holds neither spec.json nor trials.parquet; {wanted}")
-    spec = _read_json(folder.spec)
-    if spec and (missing := {"conditions", "space"} - spec.keys()):
-        raise ValueError(f"{folder.spec} is no study's: it has no {min(missing)}; {wanted}")
-    trials = _read_trials(folder.trials)
+    spec, table = read_json(folder.spec, Spec), read_trials_table(folder.trials)
+    try:
+        require_numbers(table, spec)
+    except ValueError as error:
+        raise ValueError(f"{folder.trials} does not go with spec.json: {error}") from None
+    trials = _frame(table)
     order = pd.CategoricalDtype(
         list(dict.fromkeys([*(c["id"] for c in spec.get("conditions", [])), *trials["condition"]])), ordered=True
     )
@@ -159,37 +168,18 @@ def read_results(folder: ResultsFolder) -> Trials:
     confirm = trials["phase"] == "confirm"
     confirmations, trials = trials[confirm].reset_index(drop=True), trials[~confirm].reset_index(drop=True)
     root = Path(folder.root.name) if isinstance(folder, RemoteResults) else folder.root
-    return Trials(root, spec, _read_json(folder.environment), trials, confirmations, (Source(folder),))
+    environment, faults = _environment(folder)
+    return Trials(root, spec, environment, trials, confirmations, (Source(folder),), faults)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
+def _environment(folder: ResultsFolder) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Its content, and what is wrong with it: figures and tables do without."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(folder.environment, Environment), ()
+    except OtherVersion:
+        raise
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}; a JSON object is needed")
-    return content
-
-
-def _read_trials(path: Path) -> pd.DataFrame:
-    try:
-        table = trials_table([])
-        if path.exists():
-            with pq.ParquetFile(path) as file:  # `pq.read_table` opens it more than once: it may change in between
-                table = file.read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
-    version = (table.schema.metadata or {}).get(b"codim_schema", b"none").decode()
-    if version != SCHEMA_VERSION:
-        raise ValueError(f"{path} has schema version {version}; this analysis reads version {SCHEMA_VERSION}")
-    frame = _frame(table)
-    for column, before in (("phase", "search"), ("setting", ""), ("constraints", "{}"), ("shared_samples", 0)):
-        if column not in frame:  # a table from before there were such things
-            frame[column] = before
-    return frame
+        return {}, (f"{error}; the page does without it.",)
 
 
 def _read_epochs(folder: Path, trials: Sequence[str], columns: list[str]) -> pd.DataFrame:
@@ -201,11 +191,12 @@ def _read_epochs(folder: Path, trials: Sequence[str], columns: list[str]) -> pd.
             break
         try:
             dataset = ds.dataset(files, schema=EPOCH_SCHEMA, format="parquet")
-            return _frame(dataset.to_table(columns=columns))
-        except (pa.ArrowInvalid, OSError) as error:
+            return _frame(checked_epochs(dataset.to_table(columns=columns), trials))
+        except (pa.ArrowException, ValueError, OSError) as error:
             # A running study replaces these files after every epoch, possibly between a footer and its data.
             if attempt == READ_ATTEMPTS - 1:
-                raise ValueError(f"an epoch table in {folder} cannot be read: {error}") from error
+                reason = printable(str(error).partition("\n")[0])
+                raise Damaged(f"An epoch table in {folder} cannot be read: {reason}.") from error
     return _frame(EPOCH_SCHEMA.empty_table().select(columns))
 
 

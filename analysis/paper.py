@@ -5,11 +5,12 @@ definition of the noise are the study's; they come from other code, networks and
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from analysis import escape
 from analysis.comparison import confirmed_methods
 from analysis.load import NotApplicable, Trials
 from analysis.tables import baseline_trials, chosen, condition_table
@@ -19,17 +20,6 @@ COLUMNS = ["method", "line", "condition", "mean", "std", "n", "origin", "source"
 PUBLISHED = Path(__file__).with_name("published.csv")
 NAMES = {"chosen": "chosen by the search", "robust": "robust setting"}
 UNCONFIRMED = "†"
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        UNCONFIRMED: r"$^\dagger$",
-        "–": "--",
-    }
-)
 
 
 def paper_table(trials: Trials) -> pd.DataFrame:
@@ -66,24 +56,24 @@ def paper_table(trials: Trials) -> pd.DataFrame:
 def as_markdown(trials: Trials) -> str:
     """The table, and below it what its marks mean."""
     table = paper_table(trials)
-    wide = _wide(table, "**{}**", {})
-    head = ["method", "epoch", *wide.columns]
+    wide = _wide(table, "**{}**", escape.markdown)
+    head = ["method", "epoch", *map(escape.markdown, wide.columns)]
     cells = [
         head,
         ["---"] * len(head),
         *([*index, *row] for index, row in zip(wide.index, wide.to_numpy(), strict=True)),
     ]
-    lines = ["| " + " | ".join(str(cell).replace("|", r"\|") for cell in row) + " |" for row in cells]
-    return "\n".join([*lines, "", *(f"* {sentence}" for sentence in _notes(table, trials)), ""])
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in cells]
+    return "\n".join([*lines, "", *(f"* {escape.markdown(sentence)}" for sentence in _notes(table, trials)), ""])
 
 
 def as_latex(trials: Trials) -> str:
     """The table with its notes as caption; it needs the packages booktabs and multirow."""
     table = paper_table(trials)
-    wide = _wide(table, r"\textbf{{{}}}", _LATEX)
+    wide = _wide(table, r"\textbf{{{}}}", escape.latex)
     kinds = condition_table(trials)["noise_kind"]
     pairs = [(kinds[name], name.removeprefix(f"{kinds[name]}-")) for name in wide.columns]
-    wide.columns = pd.MultiIndex.from_tuples([(kind.translate(_LATEX), rest.translate(_LATEX)) for kind, rest in pairs])
+    wide.columns = pd.MultiIndex.from_tuples([(escape.latex(kind), escape.latex(rest)) for kind, rest in pairs])
     text = wide.style.hide(names=True).to_latex(
         hrules=True,
         clines="skip-last;data",
@@ -92,7 +82,7 @@ def as_latex(trials: Trials) -> str:
         multirow_align="t",
         position="t",
         position_float="centering",
-        caption=" ".join(_notes(table, trials)).translate(_LATEX),
+        caption=escape.latex(" ".join(_notes(table, trials))),
     )
     text = re.sub(r"\\cline{.*}\n(?=\\bottomrule)", "", text).replace(r"\cline", r"\cmidrule")
     return f"% \\usepackage{{booktabs, multirow}}\n{text}"
@@ -119,25 +109,23 @@ def _published(trials: Trials) -> pd.DataFrame:
     return rows.dropna(subset="mean").assign(std=float("nan"), n=0, origin="published")
 
 
-def _wide(table: pd.DataFrame, bold: str, escape: Mapping[int, str]) -> pd.DataFrame:
+def _wide(table: pd.DataFrame, bold: str, escaped: Callable[[str], str]) -> pd.DataFrame:
     """The table as text. Index: method and line; columns: conditions."""
     percent = (100 * table["mean"]).round(1)
     best = percent == percent.groupby([table["line"], table["condition"]], observed=True).transform("max")
-    texts = [
-        _cell(mean, std, origin).translate(escape) for mean, std, origin in table[["mean", "std", "origin"]].to_numpy()
-    ]
+    texts = [escaped(_cell(mean, std, origin)) for mean, std, origin in table[["mean", "std", "origin"]].to_numpy()]
     references = _references(table)
     labels = [
         f"{NAMES.get(method, method)} [{references[source]}]" if source else NAMES.get(method, method)
         for method, source in zip(table["method"], table["source"], strict=True)
     ]
-    labels = [label.translate(escape) for label in labels]
+    labels = [escaped(label) for label in labels]
     wide = table.assign(
         text=[bold.format(text) if top else text for text, top in zip(texts, best, strict=True)],
         label=pd.Categorical(labels, list(dict.fromkeys(labels)), ordered=True),
     ).pivot(index=["label", "line"], columns="condition", values="text")
     wide.columns = pd.Index([str(name) for name in wide.columns])
-    return wide.fillna("–".translate(escape))
+    return wide.fillna(escaped("–"))
 
 
 def _cell(mean: float, std: float, origin: str) -> str:

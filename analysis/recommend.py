@@ -147,7 +147,7 @@ def _default(trials: Trials, settings: tuple[Setting, ...]) -> pd.DataFrame:
     config = train_config(trials.spec.get("fixed", {})).model_dump(mode="json")
     values = {}
     for setting in settings:
-        section, name = setting.path.split("/")
+        section, _, name = setting.path.partition("/")
         values[setting.column] = [config.get(section, {}).get(name)]
     return pd.DataFrame(values)
 
@@ -156,7 +156,7 @@ def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     types = {setting.path: setting.type for setting in searched_settings(trials.spec)}
     for path, value in settings.items():
-        section, name = path.split("/")
+        section, _, name = path.partition("/")
         plain = int(value) if types[path] == "int" else value if isinstance(value, str) else float(f"{value:.4g}")
         chosen = merge(chosen, {section: {name: plain}})
     return merge(trials.spec.get("fixed", {}), chosen)

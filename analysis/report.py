@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from analysis.arguments import ReportArguments
 from analysis.figures import FIGURES, Drawn, draw_figures
 from analysis.join import join
 from analysis.load import Trials, load_trials
+from codim.shown import printable
+from study.under_way import told
 
 FILTERED_ROWS = 8
 """Tables with as many rows get a field to filter them by."""
@@ -21,15 +24,36 @@ FILTERED_ROWS = 8
 
 def main(args: ReportArguments) -> None:
     """The command: write the page, print its path."""
-    console = Console(stderr=True)
-
-    def steps(drawn: Iterable[Drawn]) -> Iterable[Drawn]:
-        return track(drawn, "Drawing", total=len(FIGURES), console=console, transient=True)
-
     if not args.results:
         raise ValueError("RESULTS is missing: give a study's results folder")
     studies = [load_trials(results) for results in args.results]
-    print(write_report(studies[0] if len(studies) == 1 else join(studies), steps))
+    trials = studies[0] if len(studies) == 1 else join(studies)
+    for fault in trials.faults:
+        print(f"warning: {printable(fault)}", file=sys.stderr)
+    print(_drawn_on_terminal(trials) if sys.stderr.isatty() else _drawn_in_lines(trials))
+
+
+def _drawn_on_terminal(trials: Trials) -> Path:
+    def steps(drawn: Iterable[Drawn]) -> Iterable[Drawn]:
+        return track(drawn, "Drawing", total=len(FIGURES), console=Console(stderr=True), transient=True)
+
+    return write_report(trials, steps)
+
+
+def _drawn_in_lines(trials: Trials) -> Path:
+    count = 0
+
+    def steps(drawn: Iterable[Drawn]) -> Iterable[Drawn]:
+        nonlocal count
+        for figure in drawn:
+            count += 1
+            yield figure
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    with told(say, "drawing the page", lambda: f", {count} of {len(FIGURES)} figures"):
+        return write_report(trials, steps)
 
 
 def write_report(trials: Trials, steps: Callable[[Iterable[Drawn]], Iterable[Drawn]] = iter) -> Path:

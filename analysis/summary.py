@@ -87,7 +87,7 @@ def cost_sentence(trials: Trials) -> str:
 
 def cautions(trials: Trials) -> list[str]:
     """What to be careful about, as far as the data show it."""
-    notes = []
+    notes = [*trials.faults]
     resolution = resolution_table(trials)
     for _, row in resolution.iterrows():
         if row["reason"]:

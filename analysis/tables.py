@@ -224,7 +224,7 @@ def _unsearched(config: str, settings: Sequence[Setting]) -> str:
     """A trial's config (JSON) without its searched settings and its seed."""
     content = json.loads(config)
     for path in ("train/seed", *(setting.path for setting in settings)):
-        section, name = path.split("/")
+        section, _, name = path.partition("/")
         content.get(section, {}).pop(name, None)
     return json.dumps(content, sort_keys=True)
 

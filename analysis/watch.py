@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from analysis.arguments import WatchArguments
 from analysis.follow import Follower
@@ -38,7 +39,8 @@ def main(args: WatchArguments) -> None:
 def overview(trials: Trials) -> Table:
     """One row a condition: how far it is, objective and number of its best searched trial, its best baseline."""
     # Within 80 columns, conditions whole: all begin alike.
-    table = Table(title=f"{trials.name}. {progress_sentence(trials)}", box=SIMPLE_HEAD, collapse_padding=True)
+    title = Text(f"{trials.name}. {progress_sentence(trials)}")
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True)
     table.add_column("condition", no_wrap=True)
     for name in ("complete", "pruned", "failed", "running", "best (%)", "trial", "baseline (%)"):
         table.add_column(name, justify="right")
@@ -48,7 +50,7 @@ def overview(trials: Trials) -> Table:
         counts = [str(row[status]) for status in ("complete", "pruned", "failed", "running")]
         found = best.get(row["condition"])
         shown = [_percent(found["objective"]), str(found["number"])] if found else ["–", "–"]
-        table.add_row(row["condition"], *counts, *shown, _percent(rivals.get(row["condition"])))
+        table.add_row(Text(row["condition"]), *counts, *shown, _percent(rivals.get(row["condition"])))
     return table
 
 

@@ -83,7 +83,10 @@ def _bar(meter: Meter, ended: threading.Event, console: Console) -> None:
 
 
 def clock(seconds: float) -> str:
-    """h:mm:ss, or m:ss below an hour."""
-    minutes, seconds = divmod(round(seconds), 60)
+    """A duration with its units, in the two that tell most: 1 h 04 min, 12 min 05 s, 7 s."""
+    seconds = round(seconds)
+    minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

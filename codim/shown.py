@@ -9,6 +9,8 @@ RAW_BYTES = re.compile("[\udc80-\udcff]+")
 """Bytes of a file's name that Python could not decode."""
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What starts a formula, in full width too."""
+LONGEST = 60
+"""Characters of a shortened value."""
 NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?")
 
 
@@ -32,6 +34,12 @@ def printable(text: object) -> str:
 def message(text: object) -> str:
     """The same for a text of several lines, whose line breaks are our own."""
     return "\n".join(printable(line) for line in str(text).split("\n"))
+
+
+def shortened(text: object) -> str:
+    """A value for a message: printable, and not long."""
+    shown = printable(text)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
 
 
 def cell(text: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from codim.config import TrainConfig
 from study.conditions import Condition, ConditionData
-from study.records import Phase, Status, Value
+from study.records import Value
+from study.schema import Phase, Status
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """What is said at the end of a study, beside the counts: the fronts where cost counts, and whether pruning was safe."""
 
+import math
+import shlex
+
 from study.conditions import Condition
 from study.plan import Plan
 from study.pruners import rungs, stages_end
@@ -8,8 +11,32 @@ from study.verdicts import UNSAFE_CORRELATION, pareto_front, rank_correlation
 
 
 def closing(plan: Plan, folder: ResultsFolder) -> list[str]:
-    """Lines about a finished study; none where there is nothing to say."""
-    return _fronts(plan, folder) + _correlations(plan, folder)
+    """Lines about a finished study: what it found, what that cost, whether pruning was safe, and what comes next."""
+    return [*_found(plan, folder), *_fronts(plan, folder), *_correlations(plan, folder), _next(folder)]
+
+
+def _found(plan: Plan, folder: ResultsFolder) -> list[str]:
+    """Per condition the best setting of the search against the best baseline."""
+    best, metric = [r for r in _search(folder) if r.can_be_best and not math.isnan(r.objective)], plan.spec.objective
+    lines = []
+    for condition in plan.conditions:
+        own = [record for record in best if record.condition == condition.id]
+        searched = max((r for r in own if not r.baseline), key=lambda r: r.objective, default=None)
+        baseline = max((r for r in own if r.baseline), key=lambda r: r.objective, default=None)
+        told = [
+            f"best setting {searched.trial} {searched.objective:.4f} ({_in_words(searched)})" if searched else "",
+            f"best baseline {baseline.baseline} {baseline.objective:.4f}" if baseline else "",
+        ]
+        lines.append(f"{condition.id}: {', '.join(filter(None, told)) or 'no trial is complete'} ({metric.metric})")
+    return lines
+
+
+def _in_words(record: TrialRecord) -> str:
+    return ", ".join(f"{p} {v:.4g}" if isinstance(v, float) else f"{p} {v}" for p, v in record.params.items())
+
+
+def _next(folder: ResultsFolder) -> str:
+    return f"next: python -m analysis {shlex.quote(folder.at())}   (the page: what was found, and how sure it is)"
 
 
 def rungs_of(plan: Plan, condition: Condition) -> list[int]:

@@ -2,8 +2,8 @@
 
 import logging
 import os
-import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,6 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
 
 import ray
-from ray._private import ray_constants
 from ray._private.services import find_bootstrap_address
 from ray.exceptions import AuthenticationError, RayError
 from ray.util.state import list_nodes
@@ -25,17 +24,17 @@ from ray.util.state.exception import RayStateApiException
 
 import codim
 import study
+from codim.shown import printable
 from study.head import head_watched
+from study.own_ray import ClusterError, own_ray
 from study.spec import Resources
 
+OF_LOST_NODES = ("The node with node id", "Raylet is terminated")
+MOST_CHARACTERS = 300
 TOKEN_HELP = (
     "if the Ray cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=<token> (or RAY_AUTH_TOKEN_PATH, "
     "or put it in ~/.ray/auth_token); `ray get-auth-token` on the head node prints it"
 )
-
-
-class ClusterError(ValueError):
-    """Ray cannot be reached, or cannot run the study. The message says what to do."""
 
 
 @contextmanager
@@ -50,47 +49,50 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        with _on_loopback():
-            context = ray.init(address="local", num_cpus=cpus, num_gpus=gpus, dashboard_host="127.0.0.1", **quiet)
-        session = Path(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
-    else:
-        found = _found(address)
-        modules = [str(Path(package.__path__[0])) for package in (codim, study)]
+    ray_process = own_ray(cpus, gpus, **quiet) if address is None else _joined(address, quiet)
+    with _brief_messages(), ray_process as context:
         try:
-            context = ray.init(address=found, runtime_env={"py_modules": modules}, **quiet)
-        except (AuthenticationError, ConnectionError, RuntimeError) as error:
-            # Without the right token Ray gives up after 10 s and says only that it cannot connect.
-            reason = str(error).strip().partition("\n")[0]
-            raise ClusterError(
-                f"--address {address}: something answers there, but not to us ({reason}); {TOKEN_HELP}"
-            ) from error
-    try:
-        with head_watched(ray.get_runtime_context().gcs_address):
-            yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
-    except RayError as error:
-        raise ClusterError(str(error)) from error
-    finally:
-        ray.shutdown()
-        if address is None:
-            _remove_session(session)
+            with head_watched(ray.get_runtime_context().gcs_address):
+                yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
+        except RayError as error:
+            raise ClusterError(str(error)) from error
 
 
 @contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Ray started in this context listens on 127.0.0.1 only: it does as on a Mac, where it forms no clusters. On Linux
-    its servers would listen on every interface, and `_node_ip_address` changes that only to another address of the
-    machine. Workers of one trial, which inherit the environment, talk over the same interface."""
-    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
-    own = "GLOO_SOCKET_IFNAME" not in os.environ
-    if own:
-        os.environ["GLOO_SOCKET_IFNAME"] = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+def _joined(address: str, quiet: dict[str, Any]) -> Iterator[Any]:
+    found = _found(address)
+    modules = [str(Path(package.__path__[0])) for package in (codim, study)]
+    try:
+        context = ray.init(address=found, runtime_env={"py_modules": modules}, **quiet)
+    except (AuthenticationError, ConnectionError, RuntimeError) as error:
+        # Without the right token Ray gives up after 10 s and says only that it cannot connect.
+        reason = str(error).strip().partition("\n")[0]
+        raise ClusterError(
+            f"--address {address}: something answers there, but not to us ({reason}); {TOKEN_HELP}"
+        ) from error
+    try:
+        yield context
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _brief_messages() -> Iterator[None]:
+    """What Ray (2.60) prints of its own accord, whatever logging says, as one line each: the end of a raylet brings 40
+    lines of its state. Nodes that are lost the study names itself (study/nodes.py)."""
+    before = ray._private.worker.print_to_stdstream
+
+    def brief(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+        for message in data["lines"]:
+            first = str(message).strip().partition("\n")[0]
+            if first and not first.startswith(OF_LOST_NODES):
+                print(f"Ray: {printable(first)[:MOST_CHARACTERS]}", file=sys.stderr, flush=True)
+
+    ray._private.worker.print_to_stdstream = brief
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-        if own:
-            del os.environ["GLOO_SOCKET_IFNAME"]
+        ray._private.worker.print_to_stdstream = before
 
 
 def _found(address: str) -> str:
@@ -103,17 +105,45 @@ def _found(address: str) -> str:
         )
     found = address
     if address == "auto":
-        found = os.environ.get("RAY_ADDRESS") or find_bootstrap_address(None) or ""
-        if not found:
+        started = [os.environ.get("RAY_ADDRESS") or find_bootstrap_address(None)]
+        started = started if started[0] else started_here()
+        if not started:
             raise _no_cluster(address, ConnectionError("none was started on this machine, and RAY_ADDRESS is not set"))
+        if len(started) > 1:
+            raise ClusterError(
+                f"--address auto: {' and '.join(started)} were started on this machine; give one of them"
+            )
+        found = started[0]
     host, _, port = found.rpartition(":")
     if not host or not port.isdigit():
         raise ClusterError(f"--address {address}: allowed: auto, host:port")
+    if error := _fault(found):
+        raise _no_cluster(address, error) from error
+    return found
+
+
+def _fault(address: str) -> OSError | None:
+    """Why nobody answers at host:port; None: somebody does."""
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
-        raise _no_cluster(address, error) from error
-    return found
+        return error
+    return None
+
+
+def started_here() -> list[str]:
+    """Addresses of the clusters that `ray start` started on this machine with a --temp-dir of their own. A Ray that a
+    program started for itself leaves none."""
+    import psutil  # Ray's own
+
+    folders = set()
+    for process in psutil.process_iter(["cmdline"]):
+        for word in process.info["cmdline"] or ():
+            if word.startswith(("--session-dir=", "--session_dir=")):
+                folders.add(str(Path(word.partition("=")[2]).parent))
+    found = {address for folder in folders if (address := find_bootstrap_address(folder))}
+    return sorted(address for address in found if not _fault(address))  # the file outlives its cluster
 
 
 def _no_cluster(address: str, error: Exception) -> ClusterError:
@@ -122,13 +152,6 @@ def _no_cluster(address: str, error: Exception) -> ClusterError:
         f"--address {address}: no Ray cluster answers ({reason}); start one with `ray start --head`, or leave "
         "--address out to run on this machine"
     )
-
-
-def _remove_session(session: Path) -> None:
-    latest = session.with_name("session_latest")
-    if latest.is_symlink() and latest.resolve() == session:
-        latest.unlink(missing_ok=True)
-    shutil.rmtree(session, ignore_errors=True)
 
 
 def node_resources() -> list[tuple[float, float]]:

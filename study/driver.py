@@ -2,12 +2,14 @@
 folder locked."""
 
 import shutil
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import get_args
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 
 from codim.progress_bar import LINE_SECONDS, clock
 from study.attempt import A, Attempt, Queue
@@ -15,11 +17,13 @@ from study.cluster import node_resources
 from study.confirm import Confirm
 from study.gauges import Gauges
 from study.loggers import Loggers
+from study.nodes import Watch
 from study.plan import Plan
 from study.preflight import concurrent_trials, threads
 from study.progress import Progress
 from study.recorder import Recorder
-from study.records import Phase, ResultsFolder
+from study.records import ResultsFolder
+from study.schema import Phase
 from study.search import Search
 from study.stage_keys import Kind, shared_stages
 from study.trainable import Job, Train, train, trainable
@@ -29,6 +33,10 @@ from study.workers import TRIAL_MEMORY, several_workers
 
 TUNE_FILES = "tune"
 """Folder for what Tune itself writes, while it runs; nothing of it is read again."""
+INTERRUPTED = (
+    "interrupted: what is done is being written, and the trials under way stop; the last checkpoint of each is kept "
+    "(up to half a minute)"
+)
 WORKER_FAILURES = 3
 """Lost workers that one trial survives."""
 
@@ -44,7 +52,7 @@ def run_study(
         phase: the only one to run; both by default, and the confirmations once all searched trials have ended.
     """
     loggers = Loggers(plan.spec.loggers, plan.spec.name, folder, progress.say)
-    recorder, gauges = Recorder(plan, folder, loggers), Gauges(plan)
+    recorder, gauges, cluster = Recorder(plan, folder, loggers), Gauges(plan), Watch(progress.say)
 
     def job(attempt: Attempt) -> Job:
         return Job(
@@ -63,24 +71,30 @@ def run_study(
             folder.remove(attempt.trial)
         progress.ended(record)
 
-    def tick() -> None:
+    def tick(waiting: Collection[str] = ()) -> None:
         recorder.flush(now=folder.due)
         folder.keep()
         gauges.show(recorder)
-        progress.show(recorder.records.values())
+        cluster.look()
+        progress.show(recorder.records.values(), waiting)
 
     def run(queue: Queue[A], size: int) -> None:
         searcher = ConditionSearcher(queue, recorder, job, ended)
 
-        def step() -> None:
+        def step(trials: list[Trial]) -> None:
             if searcher.halt:
                 raise searcher.halt
-            tick()
+            pending = {trial.trial_id for trial in trials if trial.status == Trial.PENDING}
+            tick({attempt.trial for name, attempt in searcher.live.items() if name in pending})
+
+        before = signal.getsignal(signal.SIGINT)
 
         try:
             with killed_for_memory_is_lost():
-                _tuner(plan, folder, searcher, size, step, train).fit()
+                ticker = Ticker(step, lambda: progress.say(INTERRUPTED))
+                _tuner(plan, folder, searcher, size, ticker, train).fit()
         finally:
+            signal.signal(signal.SIGINT, before)
             shutil.rmtree(folder.ray / TUNE_FILES, ignore_errors=True)
         recorder.flush(now=True)
         folder.keep(now=True)
@@ -133,12 +147,12 @@ def _tuner(
     folder: ResultsFolder,
     searcher: ConditionSearcher[A],
     size: int,
-    tick: Callable[[], None],
+    ticker: Ticker,
     train: Train,
 ) -> tune.Tuner:
     resources = plan.spec.resources
     several = resources.workers_per_trial > 1
-    own = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+    own = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus}
     function = several_workers(train, resources) if several else trainable(train)
     # Tune names a trainable after its function, for the whole cluster.
     function.__name__ = f"study-{plan.spec.name}"
@@ -148,7 +162,7 @@ def _tuner(
             search_alg=searcher,
             scheduler=OptunaScheduler(searcher),
             num_samples=size,
-            max_concurrent_trials=concurrent_trials(plan, node_resources()),
+            max_concurrent_trials=concurrent_trials(resources, node_resources()),
             # 0.5 s a trial instead of 6 s: a new process would import torch. With several workers the end of the
             # process is what ends a Ray Train run that is pruned.
             reuse_actors=not several,
@@ -158,7 +172,7 @@ def _tuner(
         run_config=tune.RunConfig(
             name=TUNE_FILES,
             storage_path=str(folder.ray.resolve()),
-            callbacks=[Ticker(tick)],
+            callbacks=[ticker],
             failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
             verbose=0,
         ),

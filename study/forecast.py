@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, get_args
 from codim.config import TrainConfig
 from codim.progress_bar import clock
 from study.plan import Plan
-from study.records import Phase, ResultsFolder, TrialRecord, read_json, write_json
+from study.records import ResultsFolder, TrialRecord, write_json
+from study.schema import Environment, Phase, read_json
 from study.source import SpecError
 from study.stage_keys import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages
 from study.storage import is_remote
@@ -133,6 +134,15 @@ def _told(trials: int, hours: float, samples: int, price_per_hour: float) -> str
     return f"{trials} trials, {samples} samples, {clock(hours * 3600)}{money}"
 
 
+def remaining(plan: Plan, expected: Forecast, records: Sequence[TrialRecord]) -> str:
+    """What of the forecast is left after the trials so far. Of one that has ended all is done, whatever it drew."""
+    own = [r.samples if r.status == "running" else r.budget for r in records]
+    done = sum(max(n - r.shared_samples, 0) for n, r in zip(own, records, strict=True))
+    left = max(0.0, 1 - done / max(expected.samples, 1))
+    ended = sum(record.status != "running" for record in records)
+    return f"of it {ended} trials have ended before: at most {clock(left * expected.hours * 3600)} left"
+
+
 class Usage:
     """Wall time of every start of a study, kept in environment.json; the time between two starts is not counted."""
 
@@ -140,7 +150,7 @@ class Usage:
         """A start. That an earlier one was killed shows in its row, and the tables know how far it came."""
         self.folder = folder
         self._started = time.monotonic()
-        self._before: list[dict[str, Any]] = read_json(folder.environment).get("starts", [])
+        self._before: list[dict[str, Any]] = read_json(folder.environment, Environment).get("starts", [])
         for start in self._before:
             if start["hours"] is None:
                 last = folder.trials.stat().st_mtime if folder.trials.exists() else 0.0
@@ -156,7 +166,7 @@ class Usage:
     def end(self) -> float:
         """Keep what this start took. Returns the hours of all."""
         self._now["hours"] = (time.monotonic() - self._started) / 3600
-        write_json(self.folder.environment, read_json(self.folder.environment) | {"starts": self.starts})
+        write_json(self.folder.environment, read_json(self.folder.environment, Environment) | {"starts": self.starts})
         return math.fsum(start["hours"] for start in self.starts)
 
 

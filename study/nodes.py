@@ -2,8 +2,9 @@
 
 import os
 import platform
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,11 +15,17 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from study.cluster import ClusterError
-from study.forecast import representative
+from codim.progress_bar import LINE_SECONDS, clock
+from study.forecast import Speed, representative
+from study.own_ray import ClusterError
 from study.plan import Plan
-from study.preflight import LIBRARIES, concurrent_trials
+from study.preflight import LIBRARIES, concurrent_trials, threads
+from study.spec import Resources
 from study.storage import Remote, is_remote
+from study.under_way import told
+
+WATCH_SECONDS = 5.0
+"""Between two looks at which nodes are alive."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +63,43 @@ def nodes() -> list[Node]:
     return sorted(found, key=lambda node: node.name)
 
 
-def describe_nodes(plan: Plan, found: Sequence[Node]) -> str:
+class Watch:
+    """Says which nodes leave and join the cluster."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._looked = say, time.monotonic()
+        self._known = {node.id: node for node in nodes()}
+
+    def look(self) -> None:
+        """Cheap to call often."""
+        if time.monotonic() - self._looked < WATCH_SECONDS:
+            return
+        self._looked = time.monotonic()
+        alive = {node.id: node for node in nodes()}
+        for gone in self._known.keys() - alive.keys():
+            node = self._known.pop(gone)
+            self._say(f"node {node.name} is lost ({_has(node)}); its trials go on elsewhere, where there is room")
+        for new in alive.keys() - self._known.keys():
+            self._known[new] = alive[new]
+            self._say(f"node {alive[new].name} has joined: {_has(alive[new])}")
+
+
+def _has(node: Node) -> str:
+    return f"{node.cpus:g} CPUs, {node.gpus:g} GPUs"
+
+
+def describe_nodes(resources: Resources, found: Sequence[Node]) -> str:
     """What each has, and how many trials fit on it at a time."""
     lines = [f"nodes: {len(found)}"]
     for node in found:
-        fits = concurrent_trials(plan, [(node.cpus, node.gpus)])
-        lines.append(
-            f"  {node.name}: {node.cpus:g} CPUs, {node.gpus:g} GPUs, {node.gib:.1f} GiB: {fits} trials at a time"
-        )
+        fits = concurrent_trials(resources, [(node.cpus, node.gpus)])
+        lines.append(f"  {node.name}: {_has(node)}, {node.gib:.1f} GiB: {fits} trials at a time")
     return "\n".join(lines)
 
 
-def require_able(plan: Plan, found: Sequence[Node], folder: str, dry_run: bool) -> None:
+def require_able(
+    plan: Plan, found: Sequence[Node], folder: str, dry_run: bool, say: Callable[[str], None] = print
+) -> None:
     """Check that every node has our versions, the data and the files that the study names, and the results folder.
 
     Args:
@@ -82,13 +114,15 @@ def require_able(plan: Plan, found: Sequence[Node], folder: str, dry_run: bool) 
     configs.append(representative(plan).model_dump(mode="json"))
     here, faults = _versions(), []
     with _marked(folder, dry_run) as mark:
-        task = ray.remote(num_cpus=0, max_retries=0)(_answer)
+        task, need = ray.remote(num_cpus=0, max_retries=0)(_answer), plan.spec.resources.gpus_per_worker
         asked = [
-            task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
-                configs, folder, mark
+            # With its share of a GPU: without one Ray hides them all.
+            task.options(scheduling_strategy=_only_on(node), num_gpus=need if node.gpus >= need else 0).remote(
+                configs, folder, mark, bool(need) and node.gpus >= need
             )
             for node in found
         ]
+        _await(found, asked, say)
         for node, reference in zip(found, asked, strict=True):
             try:
                 answer = ray.get(reference)
@@ -122,9 +156,38 @@ def _marked(folder: str, dry_run: bool) -> Iterator[str]:
                 place.delete(name)
 
 
-def _answer(configs: list[dict[str, Any]], folder: str, mark: str) -> Answer:
-    """In a worker."""
-    faults = [_storage_fault(folder, mark)]
+def _only_on(node: Node) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node.id, soft=False)
+
+
+def _await(found: Sequence[Node], asked: Sequence[Any], say: Callable[[str], None]) -> None:
+    """Until all nodes have answered or failed to, saying now and then which have not."""
+    begun, open_ = time.monotonic(), dict(zip(asked, found, strict=True))
+    say(f"asking {len(found)} nodes for versions, data and results folder; each loads the data once ...")
+    while open_:
+        for reference in ray.wait(list(open_), num_returns=len(open_), timeout=LINE_SECONDS)[0]:
+            del open_[reference]
+        if open_:
+            names = ", ".join(node.name for node in open_.values())
+            say(f"no answer yet from {names}: {clock(time.monotonic() - begun)} so far")
+
+
+def measured_speed(plan: Plan, found: Sequence[Node], say: Callable[[str], None]) -> Speed:
+    """`measure_speed` on the first node that holds a worker. Raises RayError."""
+    from study.speed import measure_speed
+
+    need = plan.spec.resources
+    node = next(n for n in found if n.cpus >= need.cpus_per_worker and n.gpus >= need.gpus_per_worker)
+    task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
+    with told(say, f"timing a few steps of each stage on {node.name}"):
+        asked = task.options(scheduling_strategy=_only_on(node)).remote(representative(plan), threads(plan))
+        speed: Speed = ray.get(asked)
+    return speed
+
+
+def _answer(configs: list[dict[str, Any]], folder: str, mark: str, with_gpu: bool) -> Answer:
+    """In a worker. `with_gpu`: the node has given it one."""
+    faults = [_storage_fault(folder, mark), _gpu_fault() if with_gpu else ""]
     try:
         from codim.config import TrainConfig
         from codim.datasets import load_data
@@ -135,6 +198,17 @@ def _answer(configs: list[dict[str, Any]], folder: str, mark: str) -> Answer:
     except (ValueError, OSError, ImportError) as error:
         faults.append(" ".join(str(error).split()))
     return Answer(_versions(), "; ".join(filter(None, faults)))
+
+
+def _gpu_fault() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return ""
+    return (
+        f"it offers GPUs, and torch {torch.__version__} sees none there; start it with the right --num-gpus, or "
+        "install a torch and a driver that fit each other"
+    )
 
 
 def _storage_fault(folder: str, mark: str) -> str:

@@ -1,7 +1,6 @@
 """Before anything starts: does the study fit, and may it write where it is told."""
 
 import fcntl
-import json
 import math
 import os
 import platform
@@ -16,9 +15,11 @@ from codim.config import TrainConfig
 from study.forecast import Forecast, representative
 from study.plan import Plan
 from study.records import ResultsFolder
+from study.schema import SCHEMA_VERSION, VERSION_KEY, Spec, read_json
 from study.source import SpecError
+from study.spec import Resources
 
-FREE_TO_CHANGE = ("conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
+FREE_TO_CHANGE = (VERSION_KEY, "conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
 """Parts of a study file that may change between two starts; of the first two, only by adding."""
 STEPS = "samples past warm-up"
 """What Optuna's steps are (study/pruners.py), for spec.json."""
@@ -35,10 +36,10 @@ def threads(plan: Plan) -> int:
     return max(1, math.floor(plan.spec.resources.cpus_per_worker))
 
 
-def concurrent_trials(plan: Plan, nodes: Iterable[tuple[float, float]]) -> int:
+def concurrent_trials(wanted: Resources, nodes: Iterable[tuple[float, float]]) -> int:
     """How many trials run at a time on nodes with so many CPUs and GPUs each; a worker never spans two of them. All
     workers of so many trials fit at once: of more, those that wait would hold what the others wait for."""
-    wanted, workers = plan.spec.resources, 0
+    workers = 0
     for cpus, gpus in nodes:
         fits = cpus / wanted.cpus_per_worker
         if wanted.gpus_per_worker:
@@ -95,11 +96,9 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
             raise SpecError(f"--results: {folder.root} holds files but no spec.json: not the folder of a study")
         return
     try:
-        old = json.loads(folder.spec.read_text())
+        old = read_json(folder.spec, Spec)
     except ValueError as error:
-        raise SpecError(
-            f"--results: {folder.spec} is damaged ({error}); restore it, or give another --results"
-        ) from None
+        raise SpecError(f"--results: {error}, or give another --results") from None
     advice = "give the changed study another `name`, or another --results"
     for part in resolved:
         if part not in FREE_TO_CHANGE and old.get(part) != resolved[part]:
@@ -111,7 +110,7 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
             raise SpecError(
                 f"{folder.root} holds condition {condition}, which is now {known.get(condition['id'])}; {advice}"
             )
-    was, now = (spec["budget"]["trials_per_condition"] for spec in (old, resolved))
+    was, now = (spec.get("budget", {}).get("trials_per_condition", 0) for spec in (old, resolved))
     if now < was:
         raise SpecError(f"{folder.root} holds a study of {was} trials per condition, now it is {now}; it may only grow")
 
@@ -133,15 +132,19 @@ def resolved_spec(plan: Plan) -> dict[str, Any]:
     pruner = plan.spec.pruner.model_dump(mode="json")
     if plan.spec.pruner.kind != "none":  # curves with other steps must not compete
         pruner["steps"] = STEPS
-    return plan.spec.model_dump(mode="json") | {
-        "pruner": pruner,
-        "data": config.data.name,
-        # Defaults may change with the code; trials before and after must not be compared.
-        "config": _without_noise(searched),
-        "baseline_configs": {name: _without_noise(own) for name, own in baselines.items()},
-        "conditions": [condition.as_json() for condition in plan.conditions],
-        "budget": {"trials_per_condition": plan.spec.budget.trials_per_condition, "samples": config.train.samples},
-    }
+    return (
+        {VERSION_KEY: SCHEMA_VERSION}
+        | plan.spec.model_dump(mode="json")
+        | {
+            "pruner": pruner,
+            "data": config.data.name,
+            # Defaults may change with the code; trials before and after must not be compared.
+            "config": _without_noise(searched),
+            "baseline_configs": {name: _without_noise(own) for name, own in baselines.items()},
+            "conditions": [condition.as_json() for condition in plan.conditions],
+            "budget": {"trials_per_condition": plan.spec.budget.trials_per_condition, "samples": config.train.samples},
+        }
+    )
 
 
 def _without_noise(config: TrainConfig) -> dict[str, Any]:
@@ -156,6 +159,7 @@ def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[
 
     data, known = plan.data[plan.conditions[0].id], old.get("forecast", {})
     return {
+        VERSION_KEY: SCHEMA_VERSION,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": platform.machine(),
         "cpus": len(os.sched_getaffinity(0)),

@@ -12,7 +12,8 @@ from codim.metrics import EpochMetrics, OracleMetrics
 from study.attempt import Attempt, Outcome
 from study.loggers import Loggers
 from study.plan import Plan
-from study.records import Phase, ResultsFolder, TrialRecord
+from study.records import ResultsFolder, TrialRecord
+from study.schema import Phase
 from study.stage_keys import drawn_by_trial, shared_stages
 
 WRITE_SECONDS = 2.0

@@ -11,6 +11,7 @@ results/<study>/ray/                 Tune's own files: checkpoints, logs
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,17 +19,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, get_type_hints
+from typing import IO, Any, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from codim.metrics import EpochMetrics, OracleMetrics
+from codim.shown import printable
+from study.schema import METADATA_KEY, SCHEMA_VERSION, OtherVersion, Phase, Status, checked_epochs, checked_trials
 
-SCHEMA_VERSION = "1"
-"""Changes where a column vanishes or means something else. A new column leaves it: in older tables it has no value."""
-Status = Literal["running", "complete", "pruned", "failed"]
-Phase = Literal["search", "confirm"]
 Value = float | int | str | bool
 
 
@@ -120,20 +119,27 @@ EPOCH_SCHEMA = pa.schema(
 _STRINGS = [field.name for field in EPOCH_SCHEMA if pa.types.is_string(field.type)]
 
 
+TRIAL_SCHEMA = pa.schema(
+    [(f.name, _arrow_type(get_type_hints(TrialRecord)[f.name])) for f in fields(TrialRecord) if f.name != "params"]
+)
+"""One row a trial: the fields of TrialRecord but `params`, which become columns `param/<module>/<setting>`."""
+_FLOATS = {
+    field.name for schema in (TRIAL_SCHEMA, EPOCH_SCHEMA) for field in schema if pa.types.is_floating(field.type)
+}
+
+
 def trials_table(records: Sequence[TrialRecord]) -> pa.Table:
-    """One row a record; `params` become columns `param/<module>/<setting>` (null where a trial has no such setting)."""
-    hints = get_type_hints(TrialRecord)
+    """One row a record. A setting that a trial has not, and a number that is NaN, are null: other readers would rank
+    NaN above all numbers."""
     columns: dict[str, pa.Array] = {}
-    for f in fields(TrialRecord):
-        if f.name == "params":
-            continue
-        values = [getattr(r, f.name) for r in records]
-        if f.name in _JSON:
+    for column in TRIAL_SCHEMA:
+        values = [getattr(r, column.name) for r in records]
+        if column.name in _JSON:
             values = [json.dumps(v) for v in values]
-        columns[f.name] = pa.array(values, type=_arrow_type(hints[f.name]))
+        columns[column.name] = pa.array(values, type=column.type, from_pandas=True)
     for name in sorted({key for r in records for key in r.params}):
         columns[f"param/{name}"] = _param_column([r.params.get(name) for r in records])
-    return pa.table(columns).replace_schema_metadata({"codim_schema": SCHEMA_VERSION})
+    return pa.table(columns).replace_schema_metadata({METADATA_KEY: SCHEMA_VERSION})
 
 
 def _param_column(values: list[Value | None]) -> pa.Array:
@@ -149,15 +155,24 @@ def records_of(table: pa.Table) -> list[TrialRecord]:
     for row in table.to_pylist():
         params = {key.removeprefix("param/"): row.pop(key) for key in list(row) if key.startswith("param/")}
         row |= {name: row[name] and row[name].astimezone(UTC) for name in ("started", "ended")}
-        row |= {name: json.loads(row[name]) for name in _JSON if name in row}
-        records.append(TrialRecord(params={k: v for k, v in params.items() if v is not None}, **row))
+        row |= {name: json.loads(row[name]) for name in _JSON}
+        records.append(TrialRecord(params={k: v for k, v in params.items() if v is not None}, **_numbers(row)))
     return records
 
 
-def _record_of(row: dict[str, Any]) -> TrialRecord:
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with NaN where a number is missing, as records and epochs have it in memory."""
+    return {name: math.nan if value is None and name in _FLOATS else value for name, value in row.items()}
+
+
+def _checked_record(row: dict[str, Any], trial: str) -> TrialRecord:
     for name in ("started", "ended"):
         row[name] = row[name] and datetime.fromisoformat(row[name])
-    return TrialRecord(**row)
+    record = TrialRecord(**row)
+    if record.trial != trial:
+        raise ValueError(f"its record is of another trial, {record.trial!r}")
+    checked_trials(trials_table([record]), TRIAL_SCHEMA)
+    return record
 
 
 class ResultsFolder:
@@ -207,20 +222,19 @@ class ResultsFolder:
 
     def read_trials(self) -> list[TrialRecord]:
         """All trials, those included that ended after the table was written. Raises ValueError: a table is damaged."""
-        with _whole(self.trials):
-            table = records_of(_read(self.trials)) if self.trials.exists() else []
-        records = {record.trial: record for record in table}
+        records = {record.trial: record for record in records_of(read_trials_table(self.trials))}
         for path in sorted(self.epochs.glob("*.parquet")):
             if path.stem not in records or records[path.stem].status == "running":
                 with _whole(path):
                     if text := (pq.read_schema(path).metadata or {}).get(_RECORD):
-                        records[path.stem] = _record_of(json.loads(text))
+                        records[path.stem] = _checked_record(json.loads(text), path.stem)
         return list(records.values())
 
     def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
         """`ended`: the trial's record, once it is final."""
-        table = pa.Table.from_pylist(list(rows), schema=EPOCH_SCHEMA)
-        metadata = {b"codim_schema": SCHEMA_VERSION}
+        columns = [pa.array([row.get(f.name) for row in rows], f.type, from_pandas=True) for f in EPOCH_SCHEMA]
+        table = pa.table(columns, schema=EPOCH_SCHEMA)
+        metadata: dict[bytes, str] = {METADATA_KEY: SCHEMA_VERSION}
         if ended:
             metadata[_RECORD] = json.dumps(asdict(ended), default=datetime.isoformat)
         with (
@@ -237,19 +251,28 @@ class ResultsFolder:
         """Raises ValueError: they are damaged."""
         path = self.epochs / f"{trial}.parquet"
         with _whole(path):
-            return _read(path).to_pylist() if path.exists() else []
+            if not path.exists():
+                return []
+            table = checked_epochs(_read(path), [trial])
+        return [_numbers(row) for row in table.to_pylist()]
+
+
+def read_trials_table(path: Path) -> pa.Table:
+    """The table of trials, checked; without a row where it is not written yet. Raises ValueError: it is damaged."""
+    with _whole(path):
+        return checked_trials(_read(path) if path.exists() else trials_table([]), TRIAL_SCHEMA)
 
 
 @contextmanager
 def _whole(path: Path) -> Iterator[None]:
-    """What cannot be read in it is a damaged file. Raises ValueError."""
+    """A fault of what is read within it is one of this file. Raises ValueError."""
     try:
         yield
-    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"{path} is damaged ({reason}); restore it from a copy, or give the study another --results"
-        ) from error
+    except OtherVersion as error:
+        raise OtherVersion(f"{path} has {error}") from None
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError) as error:
+        reason = printable(str(error).partition("\n")[0])[:200] or type(error).__name__
+        raise ValueError(f"{path} is damaged ({reason}); restore it from a copy") from error
 
 
 def _read(path: Path) -> pa.Table:
@@ -283,12 +306,3 @@ def _replaced(path: Path) -> Iterator[IO[bytes]]:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Empty where there is no such file. Raises ValueError: it is damaged."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); restore it from a copy, or remove it") from error
-    return content

@@ -10,12 +10,14 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 if not __package__:  # called as a script: Python then puts study/ on the path, not the folder above it
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import tyro
+
+from codim.shown import message
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Arguments:
     phase: Literal["search", "confirm", "all"] = "all"
     """search: only that. confirm: only that, of what the trials that have ended say so far. all: search, then confirm
     what the study file's `confirm` asks for."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATH=VALUE", help_behavior_hint="")] = ()
+    """Entries over those of the study file, checked as they are there, for example
+    --set resources/gpus_per_trial=0 budget/trials_per_condition=4."""
     dry_run: bool = False
     """Show the plan and what it costs; start and write nothing."""
 
@@ -38,16 +43,14 @@ class Arguments:
 def main(arguments: Arguments) -> int:
     """Run the study; returns the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         from study.start import start  # a help text need not wait for pydantic and numpy
 
         phase = None if arguments.phase == "all" else arguments.phase
-        finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase)
-    except ValueError as error:  # SpecError, ClusterError, or the data's own
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error}; what was done is kept, and the same command goes on from there", file=sys.stderr)
+        finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase, arguments.set)
+    except (ValueError, OSError) as error:  # SpecError, ClusterError, the data's own; storage that takes no more
+        print(f"error: {message(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         finished = None
@@ -55,6 +58,11 @@ def main(arguments: Arguments) -> int:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     return 0 if finished else 1
+
+
+def _interrupted(*_: object) -> None:
+    print("interrupted: ending ...", file=sys.stderr, flush=True)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

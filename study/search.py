@@ -25,8 +25,9 @@ from study.journal import repair_journal
 from study.plan import Plan
 from study.proposal import Proposed
 from study.pruners import common_step, first_step, make_pruner, stages_end
-from study.records import Status, Value
+from study.records import Value
 from study.samplers import make_sampler, quasi_random
+from study.schema import Status
 from study.space import decoded, distribution, encoded, suggested
 from study.transfer import transferred
 

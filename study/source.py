@@ -23,10 +23,12 @@ class SpecError(ValueError):
 class Source:
     """The content of a study file and where its entries stand."""
 
-    def __init__(self, path: Path) -> None:
-        """Read it. Raises SpecError: the file cannot be read, is too large, is not YAML, repeats a key, or carries a
-        tag."""
+    def __init__(self, path: Path, changes: Sequence[str] = ()) -> None:
+        """Read it, and lay `changes` over it, each `path/to/entry=value`. Raises SpecError: the file or a value cannot
+        be read, is too large, is not YAML, repeats a key, or carries a tag."""
         self.path = path
+        self._changed: dict[tuple[str, ...], str] = {}
+        """Places that are not as the file has them, and the change that was asked for."""
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
@@ -47,6 +49,31 @@ class Source:
             raise SpecError(f"{path}{line}: not a valid study file: {error.problem}") from None
         except (YAMLError, ValueError) as error:
             raise SpecError(f"{path}: not a valid study file: {' '.join(str(error).split())}") from None
+        for change in changes:
+            self._change(change)
+
+    def _change(self, change: str) -> None:
+        path, equals, text = change.partition("=")
+        keys, at, place = path.split("/"), list[str](), self.content
+        try:
+            if not equals or not all(keys) or len(text) > MAX_CHARACTERS:
+                raise ValueError("allowed: path/to/entry=value")
+            self._require_modest(text)
+            value = YAML(typ="safe", pure=True).load(text)
+            while keys:
+                if not isinstance(place, dict):
+                    raise ValueError(f"{'/'.join(at)} holds no entries that can be set")
+                # Some keys hold a slash themselves, as those of `space` do.
+                usual = 2 if at == ["space"] else 1
+                parts = next((n for n in range(len(keys), 0, -1) if "/".join(keys[:n]) in place), usual)
+                at.append("/".join(keys[:parts]))
+                keys = keys[parts:]
+                if keys:
+                    place = place.setdefault(at[-1], {})
+        except (YAMLError, ValueError) as error:
+            raise SpecError(f"--set {change}: {' '.join(str(error).split())}") from None
+        place[at[-1]] = value
+        self._changed[tuple(at)] = change
 
     def _require_modest(self, text: str) -> None:
         """Raises SpecError: what is nested too deep for Python's stack, or aliases stand for too much. The events come
@@ -98,6 +125,9 @@ class Source:
         return self.path.resolve().parent / Path(path).expanduser()
 
     def error(self, location: Location, message: str) -> SpecError:
+        for place, change in self._changed.items():
+            if tuple(map(str, location[: len(place)])) == place:
+                return SpecError(f"{self.path} with --set {change}: {message}")
         return SpecError(f"{self.path}:{self.line(location)}: {message}")
 
 

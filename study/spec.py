@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,8 @@ from study.source import Source
 
 PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
 """Settings that name a file or a folder, beside the `path` of a condition."""
+SHARED_GPU = 0.25
+"""What a trial of one worker takes of a GPU where the study file leaves it open: four small networks fill one."""
 STAGES = "stages"
 """Folder of the shared stages, beside those of the studies."""
 OBJECTIVES = ("val_acc", "val_acc_a", "val_acc_b")
@@ -125,8 +128,9 @@ class Resources(Section):
 
     cpus_per_trial: float = Field(default=1, ge=0.01)
     """CPU cores, and as many threads of torch (at least one). Several workers share them evenly."""
-    gpus_per_trial: float = Field(default=0, ge=0)
-    """GPUs; a fraction shares one. Several workers share them evenly, each needs whole ones."""
+    gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
+    """GPUs; a fraction shares one. Several workers share them evenly, each needs whole ones. auto: SHARED_GPU, or one
+    for each of several workers, where there are GPUs; elsewhere none."""
     workers_per_trial: int = Field(default=1, ge=1)
     """Data-parallel workers that train one trial together, each on its share of every batch; they may run on different
     nodes. The result is that of one worker, up to rounding, unless `train/sync_batch_norm` is false."""
@@ -143,6 +147,8 @@ class Resources(Section):
     def _shared_evenly(self) -> Self:
         n = self.workers_per_trial
         for name, amount in (("cpus_per_trial", self.cpus_per_trial), ("gpus_per_trial", self.gpus_per_trial)):
+            if amount == "auto":
+                continue
             # NCCL refuses two workers on one GPU, and two on one CPU are slower than one.
             if n > 1 and amount % n:
                 raise ValueError(
@@ -155,8 +161,21 @@ class Resources(Section):
         return self.cpus_per_trial / self.workers_per_trial
 
     @property
+    def gpus(self) -> float:
+        """Of one trial, once `where` has decided what auto is."""
+        assert self.gpus_per_trial != "auto"
+        return self.gpus_per_trial
+
+    @property
     def gpus_per_worker(self) -> float:
-        return self.gpus_per_trial / self.workers_per_trial
+        return self.gpus / self.workers_per_trial
+
+    def where(self, gpus: float) -> "Resources":
+        """What auto means on nodes with so many GPUs in all."""
+        if self.gpus_per_trial != "auto":
+            return self
+        n = self.workers_per_trial
+        return self.model_copy(update={"gpus_per_trial": (float(n) if n > 1 else SHARED_GPU) if gpus else 0.0})
 
 
 LoggerName = Literal["tensorboard", "mlflow", "wandb"]
@@ -196,6 +215,14 @@ class StudySpec(Section):
             raise ValueError(f"{name!r} is the folder of the shared stages; allowed: any other name")
         return name
 
+    @field_validator("baselines")
+    @classmethod
+    def _printable(cls, baselines: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in baselines:
+            if not name or not name.isprintable():
+                raise ValueError(f"{name!r} is no name; allowed: letters and other characters that can be seen")
+        return baselines
+
     @field_validator("constraints")
     @classmethod
     def _reported(cls, constraints: dict[str, Limit]) -> dict[str, Limit]:
@@ -205,13 +232,16 @@ class StudySpec(Section):
         return constraints
 
 
-def load_study(path: Path) -> tuple[StudySpec, Source]:
+def load_study(path: Path, changes: Sequence[str] = ()) -> tuple[StudySpec, Source]:
     """Read and check a study file by itself; `study.plan` checks it against the code's settings and the data.
+
+    Args:
+        changes: `path/to/entry=value`, over what the file says.
 
     Raises:
         SpecError: names file, line, path, value and what is allowed.
     """
-    source = Source(path)
+    source = Source(path, changes)
     if not isinstance(source.content, dict):
         raise source.error((), f"a study file is a mapping with the keys {', '.join(StudySpec.model_fields)}")
     try:

@@ -3,11 +3,14 @@
 import os
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codim.progress_bar import clock
-from study.forecast import Usage, compare, describe_forecast, forecast, representative, require_disk, used
+from study.forecast import Usage, compare, describe_forecast, forecast, remaining, representative, require_disk, used
 from study.loggers import require_installed
 from study.plan import Plan, full_plan, outline
 from study.preflight import (
@@ -21,15 +24,27 @@ from study.preflight import (
     threads,
 )
 from study.progress import Progress
-from study.records import Phase, ResultsFolder, read_json, write_json
+from study.records import ResultsFolder, write_json
+from study.schema import Environment, Phase, read_json
 from study.source import SpecError
-from study.spec import load_study
+from study.spec import StudySpec, load_study
 from study.stage_keys import shared_stages
 from study.storage import is_remote
+from study.under_way import told
+
+if TYPE_CHECKING:
+    from study.nodes import Node
+
+NO_GPUS = "--set resources/gpus_per_trial=0"
 
 
 def start(
-    space: Path, results: str | Path, address: str | None, dry_run: bool, phase: Phase | None = None
+    space: Path,
+    results: str | Path,
+    address: str | None,
+    dry_run: bool,
+    phase: Phase | None = None,
+    changes: Sequence[str] = (),
 ) -> bool | None:
     """Begin a study, or go on with it. For the arguments see `study.run`.
 
@@ -40,7 +55,7 @@ def start(
     Raises:
         SpecError, ClusterError, ValueError: nothing was started.
     """
-    spec, source = load_study(space)
+    spec, source = load_study(space, changes)
     if phase == "confirm" and not spec.confirm.seeds:
         raise source.error(("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; for --phase confirm: 1 or more")
     require_installed(spec.loggers)
@@ -51,46 +66,44 @@ def start(
     require_same_study(folder, resolved)
     progress = Progress(plan)
     progress.say(describe(plan))
-    plan = full_plan(spec, source)
-    progress.say(describe_data(plan))
-
-    from study.speed import measure_speed
-
-    cpus, gpus = local_resources()
     started = time.monotonic()
     with ExitStack() as stack:
+        place = _this_machine() if address is None else stack.enter_context(_cluster(address, spec, progress.say))
+        spec = spec.model_copy(update={"resources": spec.resources.where(sum(gpus for _, gpus in place.nodes))})
+        concurrent = _concurrent(replace(plan, spec=spec), place)
+        progress.say(place.described(spec, concurrent))
+        if spec.resources.gpus_per_trial != resolved["resources"]["gpus_per_trial"] and not spec.resources.gpus:
+            progress.say(f"no GPU: trials train on CPUs, which the forecast counts ({NO_GPUS} says so by itself)")
+        with told(progress.say, "reading the data"):
+            plan = progress.plan = full_plan(spec, source)
+        progress.say(describe_data(plan))
+        require_memory(plan, concurrent, place.gib, place.name)
+        from study.speed import measure_speed
+
         if address is None:
-            concurrent = _concurrent(plan, [(cpus, gpus)], "this machine")
-            require_memory(plan, concurrent, local_memory(), "this machine")
-            progress.say(f"this machine: {cpus} CPUs, {gpus} GPUs: {concurrent} trials at a time")
-            speed = measure_speed(representative(plan), threads(plan))
+            with told(progress.say, "timing a few steps of each stage"):
+                speed = measure_speed(representative(plan), threads(plan))
             if not dry_run:
                 from study.cluster import connected, require_dashboard
 
                 stack.enter_context(locked(folder))
-                progress.say(f"Ray dashboard: {stack.enter_context(connected(None, cpus, gpus))}")
+                ((cpus, gpus),) = place.nodes
+                with told(progress.say, "starting Ray"):
+                    dashboard = stack.enter_context(connected(None, int(cpus), int(gpus)))
+                progress.say(f"Ray dashboard: {dashboard}")
                 require_dashboard(plan.spec.resources)
         else:
-            import ray
+            from study.nodes import measured_speed, require_able
 
-            from study.cluster import connected, require_dashboard
-            from study.nodes import describe_nodes, nodes, require_able
-
-            stack.enter_context(connected(address, 0, 0))
-            require_dashboard(plan.spec.resources)
-            found = nodes()
-            progress.say(describe_nodes(plan, found))
-            concurrent = _concurrent(plan, [(node.cpus, node.gpus) for node in found], "the cluster")
-            require_memory(plan, concurrent, sum(node.gib for node in found), "the cluster")
             if not dry_run:
                 stack.enter_context(locked(folder))
-            require_able(plan, found, folder.at(), dry_run)
-            need = plan.spec.resources
-            task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
-            speed = ray.get(task.remote(representative(plan), threads(plan)))
-        paid = len(found) if address else 1
+            require_able(plan, place.found, folder.at(), dry_run, progress.say)
+            speed = measured_speed(plan, place.found, progress.say)
+        paid = len(place.nodes)
         expected = forecast(plan, speed, concurrent, paid, phase)
         progress.say(describe_forecast(expected))
+        if known := folder.read_trials():
+            progress.say(remaining(plan, expected, known))
         progress.say(require_disk(folder, expected))
         if dry_run:
             return True
@@ -100,11 +113,13 @@ def start(
         require_same_study(folder, resolved)  # another driver may have begun it since
         write_json(folder.spec, resolved)
         usage = Usage(folder)
-        old, whole = read_json(folder.environment), forecast(plan, speed, concurrent, paid)
+        old, whole = read_json(folder.environment, Environment), forecast(plan, speed, concurrent, paid)
         write_json(folder.environment, environment(plan, whole, old) | {"starts": usage.starts})
         try:
             compute_stages(plan, folder, progress.say)
             finished = run_study(plan, folder, progress, phase=phase)
+        except OSError as error:
+            raise OSError(f"{error}; what was done is kept, and the same command goes on from there") from error
         finally:
             hours = usage.end()
             folder.keep(now=True)
@@ -113,7 +128,9 @@ def start(
     for line in closing(plan, folder):
         progress.say(line)
     records = folder.read_trials()
-    progress.say(compare(read_json(folder.environment)["forecast"], len(records), used(plan, records), hours))
+    progress.say(
+        compare(read_json(folder.environment, Environment)["forecast"], len(records), used(plan, records), hours)
+    )
     count = Counter(record.status for record in records)
     progress.say(
         f"{count.total()} trials, {count['pruned']} pruned, {count['failed']} failed, "
@@ -133,6 +150,47 @@ def results_folder(results: str | Path, name: str) -> ResultsFolder:
     return folder
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the trials will run."""
+
+    name: str
+    nodes: list[tuple[float, float]]
+    """CPUs and GPUs of each."""
+    gib: float
+    """Memory of all."""
+    found: "Sequence[Node]" = ()
+    """The nodes of a cluster."""
+
+    def described(self, spec: StudySpec, concurrent: int) -> str:
+        """What it has, and how many trials fit at a time."""
+        if self.found:
+            from study.nodes import describe_nodes
+
+            return describe_nodes(spec.resources, self.found)
+        ((cpus, gpus),) = self.nodes
+        return f"{self.name}: {cpus:g} CPUs, {gpus:g} GPUs: {concurrent} trials at a time"
+
+
+def _this_machine() -> Place:
+    return Place("this machine", [local_resources()], local_memory())
+
+
+@contextmanager
+def _cluster(address: str, spec: StudySpec, say: Callable[[str], None]) -> Iterator[Place]:
+    """Raises ClusterError: none is there, it refuses us, or it lacks what the study needs."""
+    with ExitStack() as stack:
+        with told(say, f"connecting to the Ray cluster, --address {address}"):
+            from study.cluster import connected, require_dashboard
+            from study.nodes import nodes
+
+            dashboard = stack.enter_context(connected(address, 0, 0))
+        say(f"Ray dashboard: {dashboard}")
+        require_dashboard(spec.resources)
+        found = nodes()
+        yield Place("the cluster", [(node.cpus, node.gpus) for node in found], sum(n.gib for n in found), found)
+
+
 def local_resources() -> tuple[int, int]:
     """CPUs that this process may use, and GPUs."""
     import torch
@@ -145,14 +203,16 @@ def local_memory() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def _concurrent(plan: Plan, nodes: list[tuple[float, float]], where: str) -> int:
-    concurrent = concurrent_trials(plan, nodes)
+def _concurrent(plan: Plan, place: Place) -> int:
+    need = plan.spec.resources
+    concurrent = concurrent_trials(need, place.nodes)
     if not concurrent:
-        need = plan.spec.resources
         workers = f" for {need.workers_per_trial} workers" if need.workers_per_trial > 1 else ""
+        way_on = f"; to train on CPUs: {NO_GPUS}, and --dry-run forecasts how long" if need.gpus else ""
         raise SpecError(
-            f"resources: a trial asks for {need.cpus_per_trial:g} CPUs and {need.gpus_per_trial:g} GPUs{workers}, "
-            f"{where} has {' and '.join(f'{c:g} CPUs with {g:g} GPUs' for c, g in nodes)}: no trial could ever start"
+            f"resources: a trial asks for {need.cpus_per_trial:g} CPUs and {need.gpus:g} GPUs{workers}, {place.name} "
+            f"has {' and '.join(f'{c:g} CPUs with {g:g} GPUs' for c, g in place.nodes)}: no trial could ever start"
+            f"{way_on}"
         )
     return concurrent
 

@@ -1,9 +1,11 @@
 """Thin adapters: one Tune searcher, scheduler and callback over one queue of trials. They decide nothing."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Any, Generic
 
 from ray.air.execution._internal.actor_manager import RayActorManager
@@ -113,13 +115,24 @@ class OptunaScheduler(FIFOScheduler):
 
 
 class Ticker(_NotPickled, Callback):
-    """Calls `tick` between the steps of Tune's loop."""
+    """Calls `tick` between the steps of Tune's loop, with Tune's trials."""
 
-    def __init__(self, tick: Callable[[], None]) -> None:
-        self.tick = tick
+    def __init__(self, tick: Callable[[list[Trial]], None], interrupted: Callable[[], None]) -> None:
+        """`interrupted` is called at once when the study is, which Tune then takes some time to end."""
+        self.tick, self.interrupted = tick, interrupted
+        self._listens = False
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self.tick()
+        if not self._listens:
+            self._listens, tune = True, signal.getsignal(signal.SIGINT)
+
+            def heard(number: int, frame: FrameType | None) -> None:
+                self.interrupted()
+                if callable(tune):
+                    tune(number, frame)
+
+            signal.signal(signal.SIGINT, heard)
+        self.tick(trials)
 
 
 @contextmanager

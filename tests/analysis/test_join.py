@@ -72,9 +72,9 @@ def test_studies_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert {trial.partition("/")[0] for trial in trials.trials["trial"]} == {"same-1", "same-2"}
 
 
-@pytest.mark.parametrize("part", ["space", "objective", "data", "config"])
-def test_studies_that_do_not_compare_are_refused(both: list[Trials], part: str, tmp_path: Path) -> None:
-    other = study(tmp_path, [C], [0.6], "other", **{part: {}})
+@pytest.mark.parametrize(("part", "own"), [("space", {}), ("objective", {}), ("data", "cifar10"), ("config", {})])
+def test_studies_that_do_not_compare_are_refused(both: list[Trials], part: str, own: object, tmp_path: Path) -> None:
+    other = study(tmp_path, [C], [0.6], "other", **{part: own})
     with pytest.raises(ValueError, match=f"differ in `{part}`"):
         join([both[0], other])
 

@@ -1,15 +1,19 @@
 """Reading a results folder: finished, running, and what is refused."""
 
 import json
+import math
+import re
 from pathlib import Path
 
 import pandas as pd
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import synthetic
 
 from analysis import load
 from analysis.load import Trials, load_trials
+from analysis.summary import cautions
 from study.records import ResultsFolder, trials_table
 
 
@@ -90,7 +94,7 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("{", "is not JSON"), ("[1]", "holds a list"), ('{"a": 1}', "no study's: it has no conditions")],
+    [("{", "Invalid JSON"), ("[1]", "should be an object"), ('{"a": 1}', "it has no conditions")],
 )
 def test_a_broken_study_file_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "spec.json").write_text(text)
@@ -104,7 +108,7 @@ def test_broken_tables_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"symmetric-0\.2-0001\.parquet"):
         _ = load_trials(root).epochs
     (root / "trials.parquet").write_bytes(b"no table")
-    with pytest.raises(ValueError, match=r"trials\.parquet cannot be read"):
+    with pytest.raises(ValueError, match=r"trials\.parquet is damaged"):
         load_trials(root)
 
 
@@ -112,7 +116,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     root = synthetic.write(tmp_path, [])
     table = trials_table(synthetic.records()[:2]).replace_schema_metadata({"codim_schema": "99"})
     pq.write_table(table, root / "trials.parquet")
-    with pytest.raises(ValueError, match="schema version 99; this analysis reads version 1"):
+    with pytest.raises(ValueError, match="has schema version 99; this version of the project reads 1"):
         load_trials(root)
 
 
@@ -157,7 +161,60 @@ def test_a_part_of_the_epochs_is_read_without_the_rest(tmp_path: Path) -> None:
     (trial,) = trials.read_epochs(trials=["symmetric-0.5-0004"])["trial"].unique()
     assert trial == "symmetric-0.5-0004"
     assert trials.read_epochs(["trial"], conditions=["symmetric-0.2"], trials=["symmetric-0.5-0004"]).empty
-    with pytest.raises(ValueError, match="an epoch table"):
+    with pytest.raises(ValueError, match="An epoch table"):
         _ = trials.epochs
     with pytest.raises(ValueError, match="no column val_accuracy; allowed: trial, condition"):
         trials.read_epochs(["val_accuracy"])
+
+
+def test_a_damaged_environment_is_done_without_and_told(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, synthetic.records()[:2], environment=synthetic.ENVIRONMENT | {"cpus": "many"})
+    trials = load_trials(root)
+    assert trials.environment == {}
+    assert len(trials.trials) == 2
+    (told,) = trials.faults
+    assert re.search(r"environment\.json is damaged \(cpus: .*valid integer \(found many\)\)", told)
+    assert cautions(trials)[0] == told
+
+
+@pytest.mark.parametrize("name", ["spec.json", "environment.json"])
+def test_a_file_of_a_newer_version_is_refused(name: str, tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, [])
+    newer = json.loads((root / name).read_text()) | {"schema": "2", "space": "other by then"}
+    (root / name).write_text(json.dumps(newer))
+    with pytest.raises(ValueError, match=rf"{name} has schema version 2; this version of the project reads 1$"):
+        load_trials(root)
+
+
+def test_tables_of_before_a_column_was_added(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, synthetic.records()[:3])
+    table = pq.read_table(root / "trials.parquet")
+    pq.write_table(table.drop_columns(["phase", "setting", "constraints", "shared_samples"]), root / "trials.parquet")
+    assert len(load_trials(root).complete) == 3
+    (first, *_) = ResultsFolder(root).read_trials()
+    assert (first.phase, first.setting, first.constraints, first.shared_samples) == ("search", "", {}, 0)
+
+
+def test_the_same_table_from_other_programs(tmp_path: Path) -> None:
+    """Other programs write the same values in other types."""
+    root = synthetic.write(tmp_path, synthetic.records())
+    expected = load_trials(root).trials
+    frame = pl.read_parquet(root / "trials.parquet").with_columns(pl.col("seed").cast(pl.Int16))
+    frame = frame.with_columns(pl.col("condition").cast(pl.Categorical), pl.col("seconds").cast(pl.Float32))
+    table = frame.to_arrow().replace_schema_metadata({"codim_schema": "1"})
+    pq.write_table(table, root / "trials.parquet")
+    pd.testing.assert_frame_equal(load_trials(root).trials, expected)
+
+
+def test_a_number_that_is_missing_is_null_for_every_reader(tmp_path: Path) -> None:
+    blank = [r for r in synthetic.records() if r.status in ("failed", "running")]
+    root = synthetic.write(tmp_path, [*blank, synthetic.record("symmetric-0.2", 0, 0.9)])
+    for path in (root / "trials.parquet", *(root / "epochs").iterdir()):
+        frame = pl.read_parquet(path)
+        assert not any(frame[name].is_nan().any() for name in frame.columns if frame[name].dtype == pl.Float64), path
+    objective = pl.read_parquet(root / "trials.parquet")["objective"]
+    assert objective.max() == objective.mean() == load_trials(root).trials["objective"].mean()
+    assert all(math.isnan(r.objective) for r in ResultsFolder(root).read_trials() if r.status != "complete")
+    rows = ResultsFolder(root).read_epochs("symmetric-0.2-0000")
+    assert math.isnan(rows[0]["val_acc"])
+    assert rows[0].keys() == synthetic.epochs(synthetic.record("symmetric-0.2", 0, 0.9))[0].keys()

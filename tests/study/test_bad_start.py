@@ -107,20 +107,20 @@ class TestResultsFolder:
 
 def test_a_trial_does_not_span_nodes(write_study: WriteStudy) -> None:
     plan = load_plan(write_study(resources={"cpus_per_trial": 3}))
-    assert concurrent_trials(plan, [(4, 0), (4, 0)]) == 2
-    assert concurrent_trials(plan, [(2, 0), (2, 0)]) == 0
+    assert concurrent_trials(plan.spec.resources, [(4, 0), (4, 0)]) == 2
+    assert concurrent_trials(plan.spec.resources, [(2, 0), (2, 0)]) == 0
     capped = load_plan(write_study(resources={"cpus_per_trial": 1, "max_concurrent": 5}))
-    assert concurrent_trials(capped, [(4, 0), (4, 0)]) == 5
+    assert concurrent_trials(capped.spec.resources, [(4, 0), (4, 0)]) == 5
 
 
 def test_the_workers_of_a_trial_may_span_nodes(write_study: WriteStudy) -> None:
     plan = load_plan(write_study(resources={"cpus_per_trial": 4, "workers_per_trial": 2}))
-    assert concurrent_trials(plan, [(3, 0), (3, 0), (5, 0)]) == 2
-    assert concurrent_trials(plan, [(3, 0)]) == 0
-    assert concurrent_trials(plan, [(1, 0)] * 9) == 0
+    assert concurrent_trials(plan.spec.resources, [(3, 0), (3, 0), (5, 0)]) == 2
+    assert concurrent_trials(plan.spec.resources, [(3, 0)]) == 0
+    assert concurrent_trials(plan.spec.resources, [(1, 0)] * 9) == 0
     on_gpus = {"cpus_per_trial": 2, "gpus_per_trial": 2, "workers_per_trial": 2}
     plan = load_plan(write_study(resources=on_gpus))
-    assert concurrent_trials(plan, [(8, 1), (1, 4), (9, 0)]) == 1
+    assert concurrent_trials(plan.spec.resources, [(8, 1), (1, 4), (9, 0)]) == 1
 
 
 def test_a_trial_that_no_machine_holds(write_study: WriteStudy, tmp_path: Path, capsys: Any) -> None:

@@ -13,7 +13,8 @@ from studies import WriteStudy
 
 from study.forecast import Forecast, Usage, compare
 from study.plan import load_plan
-from study.records import ResultsFolder, Status, TrialRecord, read_json, write_json
+from study.records import ResultsFolder, TrialRecord, write_json
+from study.schema import Environment, Status, read_json
 from study.search import Search, repair_journal
 
 
@@ -73,7 +74,7 @@ def test_a_line_within_the_journal(write_study: WriteStudy, tmp_path: Path) -> N
 def test_the_environment(tmp_path: Path) -> None:
     (tmp_path / "environment.json").write_text('{"versions"')
     with pytest.raises(ValueError, match=r"environment\.json is damaged"):
-        read_json(tmp_path / "environment.json")
+        read_json(tmp_path / "environment.json", Environment)
 
 
 class TestWhatWasUsed:
@@ -100,7 +101,7 @@ class TestWhatWasUsed:
         usage = Usage(folder)
         now[0] += 3600
         assert usage.end() == pytest.approx(0.5 + 2 + 1)
-        assert [start["hours"] for start in read_json(folder.environment)["starts"]] == [0.5, 2, 1]
+        assert [start["hours"] for start in read_json(folder.environment, Environment)["starts"]] == [0.5, 2, 1]
         os.utime(folder.trials, (0, 0))
         write_json(folder.environment, {"starts": starts})
         assert Usage(folder).starts[0]["hours"] == 0

@@ -21,18 +21,19 @@ pytestmark = pytest.mark.skipif(not NAMESPACES, reason="this machine forbids mou
 ASK = """
 import json, sys
 from pathlib import Path
-from study.cluster import ClusterError, connected
+from study.cluster import connected
 from study.nodes import describe_nodes, nodes, require_able
+from study.own_ray import ClusterError
 from study.plan import load_plan
 
 plan = load_plan(Path(sys.argv[2]))
 with connected(sys.argv[1], 0, 0):
     found = nodes()
-    print(json.dumps(describe_nodes(plan, found)))
+    print(json.dumps(describe_nodes(plan.spec.resources, found)))
     for folder in sys.argv[3:]:
         for dry_run in (True, False):
             try:
-                print(json.dumps(require_able(plan, found, folder, dry_run)))
+                print(json.dumps(require_able(plan, found, folder, dry_run, str)))
             except ClusterError as error:
                 print(json.dumps(str(error)))
 """

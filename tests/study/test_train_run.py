@@ -100,7 +100,8 @@ def test_a_trial_that_hangs_fails(write_study: WriteStudy, tmp_path: Path) -> No
 def test_without_a_dashboard_it_is_refused() -> None:
     program = """
 import ray
-from study.cluster import ClusterError, require_dashboard
+from study.cluster import require_dashboard
+from study.own_ray import ClusterError
 from study.spec import Resources
 ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 require_dashboard(Resources())

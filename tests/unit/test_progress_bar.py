@@ -57,17 +57,21 @@ def test_lines_tell_what_is_done_and_left() -> None:
     assert log.getvalue().splitlines()[-1].startswith("reading: 500 of 2,000 images in ")
 
 
-@pytest.mark.parametrize(("done", "left"), [(0, "?"), (25, "1:00:00"), (50, "20:00"), (100, "0:00"), (120, "0:00")])
+@pytest.mark.parametrize(
+    ("done", "left"), [(0, "?"), (25, "1 h 00 min"), (50, "20 min 00 s"), (100, "0 s"), (120, "0 s")]
+)
 def test_the_time_left(done: float, left: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(progress_bar.time, "monotonic", lambda: now[0])
     meter = Meter("reading", 100, "images")
     meter.done = lambda: done
     now[0] = 1200.0
-    assert meter.line() == f"reading: {min(done, 100):g} of 100 images in 20:00, {left} left"
+    assert meter.line() == f"reading: {min(done, 100):g} of 100 images in 20 min 00 s, {left} left"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (86400, "24:00:00")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (86400, "24 h 00 min")]
+)
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 

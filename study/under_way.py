@@ -1,0 +1,27 @@
+"""A step that takes a while says so, and how long it has taken."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from codim.progress_bar import LINE_SECONDS, clock
+
+
+@contextmanager
+def told(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str) -> Iterator[None]:
+    """Say at once what the context does, and every LINE_SECONDS that it still does, and how far it is."""
+    over, begun = Event(), time.monotonic()
+    say(f"{what} ...")
+
+    def repeat() -> None:
+        while not over.wait(LINE_SECONDS):
+            say(f"{what}: {clock(time.monotonic() - begun)} so far{how_far()}")
+
+    thread = Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
