@@ -46,7 +46,7 @@ def test_a_log_file_gets_lines_while_nothing_returns() -> None:
         assert log.full.wait(60)
     lines = log.getvalue().splitlines()
     assert len(lines) >= 3
-    assert all(re.fullmatch(r"exporting \[red\]\\x1b: \d+:\d\d so far", line) for line in lines)
+    assert all(re.fullmatch(r"exporting \[red\]\\x1b: \d+ s so far", line) for line in lines)
     assert threading.active_count() == before
 
 
