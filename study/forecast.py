@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from codim.config import TrainConfig
 from codim.progress_bar import clock
+from study.conditions import ConditionData
 from study.plan import Plan
 from study.records import ResultsFolder, TrialRecord, write_json
 from study.schema import Environment, Phase, read_json
@@ -37,11 +38,11 @@ class Speed(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What the whole study takes if nothing is pruned."""
+    """What the whole study takes."""
 
     trials: int
     hours: float
-    """Wall time with `concurrent` trials at a time."""
+    """Wall time with `concurrent` trials at a time, if nothing is pruned; as `samples`."""
     concurrent: int
     samples: int
     """Of all trials, and once of each stage that they share."""
@@ -49,6 +50,9 @@ class Forecast(NamedTuple):
     """Of all nodes together; 0: not given."""
     disk_bytes: int
     """Results folder, at its largest."""
+    expected_hours: float
+    """Wall time with what the pruner is expected to save; as `expected_samples`."""
+    expected_samples: int
 
 
 def representative(plan: Plan) -> TrainConfig:
@@ -69,10 +73,13 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
     searched, baselines = representative(plan), [plan.baseline_config(condition, b, 0) for b in plan.spec.baselines]
     trials: list[Drawn] = []
     """Of one condition."""
+    pruned = 0.0, 0
+    """Seconds and samples that its search is expected to save."""
     if phase != "confirm":
         own = [*baselines, *[searched] * plan.spec.budget.trials_per_condition]
         keys = {stage.key for stage in shared}
         trials += [drawn_by_trial(config, data, keys) for config in own]
+        pruned = _pruned(plan, searched, data, speed)
     if phase != "search":
         own = [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))] * plan.spec.confirm.seeds
         # Fresh noise and all images: longer epochs, and of the stages only pre-training is shared.
@@ -80,9 +87,10 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
         keys = {stage.key for stage in shared if stage.kind == "pre-training"}
         trials += [drawn_by_trial(config, whole, keys) for config in own]
     several = len(plan.conditions)
-    seconds = several * sum(_seconds(drawn, speed) for drawn in trials)
-    seconds /= plan.spec.resources.workers_per_trial * concurrent
+    at_once = plan.spec.resources.workers_per_trial * concurrent
+    seconds = several * sum(_seconds(drawn, speed) for drawn in trials) / at_once
     samples = several * sum(map(sum, trials))
+    saved_seconds, saved_samples = several * pruned[0] / at_once, several * pruned[1]
     for kind in get_args(Kind):
         once = [drawn_by_stage(stage, data) for stage in shared if stage.kind == kind]
         seconds += sum(_seconds(drawn, speed) for drawn in once) / min(concurrent, len(once)) if once else 0
@@ -91,8 +99,28 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
     at_a_time = COPIES * min(concurrent, count) + len(shared)
     disk = round(at_a_time * speed.checkpoint_bytes) + count * TRIAL_BYTES
     return Forecast(
-        plan.trials, seconds / 3600, concurrent, samples, nodes * plan.spec.resources.price_per_node_hour, disk
+        trials=plan.trials,
+        hours=seconds / 3600,
+        concurrent=concurrent,
+        samples=samples,
+        price_per_hour=nodes * plan.spec.resources.price_per_node_hour,
+        disk_bytes=disk,
+        expected_hours=(seconds - saved_seconds) / 3600,
+        expected_samples=samples - saved_samples,
     )
+
+
+def _pruned(plan: Plan, searched: TrainConfig, data: ConditionData, speed: Speed) -> tuple[float, int]:
+    """Seconds and samples that the pruner is expected to save in the search of one condition."""
+    from study.pruners import drawn_share, stages_end  # Optuna is slow to import
+
+    spec, stages = plan.spec, stages_end(searched, data)
+    if spec.objective.cost:  # then no trial is stopped
+        return 0.0, 0
+    count = spec.budget.trials_per_condition
+    share = drawn_share(spec.pruner, searched.train.samples, stages, count)
+    saved = round(count * (1 - share) * (searched.train.samples - stages))
+    return saved * (speed.cotrain if searched.train.co_training else speed.warmup), saved
 
 
 def _seconds(drawn: Drawn, speed: Speed) -> float:
@@ -122,10 +150,13 @@ def size(count: float) -> str:
 
 
 def describe_forecast(expected: Forecast) -> str:
+    most = _told(expected.trials, expected.hours, expected.samples, expected.price_per_hour)
+    saving = ""
+    if expected.expected_samples < expected.samples:
+        saving = f"; about {clock(expected.expected_hours * 3600)} with what is usually pruned"
     return (
-        f"forecast: at most {_told(expected.trials, expected.hours, expected.samples, expected.price_per_hour)}, with "
-        f"{expected.concurrent} at a time (from a few steps and test images timed on a part of the data; nothing "
-        "pruned)"
+        f"forecast: at most {most}, with {expected.concurrent} at a time{saving} (from a few steps and test images "
+        "timed on a part of the data)"
     )
 
 
@@ -187,7 +218,7 @@ def compare(expected: Mapping[str, Any], trials: int, samples: int, hours: float
     spent = _told(trials, hours, samples, price)
     if "samples" not in expected:  # of an older version
         return f"used: {spent}"
-    share = f"{hours / expected['hours']:.0%} of the hours, {samples / expected['samples']:.0%} of the samples"
-    return (
-        f"used: {spent}; forecast: {_told(expected['trials'], expected['hours'], expected['samples'], price)} ({share})"
-    )
+    told_hours = expected.get("expected_hours", expected["hours"])
+    told_samples = expected.get("expected_samples", expected["samples"])
+    share = f"{hours / told_hours:.0%} of the hours, {samples / told_samples:.0%} of the samples"
+    return f"used: {spent}; forecast: {_told(expected['trials'], told_hours, told_samples, price)} ({share})"

@@ -74,10 +74,13 @@ def drawn_share(pruner: Pruner, budget: int, stages: int, trials: int) -> float:
     trials, end, drawn = min(trials, SIMULATED_TRIALS), budget - stages, 0
     if pruner.kind == "none" or not trials:
         return 1.0
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     first, draw = first_step(pruner, stages), Random(0)
     steps = sorted({common_step(end * point // CURVE_POINTS, first, budget) for point in range(1, CURVE_POINTS)})
-    for _ in range(SIMULATED_STUDIES):
-        study = optuna.create_study(direction="maximize", pruner=make_pruner(pruner, budget, stages))
+    for number in range(SIMULATED_STUDIES):
+        # Hyperband draws a trial's bracket from the study's name.
+        own = make_pruner(pruner, budget, stages)
+        study = optuna.create_study(study_name=str(number), direction="maximize", pruner=own)
         for _ in range(trials):
             trial, value = study.ask(), draw.random()
             for step in steps:

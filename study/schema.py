@@ -101,6 +101,8 @@ class _Forecast(_Part):
     concurrent: Count = 1
     samples: Count = 0
     price_per_hour: Annotated[float, Field(ge=0, le=1e12)] = 0.0
+    expected_hours: Hours = 0.0
+    expected_samples: Count = 0
 
 
 class _Start(_Part):

@@ -78,14 +78,27 @@ def test_the_environment(tmp_path: Path) -> None:
 
 
 class TestWhatWasUsed:
-    EXPECTED = Forecast(trials=4, hours=2.0, concurrent=2, samples=4000, price_per_hour=3.0, disk_bytes=1)
+    EXPECTED = Forecast(
+        trials=4,
+        hours=3.0,
+        concurrent=2,
+        samples=6000,
+        price_per_hour=3.0,
+        disk_bytes=1,
+        expected_hours=2.0,
+        expected_samples=4000,
+    )
 
     def test_beside_the_forecast(self) -> None:
-        said = compare(self.EXPECTED._asdict(), 4, 2000, 1.5)
-        assert said == (
-            "used: 4 trials, 2000 samples, 1:30:00, 4.50 to pay; "
-            "forecast: 4 trials, 4000 samples, 2:00:00, 6.00 to pay "
-            "(75% of the hours, 50% of the samples)"
+        """What pruning saves is counted; a study of before that was forecast is compared with what it may take."""
+        spent = "used: 4 trials, 2000 samples, 1 h 30 min, 4.50 to pay; "
+        expected = self.EXPECTED._asdict()
+        assert compare(expected, 4, 2000, 1.5) == spent + (
+            "forecast: 4 trials, 4000 samples, 2 h 00 min, 6.00 to pay (75% of the hours, 50% of the samples)"
+        )
+        del expected["expected_hours"], expected["expected_samples"]
+        assert compare(expected, 4, 2000, 1.5) == spent + (
+            "forecast: 4 trials, 6000 samples, 3 h 00 min, 9.00 to pay (50% of the hours, 33% of the samples)"
         )
 
     def test_over_all_starts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from studies import WriteStudy
 
 from study.attempt import Attempt
 from study.plan import Plan, load_plan
-from study.pruners import rungs
+from study.pruners import drawn_share, rungs
 from study.search import Search
 from study.spec import Pruner
 
@@ -127,3 +127,19 @@ def test_stages_are_not_counted(kind: str, write_study: WriteStudy, tmp_path: Pa
     assert attempt
     assert [hear(attempt, samples, 0.1) for samples in ends[:3]] == [True, True, False]
     assert attempt.outcome().cause == f"below its rivals after {FIRST} samples"
+
+
+SHARES = {"successive_halving": (0.45, 0.6), "hyperband": (0.6, 0.9), "median": (0.45, 0.85), "none": (1, 1)}
+"""Between which shares of the samples past the stages 12 trials draw, for rungs at a quarter and a half."""
+
+
+@pytest.mark.parametrize("kind", SHARES)
+def test_what_a_pruner_is_expected_to_leave(kind: str) -> None:
+    own = Pruner.model_validate({"kind": kind, "min_budget": 20_000, "reduction_factor": 2})
+    share = drawn_share(own, 50_000, 10_000, 12)
+    least, most = SHARES[kind]
+    assert least <= share <= most
+    assert drawn_share(own, 50_000, 10_000, 12) == share, "the same forecast each time"
+    assert drawn_share(own, 50_000, 10_000, 1) == 1, "nobody to be worse than"
+    assert drawn_share(own, 50_000, 10_000, 40) <= share + 0.02
+    assert drawn_share(own, 50_000, 10_000, 0) == 1

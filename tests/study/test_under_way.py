@@ -117,7 +117,7 @@ def test_the_end_names_the_best_and_the_next_command(
 
 
 def test_the_forecast_of_a_study_that_goes_on(write_study: WriteStudy) -> None:
-    whole = Forecast(trials=4, hours=2.0, concurrent=1, samples=2000, price_per_hour=0, disk_bytes=1)
+    whole = Forecast(4, 2.0, 1, 2000, price_per_hour=0, disk_bytes=1, expected_hours=2.0, expected_samples=2000)
     pruned = [record(0, 600, "pruned"), record(1, 1000, "complete"), record(2, 750)]
     assert Counter(r.status for r in pruned)["running"] == 1
     told = remaining(load_plan(write_study()), whole, pruned)
