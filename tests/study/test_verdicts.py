@@ -120,7 +120,7 @@ def test_a_study_says_at_its_end_whether_pruning_was_safe(
     folder.write_trials([*records, trial("t100", 1.0, 1, condition="symmetric-0.8", baseline="ce")])
     for record, rows in zip(records, found, strict=True):
         of = {"trial": record.trial, "condition": record.condition}
-        folder.write_epochs(record.trial, [of | row for row in rows])
+        folder.write_epochs(record.trial, [of | {"epoch": i} | row for i, row in enumerate(rows)])
     empty, told, *warnings = (line for line in closing(plan, folder) if "best" not in line and "next" not in line)
     assert empty.startswith("symmetric-0.5: ")
     assert "nan at 4000 samples (n = 0)" in empty
