@@ -119,8 +119,13 @@ def test_a_study_says_at_its_end_whether_pruning_was_safe(
     records = [trial(f"t{i}", curve[-1]["val_acc"], 1, condition="symmetric-0.8") for i, curve in enumerate(found)]
     folder.write_trials([*records, trial("t100", 1.0, 1, condition="symmetric-0.8", baseline="ce")])
     for record, rows in zip(records, found, strict=True):
-        of = {"trial": record.trial, "condition": record.condition}
-        folder.write_epochs(record.trial, [of | {"epoch": i} | row for i, row in enumerate(rows)])
+        whole = {
+            "trial": record.trial,
+            "condition": record.condition,
+            "split_state": "ok",
+            "classes_without_labelled": 0,
+        }
+        folder.write_epochs(record.trial, [whole | {"epoch": i} | row for i, row in enumerate(rows)])
     empty, told, *warnings = (line for line in closing(plan, folder) if "best" not in line and "next" not in line)
     assert empty.startswith("symmetric-0.5: ")
     assert "nan at 4000 samples (n = 0)" in empty
