@@ -49,6 +49,8 @@ class Answer:
     versions: dict[str, str]
     fault: str
     """Why it cannot load the data or use the results folder; empty: it can."""
+    warning: str = ""
+    """Why trials are slow there."""
 
 
 def nodes() -> list[Node]:
@@ -132,6 +134,8 @@ def require_able(
             for name, own in answer.versions.items():
                 if own != here[name]:
                     faults.append(f"node {node.name} has {name} {own}, this process {here[name]}")
+            if answer.warning:
+                say(f"warning: node {node.name}: {answer.warning}")
             if answer.fault:
                 faults.append(f"node {node.name}: {answer.fault}")
             elif mark and f"{mark}.{node.id}" not in Remote(folder).names(recursive=False):
@@ -187,17 +191,21 @@ def measured_speed(plan: Plan, found: Sequence[Node], say: Callable[[str], None]
 
 def _answer(configs: list[dict[str, Any]], folder: str, mark: str, with_gpu: bool) -> Answer:
     """In a worker. `with_gpu`: the node has given it one."""
-    faults = [_storage_fault(folder, mark), _gpu_fault() if with_gpu else ""]
+    faults, warning = [_storage_fault(folder, mark), _gpu_fault() if with_gpu else ""], ""
     try:
+        import torch
+
         from codim.config import TrainConfig
         from codim.datasets import load_data
+        from codim.device import slow_precision
 
         # Validation looks for the files that settings name, such as label files and initial weights.
         checked = [TrainConfig.model_validate(config) for config in configs]
         load_data(checked[0].data, checked[0].noise)
+        warning = slow_precision(torch.device("cuda" if with_gpu else "cpu"), checked[0].network.precision)
     except (ValueError, OSError, ImportError) as error:
         faults.append(" ".join(str(error).split()))
-    return Answer(_versions(), "; ".join(filter(None, faults)))
+    return Answer(_versions(), "; ".join(filter(None, faults)), warning)
 
 
 def _gpu_fault() -> str:

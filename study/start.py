@@ -30,7 +30,7 @@ from study.source import SpecError
 from study.spec import StudySpec, load_study
 from study.stage_keys import shared_stages
 from study.storage import is_remote
-from study.under_way import told
+from study.under_way import heard, told
 
 if TYPE_CHECKING:
     from study.nodes import Node
@@ -73,8 +73,8 @@ def start(
         concurrent = _concurrent(replace(plan, spec=spec), place)
         progress.say(place.described(spec, concurrent))
         if spec.resources.gpus_per_trial != resolved["resources"]["gpus_per_trial"] and not spec.resources.gpus:
-            progress.say(f"no GPU: trials train on CPUs, which the forecast counts ({NO_GPUS} says so by itself)")
-        with told(progress.say, "reading the data"):
+            progress.say("no GPU: trials train on CPUs, and the forecast is for these")
+        with told(progress.say, "reading the data"), heard(progress.say):
             plan = progress.plan = full_plan(spec, source)
         progress.say(describe_data(plan))
         require_memory(plan, concurrent, place.gib, place.name)

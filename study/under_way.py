@@ -1,5 +1,6 @@
 """A step that takes a while says so, and how long it has taken."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,3 +26,26 @@ def told(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str
     finally:
         over.set()
         thread.join()
+
+
+@contextmanager
+def heard(say: Callable[[str], None]) -> Iterator[None]:
+    """Say, once each, what codim logs in the context, such as the classes that it finds."""
+    logger, said = logging.getLogger("codim"), set[str]()
+    before = logger.level
+
+    class Once(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if text not in said:
+                said.add(text)
+                say(text)
+
+    handler = Once()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
