@@ -116,13 +116,14 @@ def start(
         old, whole = read_json(folder.environment, Environment), forecast(plan, speed, concurrent, paid)
         write_json(folder.environment, environment(plan, whole, old) | {"starts": usage.starts})
         try:
-            compute_stages(plan, folder, progress.say)
-            finished = run_study(plan, folder, progress, phase=phase)
+            try:
+                compute_stages(plan, folder, progress.say)
+                finished = run_study(plan, folder, progress, phase=phase)
+            finally:
+                hours = usage.end()
+                folder.keep(now=True)
         except OSError as error:
             raise OSError(f"{error}; what was done is kept, and the same command goes on from there") from error
-        finally:
-            hours = usage.end()
-            folder.keep(now=True)
     if not finished:
         return None
     for line in closing(plan, folder):

@@ -111,7 +111,7 @@ def record(condition: str, number: int, test: float, **changes: Any) -> TrialRec
         "oracle_noise_rate": realised,
         "oracle_transition": transition(condition),
         "oracle_test_acc": test,
-        "oracle_test_acc_best": test + 0.01,
+        "oracle_test_acc_best": min(test + 0.01, 1.0),
     }
     return TrialRecord(**(facts | changes))
 

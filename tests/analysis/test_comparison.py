@@ -41,7 +41,9 @@ def confirmed(root: Path, tests: Mapping[tuple[str, str], Sequence[float]], *mor
         trials += [record(condition, 2, 0.80, objective=0.7), record(condition, 3, 0.95, objective=0.6)]
     for (condition, method), values in tests.items():
         trials += [confirmation(condition, method, repeat, test) for repeat, test in enumerate(values)]
-    return load_trials(synthetic.write(root, trials, spec=synthetic.SPEC | {"baselines": dict.fromkeys(BASELINES)}))
+    return load_trials(
+        synthetic.write(root, trials, spec=synthetic.SPEC | {"baselines": {name: {} for name in BASELINES}})
+    )
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_either_end_over_all_conditions() -> None:

@@ -42,7 +42,9 @@ def demsar(tmp_path: Path) -> Trials:
         for s, row in enumerate(AUC)
         for i, (name, test) in enumerate(zip(NAMES, row, strict=True))
     ]
-    return load_trials(synthetic.write(tmp_path, trials, spec=synthetic.SPEC | {"baselines": dict.fromkeys(NAMES)}))
+    return load_trials(
+        synthetic.write(tmp_path, trials, spec=synthetic.SPEC | {"baselines": {name: {} for name in NAMES}})
+    )
 
 
 def test_the_worked_example(demsar: Trials) -> None:
