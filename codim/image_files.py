@@ -74,7 +74,7 @@ def visible_folders(parent: Path, left_out: Counter[str]) -> list[Path]:
 
 
 def told(left_out: Counter[str]) -> str:
-    """What was left out, in words; empty where nothing was."""
+    """Return in words what was left out; empty where nothing was."""
     kinds = [f"{count} {printable(kind)}" for kind, count in left_out.most_common(NAMED)]
     more = len(left_out) - len(kinds)
     return ", ".join([*kinds, *([f"{more} more kinds"] if more else [])])

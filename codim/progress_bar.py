@@ -20,7 +20,7 @@ FRAME_SECONDS = 0.2
 
 
 class Meter:
-    """What a stage tells about itself."""
+    """How far one stage is, as the stage itself counts it."""
 
     def __init__(self, description: str, total: float | None, unit: str) -> None:
         self.description, self.total, self.unit = description, total, unit

@@ -8,7 +8,7 @@ HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u202a-\u202e\u2066-\
 RAW_BYTES = re.compile("[\udc80-\udcff]+")
 """Bytes of a file's name that Python could not decode."""
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What starts a formula, in full width too."""
+"""First characters of a formula in a spreadsheet, in full width too."""
 LONGEST = 60
 """Characters of a shortened value."""
 NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?")

@@ -10,7 +10,7 @@ from codim.section import Section
 
 ROOT_VARIABLE = "CODIM_DATA"
 MOST_MEGAPIXELS = 178.0
-"""Of an image, where nothing else is set: Pillow's limit against files that fill the memory."""
+"""Largest image that is read where nothing else is set: Pillow's limit against files that fill the memory."""
 
 
 class DataConfig(Section):
