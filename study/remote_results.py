@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
 
 import pyarrow.parquet as pq
 
 from study.records import ResultsFolder
 from study.source import SpecError
 from study.storage import Copy, Remote, join, require_address, scratch
+from study.under_way import repeated
 
 SEND_SECONDS, SEND_SHARE = 5.0, 0.1
 """Between two times that the tables are sent, at least; and of the driver's time, at most."""
@@ -82,29 +82,25 @@ class RemoteResults(ResultsFolder):
         Each driver writes a file of its own, and then looks for others: of two that begin at once at least one sees the
         other. A file that was not renewed for LEASE_SECONDS is of a driver that was killed.
         """
-        over, ours = Event(), json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode()
+        ours = json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode()
 
         def renew() -> None:
-            while not over.wait(LEASE_SECONDS / 4):
-                with suppress(OSError):
-                    if self._holds_lease():
-                        self._drivers.put(self._lease, ours)
+            with suppress(OSError):
+                if self._holds_lease():
+                    self._drivers.put(self._lease, ours)
 
-        thread = Thread(target=renew, daemon=True)
         try:
             with self._reached():
                 self._drivers.put(self._lease, ours)
                 self._require_alone()
-                thread.start()
-                self.fetch()
-                known = {record.trial: record.status for record in self.read_trials()}
-                left = {name.partition("/")[0] for name in Remote(self.at("ray", "trials")).names()}
-                self._ended = [trial for trial in left if known.get(trial) in ("complete", "pruned")]
-            yield
+            with repeated(LEASE_SECONDS / 4, renew):
+                with self._reached():
+                    self.fetch()
+                    known = {record.trial: record.status for record in self.read_trials()}
+                    left = {name.partition("/")[0] for name in Remote(self.at("ray", "trials")).names()}
+                    self._ended = [trial for trial in left if known.get(trial) in ("complete", "pruned")]
+                yield
         finally:
-            over.set()
-            if thread.ident:
-                thread.join()
             with suppress(OSError):
                 self._drivers.delete(self._lease)
 

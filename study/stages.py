@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 from typing import Literal
 
 from torch import Tensor
@@ -24,6 +23,7 @@ from codim.tensor_file import previous, read_tensors, write_tensors
 from codim.train import run_epochs
 from study.rows import Row, read_rows, row_of, write_rows
 from study.stage_keys import Stage, pretraining, warm_up
+from study.under_way import repeated
 
 CHECKPOINT_SECONDS = 60.0
 """Of a pre-training, which can take hours: a worker that is lost costs no more."""
@@ -130,6 +130,8 @@ def _compute_warm_up(stage: Stage, folder: Path) -> None:
 
 def progress_of(stage: Stage, folder: Path) -> float:
     """Which part of it is done; 0 where nobody has begun."""
+    if stage_file(stage, folder).exists():
+        return 1.0
     with suppress(OSError, ValueError):
         return float((folder / stage.key / PROGRESS).read_text())
     return 0.0
@@ -138,23 +140,18 @@ def progress_of(stage: Stage, folder: Path) -> float:
 @contextmanager
 def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> Iterator[None]:
     """Keep on disk, while the context lasts, which part of a stage is done."""
-    over = Event()
+    scratch, place = folder / stage.key / f".{PROGRESS}", folder / stage.key / PROGRESS
 
     def note() -> None:
-        scratch, place = folder / stage.key / f".{PROGRESS}", folder / stage.key / PROGRESS
-        while not over.wait(PROGRESS_SECONDS):
-            with suppress(OSError):  # only shown; what matters fails by itself
-                scratch.write_text(f"{min(done(), 1):.4f}")
-                scratch.replace(place)
+        with suppress(OSError):  # only shown; what matters fails by itself
+            scratch.write_text(f"{min(done(), 1):.4f}")
+            scratch.replace(place)
 
-    thread = Thread(target=note, daemon=True)
-    thread.start()
     try:
-        yield
+        with repeated(PROGRESS_SECONDS, note):
+            yield
     finally:
-        over.set()
-        thread.join()
-        (folder / stage.key / PROGRESS).unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
 
 
 @contextmanager

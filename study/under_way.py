@@ -12,12 +12,20 @@ from codim.progress_bar import LINE_SECONDS, clock
 @contextmanager
 def told(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str) -> Iterator[None]:
     """Say at once what the context does, and every LINE_SECONDS that it still does, and how far it is."""
-    over, begun = Event(), time.monotonic()
+    begun = time.monotonic()
     say(f"{what} ...")
+    with repeated(LINE_SECONDS, lambda: say(f"{what}: {clock(time.monotonic() - begun)} so far{how_far()}")):
+        yield
+
+
+@contextmanager
+def repeated(seconds: float, do: Callable[[], object]) -> Iterator[None]:
+    """Call `do` every so many seconds, in a thread of its own, while the context lasts."""
+    over = Event()
 
     def repeat() -> None:
-        while not over.wait(LINE_SECONDS):
-            say(f"{what}: {clock(time.monotonic() - begun)} so far{how_far()}")
+        while not over.wait(seconds):
+            do()
 
     thread = Thread(target=repeat, daemon=True)
     thread.start()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from codim.config import TrainConfig
@@ -16,6 +15,7 @@ from codim.parallel import rank
 from study.stage_keys import Stage, pretraining, warm_up
 from study.stages import PROGRESS, Made, claimed, compute_stage, progress_of, stage_file
 from study.storage import Copy, Remote, is_remote, join, own_copy, scratch
+from study.under_way import repeated
 from study.watchdog import HUNG
 
 if TYPE_CHECKING:
@@ -74,20 +74,14 @@ def compute_stage_at(stage: Stage, address: str) -> Made:
     Raises OSError."""
     if not is_remote(address):
         return compute_stage(stage, Path(address))
-    copy, over = _fetched(stage, address), Event()
+    copy = _fetched(stage, address)
 
     def send() -> None:
-        while not over.wait(STAGE_SECONDS):
-            with suppress(OSError):
-                copy.send(_to_send(copy.local))
+        with suppress(OSError):
+            copy.send(_to_send(copy.local))
 
-    sender = Thread(target=send, daemon=True)
-    sender.start()
-    try:
+    with repeated(STAGE_SECONDS, send):
         made = compute_stage(stage, copy.local.parent)
-    finally:
-        over.set()
-        sender.join()
     for name in _to_send(copy.local):
         copy.send([name])
     for name in set(copy.remote.names()) - set(_to_send(copy.local)):
@@ -99,8 +93,9 @@ def progress_at(stage: Stage, address: str) -> float:
     """`progress_of` in such a folder."""
     if not is_remote(address):
         return progress_of(stage, Path(address))
+    remote = Remote(join(address, stage.key))
     with suppress(OSError, ValueError):
-        return float(Remote(join(address, stage.key)).get(PROGRESS) or 0)
+        return 1.0 if stage_file(stage, Path()).name in remote.names() else float(remote.get(PROGRESS) or 0)
     return 0.0
 
 

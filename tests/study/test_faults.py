@@ -206,21 +206,27 @@ def test_a_clock_that_is_set_back(short_file: Path, folder: ResultsFolder, head:
 
 
 @contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """As a file system becomes after an error: what is open stays so."""
-    if (done := subprocess.run(["mount", "--bind", folder, folder], capture_output=True, text=True)).returncode:
+def read_only(folder: Path, aside: Path) -> Iterator[None]:
+    """As a file system becomes after an error: what is open stays so.
+
+    In one step, by a mount that is made read-only aside: one that is in use cannot be made so.
+    """
+    aside.mkdir()
+    if (done := subprocess.run(["mount", "--bind", folder, aside], capture_output=True, text=True)).returncode:
         pytest.skip(f"may not mount: {done.stderr.strip()}")
+    subprocess.run(["mount", "-o", "remount,bind,ro", aside], check=True)
+    subprocess.run(["mount", "--bind", aside, folder], check=True)
+    subprocess.run(["umount", aside], check=True)
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_storage_that_becomes_read_only(short_file: Path, folder: ResultsFolder, head: Head) -> None:
+def test_storage_that_becomes_read_only(short_file: Path, folder: ResultsFolder, head: Head, tmp_path: Path) -> None:
     driver = start(short_file, folder, head)
     until(lambda: len(finished(folder)) > 2, driver)
-    with read_only(folder.root):
+    with read_only(folder.root, tmp_path / "aside"):
         said = end_of(driver)
     assert driver.returncode == 2, said
     assert "Read-only file system" in said

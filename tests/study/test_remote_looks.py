@@ -2,14 +2,17 @@
 
 import pytest
 from buckets import Bucket
+from simulated import row
 
 from analysis.follow import Follower
 from study.records import TrialRecord
 from study.remote_results import STATE, RemoteResults
 from study.storage import Remote
+from study.trainable import Job
 
 CONDITION = "symmetric-0.5"
 TRIALS = [f"{CONDITION}-{number:04d}" for number in (1, 2, 3)]
+JOB = Job("t", {"train": {"samples": 8000}, "data": {"val_fraction": 0.2}}, "", "", 1, 0)
 
 
 def record(trial: str) -> TrialRecord:
@@ -25,7 +28,8 @@ def test_a_look_fetches_and_reads_only_what_has_changed(bucket: Bucket, monkeypa
     driver = RemoteResults(bucket.results, "tiny")
 
     def write(trial: str, epochs: int) -> None:
-        driver.write_epochs(trial, [{"trial": trial, "condition": CONDITION, "epoch": i} for i in range(epochs)])
+        rows = [{"trial": trial, "condition": CONDITION, **row(JOB, epoch, 0.5)} for epoch in range(epochs)]
+        driver.write_epochs(trial, rows)
 
     with driver.lease():
         driver.write_trials([record(trial) for trial in TRIALS[:2]])

@@ -14,6 +14,7 @@ import torch
 from buckets import Bucket
 from simulated import curve
 from studies import WriteStudy
+from waits import until
 
 import study.remote_results
 import study.start
@@ -222,21 +223,24 @@ def test_an_unfinished_stage_goes_on_on_another_node(
 ) -> None:
     def killed(stage: Stage, folder: Path) -> str:
         write_tensors(folder / stage.key / "unfinished.pt", {"epoch": torch.tensor(3)})
-        while not remote.names():
-            pass
+        (folder / stage.key / "progress").write_text("0.3")
+        until(lambda: len(remote.names()) == 2)
         raise ConnectionError("the node is gone")
 
     remote = Remote(f"{job.stages}/{stage.key}")
     monkeypatch.setattr(worked, "STAGE_SECONDS", 0.05)
     monkeypatch.setattr(worked, "compute_stage", killed)
+    assert progress_at(stage, job.stages) == 0
     with pytest.raises(ConnectionError):
         compute_stage_at(stage, job.stages)
     bucket.on_another_node()
+    assert progress_at(stage, job.stages) == 0.3
 
     def go_on(stage: Stage, folder: Path) -> str:
         unfinished = folder / stage.key / "unfinished.pt"
         assert read_tensors(unfinished)["epoch"] == 3
         unfinished.unlink()
+        (folder / stage.key / "progress").unlink()
         stage_file(stage, folder).write_text("it")
         return "computed"
 
