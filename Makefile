@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-HASH := $(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
+HASH := $(shell cat constraints.txt pyproject.toml Makefile | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/installed-$(HASH)
 TEST_STAMP := $(VENV)/installed-test-$(HASH)
 
@@ -57,12 +57,15 @@ format: install-test
 # uv, where it is on the path or the package index has it, takes a fraction of pip's time; it knows no pip.conf.
 PIP = VIRTUAL_ENV=$(abspath $(VENV)) $$(command -v uv || command -v $(BIN)/uv || echo $(BIN)/python -m) pip install \
   --constraint constraints.txt
+# Where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE, as in many containers), each process would compile
+# PyTorch and Ray anew, which takes longer than to import them. pip compiles by itself.
+COMPILE = $(if $(PYTHONDONTWRITEBYTECODE),UV_COMPILE_BYTECODE=1)
 define environment
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing $(1) into $(VENV) (on x86-64 Linux PyTorch brings its GPU libraries: 3 GB to download, 6 GB there)"
 	@command -v uv $(BIN)/uv >/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv || true
 	@$(PIP) setuptools
-	@$(PIP) --no-build-isolation --editable '.$(2)' || \
+	@$(COMPILE) $(PIP) --no-build-isolation --editable '.$(2)' || \
 	  $(BIN)/python -m pip install --constraint constraints.txt --no-build-isolation --editable '.$(2)'
 	@echo "installed $(1): $$(du -sh $(VENV) | cut -f1) in $(VENV)"
 	@touch $@
@@ -75,10 +78,10 @@ install: $(STAMP)
 install-test: $(TEST_STAMP)
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 
-$(STAMP): constraints.txt pyproject.toml
+$(STAMP): constraints.txt pyproject.toml Makefile
 	$(call environment,what a study needs)
 
-$(TEST_STAMP): constraints.txt pyproject.toml
+$(TEST_STAMP): constraints.txt pyproject.toml Makefile
 	$(call environment,what the tests need,[test])
 	@touch $(STAMP)
 

@@ -14,8 +14,9 @@ import pyarrow.dataset as ds
 from codim.shown import printable
 from study.records import EPOCH_SCHEMA, ResultsFolder, read_trials_table
 from study.remote_results import RemoteResults
-from study.schema import Environment, OtherVersion, Spec, checked_epochs, read_json, require_numbers
+from study.schema import Environment, OtherVersion, Spec, read_json
 from study.storage import is_remote
+from study.table_schema import checked_epochs, require_numbers
 
 READ_ATTEMPTS = 5
 _SCALARS = [field.name for field in EPOCH_SCHEMA if not pa.types.is_list(field.type)]

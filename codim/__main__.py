@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def _set_up() -> None:
-    """What is said reaches any terminal, whatever letters it has; of damaged images we say ourselves what is wrong."""
+    """Let a terminal of any encoding show every message, and mute Pillow: our own messages name damaged images."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -13,7 +13,7 @@ from codim.user_text import parse_json, read_text
 
 
 def read_label_file(path: Path) -> Any:
-    """What the file holds: one array (or list, or tensor), or several by name, spelt as `column_name` spells it.
+    """Read one array (or list, or tensor), or several by name, the names spelt as `column_name` spells them.
 
     Raises ValueError: it is damaged, or two of its names are one.
     """

@@ -122,12 +122,14 @@ def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]
     """The shared stages of a study, each a Ray task with one worker's resources. Raises RayError."""
     resources = plan.spec.resources
     task = ray.remote(num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker)(compute_stage_at)
+    cluster = Watch(say)
     for kind in get_args(Kind):  # a warm-up builds on its pre-training
         begun = time.monotonic()
         stages = [stage for stage in shared_stages(plan) if stage.kind == kind]
         asked = {task.remote(stage, folder.stages_address): stage for stage in stages}
         while asked:
             made, _ = ray.wait(list(asked), num_returns=len(asked), timeout=LINE_SECONDS)
+            cluster.look()
             for reference in made:
                 how = ray.get(reference)
                 say(f"{kind} {asked.pop(reference).key[:12]}: {how}")

@@ -80,7 +80,7 @@ class Watch:
         alive = {node.id: node for node in nodes()}
         for gone in self._known.keys() - alive.keys():
             node = self._known.pop(gone)
-            self._say(f"node {node.name} is lost ({_has(node)}); its trials go on elsewhere, where there is room")
+            self._say(f"node {node.name} is lost ({_has(node)}); its work goes on elsewhere, where there is room")
         for new in alive.keys() - self._known.keys():
             self._known[new] = alive[new]
             self._say(f"node {alive[new].name} has joined: {_has(alive[new])}")

@@ -26,7 +26,8 @@ import pyarrow.parquet as pq
 
 from codim.metrics import EpochMetrics, OracleMetrics
 from codim.shown import printable
-from study.schema import METADATA_KEY, SCHEMA_VERSION, OtherVersion, Phase, Status, checked_epochs, checked_trials
+from study.schema import SCHEMA_VERSION, OtherVersion, Phase, Status
+from study.table_schema import METADATA_KEY, checked_epochs, checked_trials
 
 Value = float | int | str | bool
 

@@ -28,11 +28,11 @@ from study.source import SpecError
 DRIVE = """
 import sys
 from pathlib import Path
-import simulated, study.driver, study.head, study.nodes, study.remote_results, study.speed, study.storage
+import simulated, study.driver, study.head, study.nodes, study.remote_results, study.storage
 from study.driver import run_study
 from study.forecast import Speed
 from study.run import Arguments, main
-study.speed.measure_speed = lambda config, threads: Speed(1, 1, 1, 1)
+study.nodes.measured_speed = lambda *_: Speed(1, 1, 1, 1)
 study.nodes.require_able = lambda *_: None
 study.head.PATIENCE_SECONDS = 3
 study.driver.WORKER_FAILURES = 1
@@ -46,7 +46,13 @@ sys.exit(main(Arguments(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))
 """The command line, but that trials are simulated and nodes are taken for able."""
 
 
-NO_STAGE = {"fixed__method": "dividemix", "fixed__pretrain": {"epochs": 0}, "baselines": {}}
+NO_STAGE = {
+    "fixed__method": "dividemix",
+    "fixed__pretrain": {"epochs": 0},
+    "fixed__warmup": {"epochs": 1, "seed": None},
+    "baselines": {},
+}
+"""No stage is shared, so that a driver begins with its trials."""
 
 
 @pytest.fixture

@@ -56,19 +56,21 @@ def test_where_no_folder_will_do_it_says_what_to_set(short: str, fresh: pytest.M
 
 @pytest.mark.parametrize("error", [OSError("no port"), RuntimeError("a\nb"), Exception("timed out"), StopIteration()])
 def test_whatever_ray_raises_is_one_line_without_a_promise(error: Exception, fresh: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked, ended = [], []
 
     def init(**_: object) -> None:
         asked.append(1)
         raise error
 
     fresh.setattr(own_ray.ray, "init", init)
+    fresh.setattr(own_ray.ray, "shutdown", lambda: ended.append(1))  # another test's Ray may be up in this process
     with pytest.raises(ClusterError, match="Ray cannot start on this machine") as told, own_ray.own_ray(1, 0):
         pass
     assert "\n" not in str(told.value)
     assert "RAY_TMPDIR" in str(told.value)
     assert "same command goes on" not in str(told.value)
     assert len(asked) == (2 if "timed out" in str(error) else 1)
+    assert len(ended) > len(asked), "what each try began is ended, and so is Ray as a whole"
 
 
 def test_storage_that_fails_before_anything_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
