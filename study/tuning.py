@@ -107,7 +107,7 @@ class OptunaScheduler(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker was lost. Also called when Tune is about to start the trial again; then the reason is not used."""
         # `trial.get_error` looks where the file will be copied to.
-        told = Path(trial.error_file).read_text().strip() if trial.error_file else ""
+        told = Path(trial.error_file).read_text(encoding="utf-8").strip() if trial.error_file else ""
         self.searcher.live[trial.trial_id].lost = told.splitlines()[-1] if told else "no reason given"
 
     def debug_string(self) -> str:

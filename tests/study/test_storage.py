@@ -17,7 +17,6 @@ from studies import WriteStudy
 from waits import until
 
 import study.remote_results
-import study.start
 import study.storage
 from codim.tensor_file import read_tensors, write_tensors
 from study import worked
