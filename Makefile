@@ -55,7 +55,9 @@ format: install-test
 	$(BIN)/ruff check --fix .
 
 # uv, where it is on the path or the package index has it, takes a fraction of pip's time; it knows no pip.conf.
-PIP = VIRTUAL_ENV=$(abspath $(VENV)) $$(command -v uv || command -v $(BIN)/uv || echo $(BIN)/python -m) pip install \
+# Its cache lies in the home folder, where there is one.
+NO_CACHE = $(shell test -n "$$UV_CACHE_DIR$$XDG_CACHE_HOME" -o -w "$$HOME" || echo UV_NO_CACHE=1)
+PIP = $(NO_CACHE) VIRTUAL_ENV=$(abspath $(VENV)) $$(command -v uv || command -v $(BIN)/uv || echo $(BIN)/python -m) pip install \
   --constraint constraints.txt
 # Where Python may not keep what it compiles (PYTHONDONTWRITEBYTECODE, as in many containers), each process would compile
 # PyTorch and Ray anew, which takes longer than to import them. pip compiles by itself.
