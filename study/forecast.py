@@ -23,6 +23,8 @@ COPIES = 3
 TRIAL_BYTES = 250_000
 """Rows of a trial in the tables and in Optuna's journal. A trial of the digits study, of 37 epochs, leaves 22,000;
 this is for 400."""
+TIMING = "timing a few steps of each stage (seconds; two minutes for a large network on CPUs)"
+"""Name of that step before a study, with how long it takes."""
 
 
 class Speed(NamedTuple):

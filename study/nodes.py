@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from codim.progress_bar import LINE_SECONDS, clock
-from study.forecast import Speed, representative
+from study.forecast import TIMING, Speed, representative
 from study.own_ray import ClusterError
 from study.plan import Plan
 from study.preflight import LIBRARIES, concurrent_trials, threads
@@ -183,7 +183,7 @@ def measured_speed(plan: Plan, found: Sequence[Node], say: Callable[[str], None]
     need = plan.spec.resources
     node = next(n for n in found if n.cpus >= need.cpus_per_worker and n.gpus >= need.gpus_per_worker)
     task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
-    with told(say, f"timing a few steps of each stage on {node.name}"):
+    with told(say, f"node {node.name}: {TIMING}"):
         asked = task.options(scheduling_strategy=_only_on(node)).remote(representative(plan), threads(plan))
         speed: Speed = ray.get(asked)
     return speed

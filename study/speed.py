@@ -20,30 +20,36 @@ from codim.state import TrainState
 from codim.train import run_epochs
 from study.forecast import Speed
 
-SLICE_IMAGES = 512
-"""Of the data, for the timing."""
+GLANCE_IMAGES, SLICE_IMAGES = 64, 512
+"""Images of the data that are timed: a glance says whether the larger part is done within LONGEST_SECONDS. Where it is
+not, as with a large network on a CPU, the glance is the timing: each of its steps takes long enough to be timed."""
+LONGEST_SECONDS = 60.0
+EPOCHS = 2
+"""Per stage; the last one counts, the first one also warms up."""
 
 
 def measure_speed(config: TrainConfig, threads: int) -> Speed:
     """Time a few steps of each stage, and the observer after each epoch, on a small part of the data; then weigh a
     checkpoint."""
     torch.set_num_threads(threads)
-    speed = _measured(config)
+    whole, truth = load_data(config.data, config.noise, torch_device(config.train.device))
+    speed = _measured(config, whole, truth, GLANCE_IMAGES)
+    if EPOCHS * SLICE_IMAGES * (speed.pretrain + speed.warmup + speed.cotrain) <= LONGEST_SECONDS:
+        speed = _measured(config, whole, truth, SLICE_IMAGES)
     give_back_memory()  # of the driver, which may run for days and never trains again
     return speed
 
 
-def _measured(config: TrainConfig) -> Speed:
-    whole, whole_truth = load_data(config.data, config.noise, torch_device(config.train.device))
-    part = _slice(whole)
+def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, images: int) -> Speed:
+    part = _slice(whole, images)
     ours, whole_epoch = (epoch_images(config, len(data.train_index)) for data in (part, whole))
     truth = _truth_of(part, whole_truth, ours / whole_epoch)
     augmenter = Augmenter.fit(config.augment, part.images)
     observer = Observer(part, truth, augmenter)
     short = config.model_copy(
         update={
-            "pretrain": config.pretrain.model_copy(update={"epochs": 2, "lr": 1e-4}),
-            "warmup": config.warmup.model_copy(update={"epochs": 2}),
+            "pretrain": config.pretrain.model_copy(update={"epochs": EPOCHS, "lr": 1e-4}),
+            "warmup": config.warmup.model_copy(update={"epochs": EPOCHS}),
             # A given labelled set need not fit the part; the steps are the same.
             "divide": config.divide.model_copy(update={"split": "mixture"}),
             "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
@@ -58,10 +64,9 @@ def _measured(config: TrainConfig) -> Speed:
         started = time.perf_counter()
         if state.evaluation is not None:
             observer.measure(state.networks, state.evaluation, state.divisions)
-        # The last epoch of each stage counts: the first one also warms up.
         seconds[metrics.phase] = (metrics.seconds + time.perf_counter() - started) / (metrics.samples - drawn)
         drawn = metrics.samples
-        if metrics.phase == "cotrain" and metrics.epoch >= 5:
+        if metrics.phase == "cotrain" and metrics.epoch + 1 >= 3 * EPOCHS:
             break
     per_image = sum(tensor.nbytes for tensor in _of_images(state)) / len(part.train_index)
     with tempfile.TemporaryDirectory() as folder:
@@ -77,8 +82,8 @@ def _of_images(state: TrainState) -> list[Tensor]:
     return [state.active, *state.loss_history, *(value for value in own if isinstance(value, Tensor))]
 
 
-def _slice(data: TrainingData) -> TrainingData:
-    n = min(SLICE_IMAGES, len(data.images))
+def _slice(data: TrainingData, images: int) -> TrainingData:
+    n = min(images, len(data.images))
     index = torch.arange(n, device=data.images.device)
     return replace(
         data,

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codim.progress_bar import clock
-from study.forecast import Usage, compare, describe_forecast, forecast, remaining, representative, require_disk, used
+from study.forecast import (
+    TIMING,
+    Usage,
+    compare,
+    describe_forecast,
+    forecast,
+    remaining,
+    representative,
+    require_disk,
+    used,
+)
 from study.loggers import require_installed
 from study.plan import Plan, full_plan, outline
 from study.preflight import (
@@ -81,7 +91,7 @@ def start(
         from study.speed import measure_speed
 
         if address is None:
-            with told(progress.say, "timing a few steps of each stage"):
+            with told(progress.say, TIMING):
                 speed = measure_speed(representative(plan), threads(plan))
             if not dry_run:
                 from study.cluster import connected, require_dashboard

@@ -9,6 +9,7 @@ import pytest
 from codim.config import train_config
 from codim.datasets import load_data
 from codim.evaluate import Observer
+from study import speed as speed_of_machine
 from study.speed import measure_speed
 
 
@@ -20,8 +21,12 @@ def test_every_stage_is_timed(settings: dict[str, Any]) -> None:
     assert all(math.isfinite(seconds) and seconds > 0 for seconds in speed)
 
 
-def test_the_observer_is_timed_with_its_share_of_the_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The timing trains on 448 of 512 images."""
+@pytest.mark.parametrize(("longest", "training_images"), [(60.0, [56, 448]), (0.0, [56])])
+def test_the_observer_is_timed_with_its_share_of_the_test_images(
+    monkeypatch: pytest.MonkeyPatch, longest: float, training_images: list[int]
+) -> None:
+    """The timing trains on 56 of 64 images, then on 448 of 512 where that does not take too long."""
+    monkeypatch.setattr(speed_of_machine, "LONGEST_SECONDS", longest)
     sizes = []
 
     def slow(observer: Observer, *_: Any) -> None:
@@ -32,5 +37,6 @@ def test_the_observer_is_timed_with_its_share_of_the_test_images(monkeypatch: py
     config = train_config({"network": {"width": 2}})
     data, truth = load_data(config.data, config.noise)
     speed = measure_speed(config, 1)
-    assert set(sizes) == {math.ceil(len(truth.test_images) * 448 / len(data.train_index))}
-    assert min(speed.warmup, speed.cotrain) >= 0.5 / 448
+    assert set(sizes) == {math.ceil(len(truth.test_images) * n / len(data.train_index)) for n in training_images}
+    # A stage's epoch on so few images draws at most two batches.
+    assert min(speed.warmup, speed.cotrain) >= 0.5 / max(training_images[-1], 2 * config.train.batch_size)
