@@ -15,7 +15,7 @@ from study.dimensions import Dimension
 SCHEMA_VERSION = "1"
 """Changes where a column vanishes or means something else. A new column leaves it: older tables have its default."""
 VERSION_KEY = "schema"
-"""Of the version, in spec.json and environment.json; files without it are of version 1."""
+"""Key of the version in spec.json and environment.json; files without it are of version 1."""
 Status = Literal["running", "complete", "pruned", "failed"]
 Phase = Literal["search", "confirm"]
 

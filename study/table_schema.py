@@ -1,4 +1,4 @@
-"""What the tables of a results folder must hold: columns, types and the values that each allows.
+"""Schema of the tables of a results folder: columns, types and the values that each allows.
 
 study/records.py reads and writes them, study/schema.py has the other files.
 """
@@ -18,7 +18,7 @@ from codim.shown import shortened
 from study.schema import LARGEST, LONGEST_HOURS, Phase, Status, require_version
 
 METADATA_KEY = b"codim_schema"
-"""Of the version, in the metadata of a table."""
+"""Key of the version in the metadata of a table."""
 ADDED = {"phase": "search", "setting": "", "constraints": "{}", "shared_samples": 0}
 """Columns of the table of trials that its first version lacked, with what they held then."""
 _ROUNDING = 1e-6
