@@ -130,11 +130,9 @@ def _compute_warm_up(stage: Stage, folder: Path) -> None:
 
 def progress_of(stage: Stage, folder: Path) -> float:
     """Which part of it is done; 0 where nobody has begun."""
-    if stage_file(stage, folder).exists():
-        return 1.0
     with suppress(OSError, ValueError):
-        return float((folder / stage.key / PROGRESS).read_text())
-    return 0.0
+        return float((folder / stage.key / PROGRESS).read_text(encoding="utf-8"))
+    return float(stage_file(stage, folder).exists())
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def progress_at(stage: Stage, address: str) -> float:
         return progress_of(stage, Path(address))
     remote = Remote(join(address, stage.key))
     with suppress(OSError, ValueError):
-        return 1.0 if stage_file(stage, Path()).name in remote.names() else float(remote.get(PROGRESS) or 0)
+        return float(remote.get(PROGRESS) or stage_file(stage, Path()).name in remote.names())
     return 0.0
 
 
