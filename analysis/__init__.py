@@ -12,11 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.figures import figure
-    from analysis.load import load_trials
+    from analysis.figures.render import figure
+    from analysis.frames.load import load_trials
 
 __all__ = ["figure", "load_trials"]
-_HOMES = {"figure": "analysis.figures", "load_trials": "analysis.load"}
+_HOMES = {"figure": "analysis.figures.render", "load_trials": "analysis.frames.load"}
 
 
 def __getattr__(name: str) -> Any:

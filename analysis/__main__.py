@@ -7,13 +7,13 @@ from typing import Any
 
 import tyro
 
-from analysis.arguments import ExportArguments, RecommendArguments, ReportArguments, WatchArguments
-from codim.shown import message
+from analysis.commands.arguments import ExportArguments, RecommendArguments, ReportArguments, WatchArguments
+from codim.text.safe_text import message
 
 COMMANDS: dict[str, tuple[type[Any], str]] = {
-    "recommend": (RecommendArguments, "analysis.advise"),
-    "watch": (WatchArguments, "analysis.watch"),
-    "export": (ExportArguments, "analysis.export"),
+    "recommend": (RecommendArguments, "analysis.commands.recommend"),
+    "watch": (WatchArguments, "analysis.commands.watch"),
+    "export": (ExportArguments, "analysis.commands.export"),
 }
 """Flags, and the module whose `main` takes them; it is imported only after they are read, since pandas takes a
 second."""
@@ -22,7 +22,7 @@ second."""
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     name = argv[0] if argv and argv[0] in COMMANDS else ""
-    arguments, module = COMMANDS.get(name, (ReportArguments, "analysis.report"))
+    arguments, module = COMMANDS.get(name, (ReportArguments, "analysis.commands.report"))
     prog = f"python -m analysis {name}".rstrip()
     # Of a docstring alone, tyro would lose the indentation of the examples.
     args = tyro.cli(arguments, prog=prog, description=getdoc(arguments), args=argv[1:] if name else argv)

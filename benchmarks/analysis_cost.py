@@ -26,9 +26,11 @@ import tyro
 from kept import keep
 from rich.progress import track
 
-from codim.divide import LOSS_BINS
+from codim.division.divide import LOSS_BINS
 from codim.metrics import EpochMetrics, OracleMetrics
-from study.records import EPOCH_SCHEMA, ResultsFolder, TrialRecord, write_json
+from study.results.folder import ResultsFolder, write_json
+from study.results.records import TrialRecord
+from study.results.tables import EPOCH_SCHEMA
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 CLASSES, IMAGES, SAMPLES = 10, 5000, 1_000_000
@@ -41,8 +43,8 @@ SPACE = {
 MEASURED = """
 import json, os, sys, time
 from pathlib import Path
-from analysis.load import load_trials
-from analysis.report import write_report
+from analysis.frames.load import load_trials
+from analysis.page.report import write_report
 started = time.perf_counter()
 trials = load_trials(sys.argv[1])
 opened = time.perf_counter() - started

@@ -19,8 +19,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 from workload import Workload, by_turns, prepare, ratios, spread, table
 
-from codim.augment import Augmenter
-from codim.settings.augment import AugmentConfig
+from codim.config.augment import AugmentConfig
+from codim.data.augment import Augmenter
 
 View = Callable[[Tensor], Tensor]
 """uint8 images (N, C, H, W) -> normalised floats."""

@@ -38,11 +38,11 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms as T
 from workload import Workload, by_turns, past_warmup, prepare, ratios, spread
 
-from codim.augment import Augmenter
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.device import set_up
-from codim.state import TrainState
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.runtime.device import set_up
+from codim.training.state import TrainState
 
 BARS = {("digits", "cpu"): 2.0, ("preact", "cpu"): 1.15, ("digits", "cuda"): 5.0, ("preact", "cuda"): 5.0}
 """How many times as fast as the loop we are to be, at least: on CPU in fp32, on GPU in bf16."""

@@ -20,14 +20,14 @@ import tyro
 from kept import keep
 from workload import table
 
-from codim.augment import Augmenter
-from codim.budget import pretrain_samples
-from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
-from codim.config import TrainConfig, train_config
-from codim.datasets import TrainingData, load_data
-from codim.evaluate import Observer
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.budget import pretrain_samples
+from codim.config.train_config import TrainConfig, train_config
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData, load_data
+from codim.evaluation.observer import Observer
+from codim.training.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 METHODS = ("ce", "dividemix", "codim-sup")
 RATES = (0.5, 0.8)

@@ -21,12 +21,12 @@ from kept import keep
 from rich.progress import track
 from scipy import stats
 
-from codim.augment import Augmenter
-from codim.config import train_config
-from codim.datasets import load_data
-from codim.evaluate import Observer
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.train_config import train_config
+from codim.data.augment import Augmenter
+from codim.data.load import load_data
+from codim.evaluation.observer import Observer
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 METHODS = ("ce", "dividemix", "codim-self", "codim-sup")
 IMAGES = 2_000

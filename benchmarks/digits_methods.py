@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy import stats
 
-from codim.augment import Augmenter
-from codim.config import TrainConfig, merge
-from codim.datasets import load_data
-from codim.evaluate import Observer
-from codim.state import TrainState
-from codim.train import run_epochs
-from study.records import ResultsFolder, TrialRecord
+from codim.config.train_config import TrainConfig, merge
+from codim.data.augment import Augmenter
+from codim.data.load import load_data
+from codim.evaluation.observer import Observer
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 
 TUNING_SEED = 900
 """First seed of step 1; searches use smaller ones."""

@@ -23,16 +23,16 @@ from kept import keep
 from workload import Workload, past_warmup, prepare, spread, synchronise, table
 
 PARTS = {
-    "guessing": ["codim.cssl._targets"],
-    "evaluation": ["codim.train._evaluate"],
-    "forward": ["codim.networks.Network.forward", "codim.networks.Network.project"],
+    "guessing": ["codim.training.cssl._targets"],
+    "evaluation": ["codim.training.loop._evaluate"],
+    "forward": ["codim.models.network.Network.forward", "codim.models.network.Network.project"],
     "backward": ["torch.Tensor.backward"],
-    "optimiser": ["codim.train.step"],
-    "weak views": ["codim.augment.Augmenter.weak"],
-    "strong views": ["codim.augment.Augmenter.strong"],
-    "MixUp": ["codim.cssl.mixup", "codim.cssl.draw_lambda"],
-    "losses": ["codim.train.cssl_losses"],
-    "mixture": ["codim.train.divide", "codim.train.scale_losses"],
+    "optimiser": ["codim.training.loop.step"],
+    "weak views": ["codim.data.augment.Augmenter.weak"],
+    "strong views": ["codim.data.augment.Augmenter.strong"],
+    "MixUp": ["codim.training.cssl.mixup", "codim.training.cssl.draw_lambda"],
+    "losses": ["codim.training.loop.cssl_losses"],
+    "mixture": ["codim.training.loop.divide", "codim.training.loop.scale_losses"],
 }
 WHOLE = ("guessing", "evaluation")
 """What they call counts for them."""

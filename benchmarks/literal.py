@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from codim.networks import Network
-from codim.settings.contrastive import ContrastiveConfig
-from codim.settings.mixmatch import MixMatchConfig
+from codim.config.contrastive import ContrastiveConfig
+from codim.config.mixmatch import MixMatchConfig
+from codim.models.network import Network
 
 
 class Terms(NamedTuple):

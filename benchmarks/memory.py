@@ -20,9 +20,9 @@ from kept import keep
 from torch import Tensor
 from workload import Bare, Workload, past_warmup, peak_resident, prepare, random_data, synchronise, table, training_step
 
-from codim.config import train_config
-from codim.datasets import TrainingData, load_data
-from codim.state import TrainState
+from codim.config.train_config import train_config
+from codim.data.load import TrainingData, load_data
+from codim.training.state import TrainState
 
 BAR = 64
 """Bytes an image, beside its pixels."""

@@ -29,7 +29,8 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from codim.divide import fit_mixture, scale_losses
+from codim.division.divide import scale_losses
+from codim.division.mixture import fit_mixture
 
 REG_COVAR = 5e-4
 SETTINGS = {"ours": (100, 1e-3), "DivideMix": (10, 1e-2)}

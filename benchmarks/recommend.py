@@ -26,13 +26,14 @@ from kept import keep
 from rich.progress import track
 from transfer import HERE, surface, tabulated
 
-from analysis.load import Trials, load_trials
-from analysis.noise_rate import NoiseRate
-from analysis.recommend import OPTIONS, recommend
-from analysis.statistics import interval
-from study.plan import Condition, Plan, load_plan
-from study.preflight import resolved_spec
-from study.records import ResultsFolder, TrialRecord, write_json
+from analysis.advice.noise_rate import NoiseRate
+from analysis.advice.recommend import OPTIONS, recommend
+from analysis.frames.load import Trials, load_trials
+from analysis.statistics.intervals import interval
+from study.plan.plan import Condition, Plan, load_plan
+from study.preflight.checks import resolved_spec
+from study.results.folder import ResultsFolder, write_json
+from study.results.records import TrialRecord
 
 WIDTH = 0.05
 """Of the estimate: from the middle to the end of its interval."""

@@ -4,11 +4,11 @@
 
 The study of a file, without its baselines, against a search by the same sampler whose trials all run to the end, each
 with a pre-training and a warm-up of its own. Of each search the best setting of each condition by the objective is then
-confirmed as study/confirm.py does: at full budget on training and validation part, with noise and seeds that no search
-saw, the same noise for all searches. Each repetition searches anew with another seed of the sampler, and the ways are
-compared within it. Trials run one after the other, in this process and its copies, without Ray; a trial that shares its
-stages has the curve of one that does not, to the last bit (tests/study/test_stages.py), so the full-budget search uses
-the shared ones too and is charged for its own.
+confirmed as study/confirm/confirm.py does: at full budget on training and validation part, with noise and seeds that no
+search saw, the same noise for all searches. Each repetition searches anew with another seed of the sampler, and the
+ways are compared within it. Trials run one after the other, in this process and its copies, without Ray; a trial that
+shares its stages has the curve of one that does not, to the last bit (tests/study/test_stages.py), so the full-budget
+search uses the shared ones too and is charged for its own.
 """
 
 import multiprocessing
@@ -25,19 +25,20 @@ import tyro
 from kept import keep
 from scipy import stats
 
-from study.attempt import Attempt, Queue
-from study.choice import choose
-from study.confirm import Confirm
-from study.forecast import used
-from study.plan import Plan, load_plan
-from study.recorder import Recorder
-from study.records import ResultsFolder
-from study.search import Search
-from study.spec import Confirm as ConfirmSpec
-from study.spec import Pruner
-from study.stage_keys import shared_stages
-from study.stages import compute_stage
-from study.trainable import Job, train
+from study.confirm.choice import choose
+from study.confirm.confirm import Confirm
+from study.monitor.recorder import Recorder
+from study.plan.plan import Plan, load_plan
+from study.plan.shared_stages import shared_stages
+from study.preflight.forecast import used
+from study.results.folder import ResultsFolder
+from study.search.optuna_search import Search
+from study.spec.study_spec import Confirm as ConfirmSpec
+from study.spec.study_spec import Pruner
+from study.trial import Attempt, Queue
+from study.worker.job import Job
+from study.worker.stages import compute_stage
+from study.worker.trainable import train
 
 FULL, STUDY = "TPE at full budget", "the study file"
 

@@ -36,8 +36,8 @@ from workload import (
     training_step,
 )
 
-from codim.parallel import process_group
-from codim.state import TrainState
+from codim.runtime.distributed import process_group
+from codim.training.state import TrainState
 
 Times = dict[str, list[float]]
 

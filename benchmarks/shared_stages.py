@@ -17,11 +17,12 @@ import torch
 import tyro
 from kept import keep
 
-from codim.config import TrainConfig
-from study.plan import Plan, load_plan
-from study.stage_keys import drawn_by_stage, drawn_by_trial, shared_stages
-from study.stages import compute_stage
-from study.trainable import Job, train
+from codim.config.train_config import TrainConfig
+from study.plan.plan import Plan, load_plan
+from study.plan.shared_stages import drawn_by_stage, drawn_by_trial, shared_stages
+from study.worker.job import Job
+from study.worker.stages import compute_stage
+from study.worker.trainable import train
 
 
 @dataclass

@@ -37,12 +37,12 @@ from ray import tune  # noqa: E402
 from ray.tune.schedulers import ASHAScheduler  # noqa: E402
 from ray.tune.search.optuna import OptunaSearch  # noqa: E402
 
-from study.cluster import connected  # noqa: E402
-from study.driver import run_study  # noqa: E402
-from study.plan import load_plan  # noqa: E402
-from study.progress import Progress  # noqa: E402
-from study.records import ResultsFolder  # noqa: E402
-from study.trainable import Job  # noqa: E402
+from study.driver.run_study import run_study  # noqa: E402
+from study.monitor.console import Progress  # noqa: E402
+from study.plan.plan import load_plan  # noqa: E402
+from study.ray_cluster.connection import connected  # noqa: E402
+from study.results.folder import ResultsFolder  # noqa: E402
+from study.worker.job import Job  # noqa: E402
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 SAMPLES, MIN_BUDGET = 8000, 4000

@@ -23,16 +23,19 @@ from kept import keep
 from rich.progress import track
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from codim.config import train_config
-from codim.datasets import load_data
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.train_config import train_config
+from codim.data.load import load_data
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 ROOT = Path(__file__).parents[1]
 DRY_RUN = ["study/run.py", "--space", "search_spaces/digits.yaml", "--dry-run"]
 COMMANDS = {
     "import torch": ["-c", "import torch"],
-    "import codim.train, codim.config": ["-c", "import codim.train, codim.config"],
+    "import codim.training.loop, codim.config.train_config": [
+        "-c",
+        "import codim.training.loop, codim.config.train_config",
+    ],
     "python -m codim --help": ["-m", "codim", "--help"],
     "python -m codim predict --help": ["-m", "codim", "predict", "--help"],
     "python -m codim audit --help": ["-m", "codim", "audit", "--help"],

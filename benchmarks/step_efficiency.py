@@ -18,8 +18,8 @@ from kept import keep
 from torch.utils.flop_counter import FlopCounterMode
 from workload import Bare, Workload, by_turns, past_warmup, prepare, ratios, spread, table, training_step
 
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData
 
 BARS = {("digits", "cpu"): 0.6, ("preact", "cpu"): 0.9, ("preact", "cuda"): 0.8}
 """Efficiency of the co-training stage, at least, at batch 64 + 64."""

@@ -11,8 +11,8 @@ Settings between the tabulated ones have the value of a random forest over the c
 benchmark; Eggensperger et al. 2015). What a search is shown is the objective's forest, accuracy on noisy validation
 labels, plus a normal error, of that forest's error on trials that it was not fitted on: a search may therefore take a
 lucky trial for its best. It is judged by the forest of test accuracy at the setting that it takes for its best. The
-searches are the study's own (study/search.py), each repetition with another seed, and are compared within a repetition.
-The first condition has no neighbour, and is left out of the mean.
+searches are the study's own (study/search/optuna_search.py), each repetition with another seed, and are compared within
+a repetition. The first condition has no neighbour, and is left out of the mean.
 """
 
 import csv
@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.model_selection import KFold
 
-from study.plan import Plan, load_plan
-from study.records import ResultsFolder
-from study.regret import surrogate
-from study.search import Search
-from study.spec import Sampler
+from study.plan.plan import Plan, load_plan
+from study.results.folder import ResultsFolder
+from study.results.surrogate import surrogate
+from study.search.optuna_search import Search
+from study.spec.study_spec import Sampler
 
 HERE = Path(__file__).parent
 TABLE = HERE / "results" / "digits_table.csv"

@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 from workload import Workload, by_turns, channels_last, prepare, ratios, spread, table
 
-from codim.networks import Network
-from codim.state import TrainState
+from codim.models.network import Network
+from codim.training.state import TrainState
 
 
 def train(net: Network, views: Tensor) -> None:

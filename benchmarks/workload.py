@@ -14,20 +14,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from codim.augment import Augmenter
-from codim.budget import milestones, steps
-from codim.config import TrainConfig, train_config
-from codim.cssl import Batch, cssl_losses
-from codim.datasets import TrainingData, load_data
-from codim.device import torch_device
+from codim.config.budget import milestones, steps
+from codim.config.train_config import TrainConfig, train_config
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData, load_data
 from codim.metrics import EpochMetrics
-from codim.networks import Network
-from codim.optim import step
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.models.network import Network
+from codim.runtime.device import torch_device
+from codim.training.cssl import Batch, cssl_losses
+from codim.training.loop import run_epochs
+from codim.training.optim import step
+from codim.training.state import TrainState
 
 EVALUATION_BATCH = 1024
-"""Of `codim.evaluate.predict`."""
+"""Of `codim.evaluation.predict.predict`."""
 
 
 @dataclass

@@ -11,16 +11,22 @@ from typing import Any, TypeVar
 
 import tyro
 
-from codim.arguments import AuditArguments, CrossvalArguments, ExportArguments, PredictArguments, TrainArguments
-from codim.shown import message
+from codim.commands.arguments import (
+    AuditArguments,
+    CrossvalArguments,
+    ExportArguments,
+    PredictArguments,
+    TrainArguments,
+)
+from codim.text.safe_text import message
 
 T = TypeVar("T")
 
 COMMANDS: dict[str, tuple[type[Any], str]] = {
-    "predict": (PredictArguments, "codim.predict"),
-    "audit": (AuditArguments, "codim.audit_page"),
-    "export": (ExportArguments, "codim.export"),
-    "crossval": (CrossvalArguments, "codim.crossval"),
+    "predict": (PredictArguments, "codim.commands.predict"),
+    "audit": (AuditArguments, "codim.commands.audit"),
+    "export": (ExportArguments, "codim.commands.export"),
+    "crossval": (CrossvalArguments, "codim.commands.crossval"),
 }
 """Flags, and the module whose `main` takes them; it is imported only after they are read, since torch takes seconds."""
 
@@ -30,7 +36,7 @@ def main() -> int:
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         return _command(sys.argv[1], sys.argv[2:])
     args = _parsed(TrainArguments, "python -m codim", sys.argv[1:])
-    from codim import once
+    from codim.commands import train as once
 
     return once.main(args)
 

@@ -77,7 +77,7 @@ class OracleMetrics:
     oracle_test_top5: float
     """Share of the test part whose label is among the ensemble's five largest logits; NaN for up to five classes."""
     oracle_test_ece: float
-    """Expected calibration error of the ensemble on the test part, in [0, 1] (see codim/calibration.py)."""
+    """Expected calibration error of the ensemble on the test part, in [0, 1] (see codim/evaluation/calibration.py)."""
     oracle_test2_acc: float
     """`oracle_test_acc` on the second test part, where the data set has one (ILSVRC12 for WebVision)."""
     oracle_test2_top5: float

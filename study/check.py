@@ -10,8 +10,8 @@ from pathlib import Path
 import tyro
 from tyro.conf import Positional
 
-from study.plan import load_plan
-from study.source import SpecError
+from study.errors import SpecError
+from study.plan.plan import load_plan
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from codim.section import Section
+
+Value = float | int | str | bool
 
 ZERO_PROBABILITY = 0.1
 """Share of the prior that an explicit 0 takes beside its range."""
@@ -211,3 +213,26 @@ def _check_range(low: float, high: float, log: bool) -> None:
         raise ValueError(f"low must be below high (found low {low}, high {high})")
     if log and low <= 0:
         raise ValueError(f"log: true needs low > 0 (found {low})")
+
+
+def _zero_edge(dimension: FloatDimension) -> float:
+    share = ZERO_PROBABILITY / (1 - ZERO_PROBABILITY)
+    if dimension.log:
+        return float(dimension.low * (dimension.low / dimension.high) ** share)
+    return dimension.low - share * (dimension.high - dimension.low)
+
+
+def decoded(dimension: Dimension, value: Any) -> Value:
+    """Optuna's value -> the setting's."""
+    if isinstance(dimension, FloatDimension) and dimension.zero and value < dimension.low:
+        return 0.0
+    setting: Value = value
+    return setting
+
+
+def encoded(dimension: Dimension, value: Value) -> Value:
+    """The inverse of `_decoded`; 0 stands in the middle of its part of the range."""
+    if isinstance(dimension, FloatDimension) and dimension.zero and value == 0:
+        edge = _zero_edge(dimension)
+        return math.sqrt(edge * dimension.low) if dimension.log else (edge + dimension.low) / 2
+    return value

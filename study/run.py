@@ -17,7 +17,7 @@ if not __package__:  # called as a script: Python then puts study/ on the path, 
 
 import tyro
 
-from codim.shown import message
+from codim.text.safe_text import message
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def main(arguments: Arguments) -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, _interrupted)
     try:
-        from study.start import start  # a help text need not wait for pydantic and numpy
+        from study.driver.start import start  # a help text need not wait for pydantic and numpy
 
         phase = None if arguments.phase == "all" else arguments.phase
         finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase, arguments.set)

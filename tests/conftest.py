@@ -10,12 +10,13 @@ import torch
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from codim import datasets
-from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.datasets import TrainingData, load_data
-from codim.settings.data import DataConfig
-from codim.source import ImageSource
-from codim.user_cache import CACHE_VARIABLE
+from codim.config.data import DataConfig
+from codim.config.methods import METHODS
+from codim.config.train_config import TrainConfig, merge, train_config
+from codim.data import load as datasets
+from codim.data.image_source import ImageSource
+from codim.data.load import TrainingData, load_data
+from codim.runtime.user_cache import CACHE_VARIABLE
 
 torch.set_num_threads(1)
 _quiet = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

@@ -21,9 +21,10 @@ import pandas as pd
 from scipy import stats
 
 from analysis import figure, load_trials
-from analysis.columns import column_table
-from analysis.plots import best_values, history, learning_curves, slices, split_quality
-from analysis.tables import chosen, comparison_table
+from analysis.figures import best_values, history, learning_curves, slices, split_quality
+from analysis.frames.columns import column_table
+from analysis.tables.selection import chosen
+from analysis.tables.study_tables import comparison_table
 
 pd.set_option("display.max_colwidth", 100, "display.width", 160, "display.max_columns", 20)
 study = load_trials(RESULTS)

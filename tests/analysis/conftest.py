@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from analysis.load import Trials, load_trials
+from analysis.frames.load import Trials, load_trials
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from analysis.plots import style
+from analysis.figures import style
 
 
 def drawn(module: ModuleType, info: Any) -> Figure:

@@ -10,7 +10,7 @@ import synthetic
 from numpy.typing import NDArray
 from synthetic import record
 
-from analysis.load import Trials, load_trials
+from analysis.frames.load import Trials, load_trials
 
 RATES = {"r0.1": 0.1, "r0.3": 0.3, "r0.5": 0.5}
 RANGES = {  # of the default settings, all on a logarithmic scale but the last

@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 from synthetic import SPEC, record
 
-from analysis.space import Setting, searched_settings
-from study.records import TrialRecord
+from analysis.frames.settings import Setting, searched_settings
+from study.results.records import TrialRecord
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 WHERE = "symmetric-0.5"

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.load import Trials, load_trials
+from analysis.frames.load import Trials, load_trials
 from codim.metrics import EpochMetrics, OracleMetrics
-from study.records import ResultsFolder, TrialRecord
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 
 CLASSES = 10
 IMAGES = 2000

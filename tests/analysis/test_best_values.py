@@ -9,9 +9,9 @@ import synthetic
 from drawing import drawn
 from synthetic import record
 
-from analysis.load import load_trials
-from analysis.plots import best_values
-from analysis.space import Setting
+from analysis.figures import best_values
+from analysis.frames.load import load_trials
+from analysis.frames.settings import Setting
 
 SETTING = Setting("contrastive/temperature", "float", 0.05, 1.0, log=True)
 

@@ -11,11 +11,12 @@ import synthetic
 from scipy import stats
 from synthetic import record
 
-from analysis import comparison, summary
-from analysis.bootstrap import interquartile_mean, probability_of_improvement, stratified_interval
-from analysis.load import Trials, load_trials
-from analysis.present import report_tables
-from study.records import TrialRecord
+from analysis.frames.load import Trials, load_trials
+from analysis.page import sentences as summary
+from analysis.page.page_tables import report_tables
+from analysis.statistics import comparison
+from analysis.statistics.bootstrap import interquartile_mean, probability_of_improvement, stratified_interval
+from study.results.records import TrialRecord
 
 NAN = float("nan")
 BASELINES = ("ce", "dividemix")

@@ -9,8 +9,8 @@ import pytest
 import synthetic
 from synthetic import NAN, read, record
 
-from analysis.load import NotApplicable, Trials
-from analysis.plots import confirmed, variance
+from analysis.figures import confirmed, variance
+from analysis.frames.load import NotApplicable, Trials
 
 
 def again(condition: str, setting: str, repeat: int, test: float, **changes: Any) -> Any:

@@ -14,14 +14,15 @@ from matplotlib.figure import Figure
 from scipy import stats
 from synthetic import record
 
-from analysis import comparison, summary
-from analysis.join import join
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.plots import confirmed, critical_difference, style
-from analysis.present import report_tables
-from analysis.statistics import confirmation_table
-from analysis.tables import failure_table
-from study.records import TrialRecord
+from analysis.figures import confirmed, critical_difference, style
+from analysis.frames.join import join
+from analysis.frames.load import NotApplicable, Trials, load_trials
+from analysis.page import sentences as summary
+from analysis.page.page_tables import report_tables
+from analysis.statistics import comparison
+from analysis.statistics.confirmation import confirmation_table
+from analysis.tables.study_tables import failure_table
+from study.results.records import TrialRecord
 
 NAN = float("nan")
 A, B, C = "symmetric-0.2", "symmetric-0.5", "symmetric-0.8"

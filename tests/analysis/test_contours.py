@@ -12,9 +12,9 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.inspection import partial_dependence
 from synthetic import NAN, SPEC, read
 
-from analysis.load import Trials
-from analysis.plots import contours, style
-from analysis.space import searched_settings
+from analysis.figures import contours, style
+from analysis.frames.load import Trials
+from analysis.frames.settings import searched_settings
 
 
 def test_a_surface_is_the_partial_dependence_of_its_model() -> None:

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import bootstrap, statistics
-from analysis.bootstrap import interquartile_mean, probability_of_improvement, stratified_interval
-from analysis.load import Trials
-from analysis.statistics import Interval
+from analysis.frames.load import Trials
+from analysis.statistics import bootstrap, confirmation
+from analysis.statistics import intervals as statistics
+from analysis.statistics.bootstrap import interquartile_mean, probability_of_improvement, stratified_interval
+from analysis.statistics.intervals import Interval
 
 REPETITIONS = 1000
 ERROR = stats.lognorm(0.3)
@@ -75,7 +76,7 @@ def test_the_interval_of_a_confirmed_setting(study: Trials, chance: Chance) -> N
     (values,) = trainings(np.random.default_rng(5), chance, [0.8], 5)
     frame = pd.DataFrame({"condition": np.repeat([f"c{i}" for i in range(REPETITIONS)], 5), "setting": "c0-0000"})
     frame = frame.assign(baseline="ce", status="complete", oracle_test_acc=values.ravel())
-    table = statistics.confirmation_table(replace(study, confirmations=frame))
+    table = confirmation.confirmation_table(replace(study, confirmations=frame))
     assert_covers([Interval(r.oracle_test_acc, r.low, r.high, r.n) for r in table.itertuples()], 0.8)
 
 

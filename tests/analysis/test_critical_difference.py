@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 from synthetic import record
 
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.plots import critical_difference as cd
-from analysis.plots import style
+from analysis.figures import critical_difference as cd
+from analysis.figures import style
+from analysis.frames.load import NotApplicable, Trials, load_trials
 
 NAMES = ("C4.5", "C4.5+m", "C4.5+cf", "C4.5+m+cf")
 AUC = [

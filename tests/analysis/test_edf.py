@@ -9,7 +9,7 @@ from optuna.visualization import _edf
 from searches import WHERE, optuna_study, searched
 from synthetic import NAN, read, record
 
-from analysis.plots import edf
+from analysis.figures import edf
 
 
 def test_distribution_is_that_of_optuna(tmp_path: Path) -> None:

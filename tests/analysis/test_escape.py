@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from analysis import escape
-from analysis.figures import FIGURES, Drawn, _draw
-from analysis.load import Trials, load_trials
-from analysis.paper import as_latex, as_markdown, paper_table
-from analysis.report import render
-from analysis.watch import overview
-from codim.shown import printable, shortened
+from analysis.commands.watch import overview
+from analysis.export.paper import as_latex, as_markdown, paper_table
+from analysis.figures.catalogue import FIGURES
+from analysis.figures.render import Drawn, _draw
+from analysis.frames.load import Trials, load_trials
+from analysis.page.report import render
+from analysis.tables import escape
+from codim.text.safe_text import printable, shortened
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from synthetic import record
 
 from analysis.__main__ import main
-from analysis.load import Trials
+from analysis.frames.load import Trials
 
 FORMATS = ("optuna", "mlflow", "markdown", "latex", "csv")
 CONDITION = "symmetric-0.5"
@@ -96,7 +96,7 @@ def test_mlflow_reads_every_trial_back(
 ) -> None:
     from mlflow import MlflowClient
 
-    from study.loggers import values_of
+    from study.monitor.loggers.base import values_of
 
     monkeypatch.chdir(tmp_path)
     assert export(root, "mlflow", Path("mlflow.db")) == 0
@@ -126,7 +126,7 @@ def test_mlflow_reads_every_trial_back(
 def test_mlflow_that_is_not_installed_is_said(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("analysis.mlflow_runs.find_spec", lambda name: None)
+    monkeypatch.setattr("analysis.export.mlflow_runs.find_spec", lambda name: None)
     assert export(root, "mlflow", tmp_path / "mlflow.db") == 2
     assert "mlflow is not installed; pip install 'codim-study[watch]'" in capsys.readouterr().err
 

@@ -11,9 +11,7 @@ from drawing import drawn
 from matplotlib.figure import Figure
 from synthetic import record
 
-from analysis.figures import FIGURES
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.plots import (
+from analysis.figures import (
     best_values,
     budget,
     history,
@@ -24,7 +22,9 @@ from analysis.plots import (
     split_quality,
     style,
 )
-from analysis.space import Setting
+from analysis.figures.catalogue import FIGURES
+from analysis.frames.load import NotApplicable, Trials, load_trials
+from analysis.frames.settings import Setting
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -9,9 +9,10 @@ import pytest
 import synthetic
 from synthetic import record
 
-from analysis.follow import Follower
-from analysis.load import load_trials
-from study.records import ResultsFolder, TrialRecord
+from analysis.frames.follow import Follower
+from analysis.frames.load import load_trials
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 
 FIRST, SECOND = (record("symmetric-0.5", i, 0.9, status="running", epochs=5) for i in (1, 2))
 

@@ -15,10 +15,10 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 from optuna.trial import create_trial
 from synthetic import record
 
-from analysis import fanova, importance
-from analysis.importance import importance_table, switch_table
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.present import report_tables
+from analysis.frames.load import NotApplicable, Trials, load_trials
+from analysis.page.page_tables import report_tables
+from analysis.statistics import fanova, importance
+from analysis.statistics.importance import importance_table, switch_table
 
 
 def many(tmp_path: Path, zero_matters: bool) -> Trials:

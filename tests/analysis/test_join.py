@@ -8,10 +8,11 @@ import synthetic
 from synthetic import SPEC, record
 
 from analysis.__main__ import main
-from analysis.figures import FIGURES
-from analysis.join import join
-from analysis.load import Trials, load_trials
-from analysis.tables import chosen, comparison_table
+from analysis.figures.catalogue import FIGURES
+from analysis.frames.join import join
+from analysis.frames.load import Trials, load_trials
+from analysis.tables.selection import chosen
+from analysis.tables.study_tables import comparison_table
 
 A, B, C = "symmetric-0.2", "symmetric-0.5", "symmetric-0.8"
 
@@ -82,7 +83,7 @@ def test_studies_that_do_not_compare_are_refused(both: list[Trials], part: str, 
 def test_the_command_writes_one_report_of_both(
     both: list[Trials], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.figures.FIGURES", {"methods": FIGURES["methods"]})
+    monkeypatch.setattr("analysis.figures.render.FIGURES", {"methods": FIGURES["methods"]})
     assert main([str(trials.root) for trials in both]) == 0
     page = tmp_path / "second+first" / "report" / "index.html"
     assert capsys.readouterr().out == f"{page}\n"

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import load
-from analysis.load import Trials, load_trials
-from analysis.summary import cautions
-from study.records import ResultsFolder, trials_table
+from analysis.frames import load
+from analysis.frames.load import Trials, load_trials
+from analysis.page.sentences import cautions
+from study.results.folder import ResultsFolder
+from study.results.tables import trials_table
 
 
 def test_frames_hold_every_record(study: Trials) -> None:

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from synthetic import record
 
-from analysis.columns import column_table
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.plots import loss_histograms
-from study.records import ResultsFolder
+from analysis.figures import loss_histograms
+from analysis.frames.columns import column_table
+from analysis.frames.load import NotApplicable, Trials, load_trials
+from study.results.folder import ResultsFolder
 
 HISTOGRAMS = ["loss_histogram", "oracle_loss_histogram"]
 

@@ -8,10 +8,10 @@ import pytest
 import synthetic
 from synthetic import record
 
-from analysis import summary
-from analysis.load import Trials, load_trials
-from analysis.statistics import Spread, lucky_regret, seed_spreads
-from study.records import TrialRecord
+from analysis.frames.load import Trials, load_trials
+from analysis.page import sentences as summary
+from analysis.statistics.confirmation import Spread, lucky_regret, seed_spreads
+from study.results.records import TrialRecord
 
 WHERE = "symmetric-0.2"
 

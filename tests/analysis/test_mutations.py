@@ -7,10 +7,11 @@ import pytest
 import synthetic
 from mutations import mutations
 
-from analysis import present, summary
-from analysis.figures import FIGURES
-from analysis.load import NotApplicable, Trials, load_trials
-from study.records import ResultsFolder
+from analysis.figures.catalogue import FIGURES
+from analysis.frames.load import NotApplicable, Trials, load_trials
+from analysis.page import page_tables as present
+from analysis.page import sentences as summary
+from study.results.folder import ResultsFolder
 
 MUTATIONS, EVERY = 150, 15
 """How many; and of those that are not refused, one in so many has a whole page computed."""

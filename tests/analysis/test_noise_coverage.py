@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
-from analysis.noise_rate import NoiseRate, estimate
-from codim.noise_maps import CLASS_MAPS
+from analysis.advice.noise_rate import NoiseRate, estimate
+from codim.noise.class_maps import CLASS_MAPS
 
 CLASSES = 10
 CLASSIFIERS: dict[str, Callable[[], Any]] = {

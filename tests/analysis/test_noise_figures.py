@@ -11,8 +11,8 @@ import synthetic
 from matplotlib.figure import Figure
 from synthetic import EPOCHS, record
 
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.plots import curves, degenerate, memorisation, mixture, transitions
+from analysis.figures import curves, degenerate, memorisation, mixture, transitions
+from analysis.frames.load import NotApplicable, Trials, load_trials
 
 NAN = float("nan")
 

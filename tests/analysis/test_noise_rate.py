@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.noise_rate import estimate, given
+from analysis.advice.noise_rate import estimate, given
 
 CLASSES = 4
 Floats = NDArray[np.float64]

@@ -15,11 +15,11 @@ from scipy import stats
 
 import analysis
 from analysis import figure, load_trials
-from analysis.columns import column_table, meanings
-from analysis.load import NotApplicable, Trials
-from analysis.report import write_report
+from analysis.frames.columns import column_table, meanings
+from analysis.frames.load import NotApplicable, Trials
+from analysis.page.report import write_report
 from codim.metrics import EpochMetrics
-from study.records import EPOCH_SCHEMA
+from study.results.tables import EPOCH_SCHEMA
 
 HOME = Path(analysis.__file__).parent
 EXAMPLE, NOTEBOOK = HOME / "example", HOME / "notebooks" / "trials.py"
@@ -103,8 +103,8 @@ def test_every_column_of_the_tables_is_explained(example: Trials) -> None:
     assert trials["objective"].startswith("The study's objective, in [0, 1]")
     assert trials["samples"] == "Samples that it drew, those of shared stages included."
     assert epochs["samples"].startswith("Images drawn so far")
-    assert trials["param/mixmatch/lambda_u"] == "The setting `lambda_u` of codim/settings/mixmatch.py."
-    assert (HOME.parent / "codim" / "settings" / "mixmatch.py").exists()
+    assert trials["param/mixmatch/lambda_u"] == "The setting `lambda_u` of codim/config/mixmatch.py."
+    assert (HOME.parent / "codim" / "config" / "mixmatch.py").exists()
 
 
 class HalfTold:

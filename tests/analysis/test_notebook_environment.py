@@ -9,12 +9,12 @@ import pytest
 DRAW = """
 import os, sys
 import loky
-from analysis.plots import style
+from analysis.figures import style
 import matplotlib
 from matplotlib.figure import Figure
 
 def drawn():
-    import analysis.figures
+    import analysis.figures.render
     return "matplotlib.pyplot" not in sys.modules
 
 assert drawn() and loky.get_reusable_executor(max_workers=1).submit(drawn).result()

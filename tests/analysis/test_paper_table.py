@@ -12,8 +12,8 @@ import pytest
 import synthetic
 from synthetic import record
 
-from analysis.load import Trials, load_trials
-from analysis.paper import PUBLISHED, as_latex, as_markdown, paper_table
+from analysis.export.paper import PUBLISHED, as_latex, as_markdown, paper_table
+from analysis.frames.load import Trials, load_trials
 
 
 def confirmed(condition: str, setting: str, values: list[float], **changes: Any) -> list[Any]:

@@ -10,8 +10,8 @@ from optuna.visualization import _parallel_coordinate
 from searches import optuna_study, searched
 from synthetic import SPEC, read
 
-from analysis.plots import parallel_coordinates, style
-from analysis.space import searched_settings
+from analysis.figures import parallel_coordinates, style
+from analysis.frames.settings import searched_settings
 
 
 def test_fractions_and_places_are_inverse() -> None:

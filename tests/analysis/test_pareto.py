@@ -9,8 +9,8 @@ from optuna.visualization import _pareto_front
 from searches import WHERE, optuna_study, searched
 from synthetic import NAN, read, record
 
-from analysis.load import NotApplicable
-from analysis.plots import pareto
+from analysis.figures import pareto
+from analysis.frames.load import NotApplicable
 
 
 def test_the_front_is_that_of_optuna(tmp_path: Path) -> None:

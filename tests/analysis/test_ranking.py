@@ -7,7 +7,7 @@ from optuna.visualization import _rank
 from searches import WHERE, optuna_study, searched
 from synthetic import NAN, read, record
 
-from analysis.tables import best_fifth, ranking
+from analysis.tables.selection import best_fifth, ranking
 
 
 def test_ranks_are_those_of_optuna(tmp_path: Path) -> None:

@@ -15,16 +15,16 @@ from PIL import Image
 from scipy.stats import qmc
 from synthetic import CONDITIONS, accuracy, record
 
-from analysis import surrogate
 from analysis.__main__ import main
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.noise_rate import NoiseRate, given
-from analysis.recommend import _neighbours, recommend
-from analysis.space import searched_settings
-from codim.config import train_config
-from codim.datasets import load_data
-from codim.own_files import table_images
-from study.records import TrialRecord
+from analysis.advice import surrogate
+from analysis.advice.noise_rate import NoiseRate, given
+from analysis.advice.recommend import _neighbours, recommend
+from analysis.frames.load import NotApplicable, Trials, load_trials
+from analysis.frames.settings import searched_settings
+from codim.config.train_config import train_config
+from codim.data.load import load_data
+from codim.data.own_files import table_images
+from study.results.records import TrialRecord
 
 RATES = {name: realised for name, (kind, _, realised, _) in CONDITIONS.items() if kind == "symmetric"}
 

@@ -12,12 +12,13 @@ import synthetic
 from known_truth import DEFAULT, RATES, SPEC, regret
 from rich.console import Console
 
-from analysis import surrogate
-from analysis.advise import describe
-from analysis.load import Trials, load_trials
-from analysis.noise_rate import NoiseRate, given
-from analysis.recommend import Advice, _plausible, recommend
-from study.records import ResultsFolder, TrialRecord
+from analysis.advice import surrogate
+from analysis.advice.noise_rate import NoiseRate, given
+from analysis.advice.recommend import Advice, _plausible, recommend
+from analysis.commands.recommend import describe
+from analysis.frames.load import Trials, load_trials
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,12 @@ import pytest
 import synthetic
 from synthetic import record
 
-from analysis import summary
 from analysis.__main__ import main
-from analysis.figures import FIGURES, draw_figures
-from analysis.load import Trials, load_trials
-from analysis.report import render, write_report
+from analysis.figures.catalogue import FIGURES
+from analysis.figures.render import draw_figures
+from analysis.frames.load import Trials, load_trials
+from analysis.page import sentences as summary
+from analysis.page.report import render, write_report
 
 HOSTILE = "</td><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">$\\frac{"
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)

@@ -2,14 +2,14 @@
 
 `aggregate_iqm`, `probability_of_improvement`, and of these `get_interval_estimates` (percentiles of the stratified
 bootstrap; with arch 8.0.0). Where the number of scores is no multiple of four, and for few runs, ours differ on
-purpose: see `analysis.bootstrap`.
+purpose: see `analysis.statistics.bootstrap`.
 """
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.bootstrap import Scores, interquartile_mean, probability_of_improvement, stratified_interval
+from analysis.statistics.bootstrap import Scores, interquartile_mean, probability_of_improvement, stratified_interval
 
 X4 = [[0.617, 0.801, 0.967], [0.584, 0.803, 0.969], [0.599, 0.797, 0.967], [0.616, 0.786, 0.971]]
 Y4 = [[0.585, 0.772, 0.94], [0.612, 0.776, 0.944], [0.584, 0.77, 0.95], [0.594, 0.801, 0.97]]

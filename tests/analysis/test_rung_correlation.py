@@ -11,9 +11,9 @@ import synthetic
 from scipy import stats
 from synthetic import BUDGET, NAN, SPEC, read, record
 
-from analysis.load import NotApplicable, Trials
-from analysis.plots import rung_correlation
-from study.verdicts import MIN_TRIALS, rank_correlation
+from analysis.figures import rung_correlation
+from analysis.frames.load import NotApplicable, Trials
+from study.results.verdicts import MIN_TRIALS, rank_correlation
 
 
 def curve(trial: str, at_rung: float, final: float) -> list[dict[str, Any]]:

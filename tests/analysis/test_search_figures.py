@@ -8,8 +8,8 @@ from drawing import drawn
 from searches import START, WHERE, searched
 from synthetic import NAN, SPEC, read, record
 
-from analysis.load import NotApplicable
-from analysis.plots import contours, edf, parallel_coordinates, pareto, timeline
+from analysis.figures import contours, edf, parallel_coordinates, pareto, timeline
+from analysis.frames.load import NotApplicable
 
 FIGURES = {
     "contours": contours,

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from synthetic import NAN, read, record
 
-from analysis.plots import selection_regret
+from analysis.figures import selection_regret
 
 
 def test_regret_stands_beside_what_the_objective_resolves(tmp_path: Path) -> None:

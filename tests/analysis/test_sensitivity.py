@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 from sklearn.ensemble import RandomForestRegressor
 from synthetic import NAN, SPEC, read, record
 
-from analysis.load import NotApplicable, Trials
-from analysis.plots import sensitivity
-from analysis.space import Setting
+from analysis.figures import sensitivity
+from analysis.frames.load import NotApplicable, Trials
+from analysis.frames.settings import Setting
 from study.dimensions import Dimension
 
 LOG, LINEAR = Setting("a/log", "float", 1, 100, log=True), Setting("a/linear", "float", 0, 1)

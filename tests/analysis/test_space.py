@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from analysis.plots import style
-from analysis.space import Setting, searched_settings
+from analysis.figures import style
+from analysis.frames.settings import Setting, searched_settings
 
 
 def test_choices_match_whatever_type_the_table_gave_them() -> None:

@@ -9,9 +9,11 @@ import pytest
 import synthetic
 from synthetic import record
 
-from analysis import statistics
-from analysis.load import Trials, load_trials
-from study.regret import confusable_slope
+from analysis.frames.load import Trials, load_trials
+from analysis.statistics import confirmation, resolution
+from analysis.statistics import intervals as statistics
+from codim.noise import transition
+from codim.noise.transition import confusable_slope
 
 
 def test_interval_covers_the_mean_of_normal_values() -> None:
@@ -29,7 +31,7 @@ def test_interval_of_few_equal_or_missing_values() -> None:
 
 @pytest.mark.parametrize(("rate", "classes", "slope"), [(0.0, 10, 1.0), (0.45, 10, 0.5), (0.9, 10, 0.0), (0.5, 2, 0.0)])
 def test_symmetric_slope(rate: float, classes: int, slope: float) -> None:
-    assert statistics.symmetric_slope(rate, classes) == pytest.approx(slope)
+    assert transition.symmetric_slope(rate, classes) == pytest.approx(slope)
 
 
 def test_symmetric_slope_is_what_a_simulation_of_noisy_labels_gives() -> None:
@@ -42,7 +44,7 @@ def test_symmetric_slope_is_what_a_simulation_of_noisy_labels_gives() -> None:
         wrong = (true + rng.integers(1, classes, size=n)) % classes
         predicted = np.where(rng.random(n) < accuracy, true, wrong)
         on_given.append((predicted == given).mean())
-    assert (on_given[1] - on_given[0]) / 0.3 == pytest.approx(statistics.symmetric_slope(rate, classes), abs=0.02)
+    assert (on_given[1] - on_given[0]) / 0.3 == pytest.approx(transition.symmetric_slope(rate, classes), abs=0.02)
 
 
 def half_flipped(rate: float) -> list[list[float]]:
@@ -82,7 +84,7 @@ def test_slope_is_what_a_simulation_of_networks_that_follow_the_noise_gives(rate
 
 def test_inverted_classes_cannot_be_ranked(tmp_path: Path) -> None:
     trials = [record("asymmetric-0.4", i, 0.9, oracle_transition=half_flipped(0.52)) for i in range(3)]
-    row = statistics.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]
+    row = resolution.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]
     assert row["slope"] == pytest.approx(-0.04)
     assert not row["can_rank"]
 
@@ -102,7 +104,7 @@ def test_trainings_that_came_out_equal_have_no_interval(tmp_path: Path) -> None:
         for setting, tests in found.items()
         for r, test in enumerate(tests)
     ]
-    table = statistics.confirmation_table(load_trials(synthetic.write(tmp_path, trainings))).set_index("setting")
+    table = confirmation.confirmation_table(load_trials(synthetic.write(tmp_path, trainings))).set_index("setting")
     assert list(table["oracle_test_acc"]) == pytest.approx([0.9] * 5)
     assert list(table["n"]) == [1, 3, 3, 3, 3]
     assert table.loc[["0000", "0001", "0002"], ["low", "high"]].isna().all(axis=None)
@@ -116,20 +118,20 @@ def test_trainings_that_came_out_equal_have_no_interval(tmp_path: Path) -> None:
 def test_resolution_of_one_condition(tmp_path: Path) -> None:
     trials = [record("symmetric-0.5", i, 0.9, objective=p) for i, p in enumerate([0.50, 0.49, 0.47])]
     read = load_trials(synthetic.write(tmp_path, trials))
-    row = statistics.resolution_table(read).iloc[0]
+    row = resolution.resolution_table(read).iloc[0]
     error = math.sqrt(0.25 / synthetic.IMAGES)
     assert row["standard_error"] == pytest.approx(error)
     assert row["clean_standard_error"] == pytest.approx(error / 0.5)
     assert 2 * error == pytest.approx(0.0224, abs=1e-4)
     assert row["ties"] == 2
-    assert list(statistics.tied_trials(read.searched, error)["objective"]) == [0.50, 0.49]
+    assert list(resolution.tied_trials(read.searched, error)["objective"]) == [0.50, 0.49]
     assert row["can_rank"]
     assert row["reason"] == ""
 
 
 def test_a_flat_slope_cannot_rank(tmp_path: Path) -> None:
     trials = [record("symmetric-0.8", i, 0.9, oracle_noise_rate=0.87) for i in range(3)]
-    row = statistics.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]
+    row = resolution.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]
     assert row["slope"] == pytest.approx(1 - 0.87 / 0.9)
     assert not row["can_rank"]
     assert "cannot rank" in row["reason"]
@@ -137,13 +139,13 @@ def test_a_flat_slope_cannot_rank(tmp_path: Path) -> None:
 
 
 def test_what_was_not_recorded_is_named(study: Trials) -> None:
-    table = statistics.resolution_table(replace(study, environment={"classes": 10}))
+    table = resolution.resolution_table(replace(study, environment={"classes": 10}))
     assert set(table["reason"]) == {"the number of validation images was not recorded"}
     assert table["standard_error"].isna().all()
 
 
 def test_an_unknown_noise_rate_is_named(tmp_path: Path) -> None:
     blind = record("symmetric-0.5", 0, 0.9, oracle_noise_rate=float("nan"), oracle_transition=[])
-    row = statistics.resolution_table(load_trials(synthetic.write(tmp_path, [blind]))).iloc[0]
+    row = resolution.resolution_table(load_trials(synthetic.write(tmp_path, [blind]))).iloc[0]
     assert "no realised noise rate" in row["reason"]
     assert not row["can_rank"]

@@ -8,13 +8,13 @@ import pytest
 import synthetic
 from synthetic import BUDGET, record
 
-from analysis import tables
-from analysis.figures import FIGURES
-from analysis.load import Trials, load_trials
-from analysis.plots import budget
-from analysis.present import report_tables
-from analysis.statistics import confirmation_table
-from analysis.summary import cost_sentence
+from analysis.figures import budget
+from analysis.figures.catalogue import FIGURES
+from analysis.frames.load import Trials, load_trials
+from analysis.page.page_tables import report_tables
+from analysis.page.sentences import cost_sentence
+from analysis.statistics.confirmation import confirmation_table
+from analysis.tables import study_tables as tables
 
 
 def test_the_choice_follows_the_objective_and_never_the_test_set(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from optuna.visualization import _timeline
 from searches import START, STATES, WHERE, optuna_study
 from synthetic import NAN, read, record
 
-from analysis.plots import timeline
-from study.records import TrialRecord
+from analysis.figures import timeline
+from study.results.records import TrialRecord
 
 
 def spans(hours: Sequence[tuple[float, float]], **changes: Any) -> list[TrialRecord]:

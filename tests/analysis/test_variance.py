@@ -9,10 +9,10 @@ import synthetic
 from scipy import stats
 from synthetic import record
 
-from analysis.join import join
-from analysis.load import NotApplicable, Trials, load_trials
-from analysis.plots import variance
-from study.records import TrialRecord
+from analysis.figures import variance
+from analysis.frames.join import join
+from analysis.frames.load import NotApplicable, Trials, load_trials
+from study.results.records import TrialRecord
 
 Array = npt.NDArray[np.float64]
 TEN = np.array([10.0, 1, 1, 1, 1, 1])

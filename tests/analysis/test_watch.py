@@ -7,11 +7,11 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import watch
 from analysis.__main__ import main
-from analysis.load import Trials
-from analysis.watch import overview
-from study.records import ResultsFolder
+from analysis.commands import watch
+from analysis.commands.watch import overview
+from analysis.frames.load import Trials
+from study.results.folder import ResultsFolder
 
 
 def text(trials: Trials) -> str:

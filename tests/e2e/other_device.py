@@ -22,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from codim import device
 from codim.__main__ import main
+from codim.runtime import device
 
 COPIES = ("_to_copy", "copy_")
 
@@ -117,7 +117,7 @@ def run(commands: list[list[str]]) -> None:
 def run_there(commands: list[list[str]]) -> None:
     with ExitStack() as patches:
         patches.enter_context(patch.object(device, "torch_device", lambda wanted="auto": DEVICE))
-        from codim import pretrain, state  # not before `torch_device` is another
+        from codim.training import pretrain, state  # not before `torch_device` is another
 
         for module in (pretrain, state):
             patches.enter_context(patch.object(module, "Generator", lambda device: torch.Generator()))

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from analysis.load import load_trials
+from analysis.frames.load import load_trials
 
 ROOT = Path(__file__).parents[2]
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}

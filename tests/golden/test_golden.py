@@ -22,10 +22,10 @@ from typing import Any
 import pytest
 import torch
 
-from codim.config import TrainConfig
-from codim.datasets import load_data
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.train_config import TrainConfig
+from codim.data.load import load_data
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 FILE = Path(__file__).with_name("golden.json")
 SETTINGS: dict[str, Any] = {

@@ -15,14 +15,14 @@ import torch
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from codim import parallel
-from codim.config import TrainConfig, train_config
-from codim.contrastive import nt_xent, sup_con, trusted_pairs
-from codim.datasets import TrainingData, load_data
-from codim.evaluate import predict
-from codim.mixmatch import class_balance_penalty
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.train_config import TrainConfig, train_config
+from codim.data.load import TrainingData, load_data
+from codim.evaluation.predict import predict
+from codim.losses.contrastive import nt_xent, sup_con, trusted_pairs
+from codim.losses.mixmatch import class_balance_penalty
+from codim.runtime import distributed as parallel
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 WORKERS = 2
 SETTINGS: dict[str, Any] = {

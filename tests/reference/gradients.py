@@ -9,8 +9,8 @@ import sys
 import torch
 import torch.nn.functional as F
 
-from codim.networks import Network, seeded_network
-from codim.settings.network import NetworkConfig
+from codim.config.network import NetworkConfig
+from codim.models.network import Network, seeded_network
 
 PIXELS = {"small_cnn": 16, "preact_resnet18": 16, "resnet18": 32, "resnet50": 32, "inception_resnet_v2": 75}
 

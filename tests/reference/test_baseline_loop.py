@@ -17,17 +17,17 @@ from sklearn.cluster import KMeans
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import to_pil_image
 
-from codim.augment import Augmenter
-from codim.config import TrainConfig
-from codim.cssl import Batch, cssl_losses
-from codim.datasets import TrainingData
-from codim.divide import scale_losses
-from codim.mixmatch import draw_lambda
-from codim.networks import Network, seeded_network
-from codim.settings.augment import AugmentConfig
-from codim.settings.contrastive import ContrastiveConfig
-from codim.settings.mixmatch import MixMatchConfig
-from codim.settings.network import NetworkConfig
+from codim.config.augment import AugmentConfig
+from codim.config.contrastive import ContrastiveConfig
+from codim.config.mixmatch import MixMatchConfig
+from codim.config.network import NetworkConfig
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.division.divide import scale_losses
+from codim.losses.mixmatch import draw_lambda
+from codim.models.network import Network, seeded_network
+from codim.training.cssl import Batch, cssl_losses
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 

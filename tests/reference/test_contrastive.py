@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from codim.contrastive import nt_xent, sup_con, trusted_pairs
+from codim.losses.contrastive import nt_xent, sup_con, trusted_pairs
 
 
 def nt_xent_oracle(z1: Tensor, z2: Tensor, t: float) -> float:

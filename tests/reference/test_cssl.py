@@ -19,14 +19,14 @@ from test_mixmatch import (
 )
 from torch import Generator, Tensor
 
-from codim.augment import Augmenter
-from codim.cssl import Batch, _targets, cssl_losses
-from codim.mixmatch import draw_lambda
-from codim.networks import Network, seeded_network
-from codim.settings.augment import AugmentConfig
-from codim.settings.contrastive import ContrastiveConfig
-from codim.settings.mixmatch import MixMatchConfig
-from codim.settings.network import NetworkConfig
+from codim.config.augment import AugmentConfig
+from codim.config.contrastive import ContrastiveConfig
+from codim.config.mixmatch import MixMatchConfig
+from codim.config.network import NetworkConfig
+from codim.data.augment import Augmenter
+from codim.losses.mixmatch import draw_lambda
+from codim.models.network import Network, seeded_network
+from codim.training.cssl import Batch, _targets, cssl_losses
 
 N, M, K = 5, 7, 4
 

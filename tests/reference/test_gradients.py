@@ -9,8 +9,8 @@ import pytest
 import torch
 from gradients import PIXELS
 
-from codim.networks import ENCODERS
-from codim.settings.network import WIDTHS
+from codim.config.network import WIDTHS
+from codim.models.encoders import ENCODERS
 
 CPUS = {"AVX2": ("AVX2", "AVX512"), "AVX512_CORE": ("AVX512",)}
 """What ONEDNN_MAX_CPU_ISA may allow, and the kinds of CPU, as torch names them, that can show it."""

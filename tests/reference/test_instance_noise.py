@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from codim.noise import InstanceNoise
-from codim.noise_instance import flip_probabilities, flip_rates
+from codim.noise.instance import InstanceNoise, flip_probabilities, flip_rates
 
 K, N, SHAPE = 4, 300, (2, 3, 3)
 S = math.prod(SHAPE)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from codim.mixmatch import (
+from codim.losses.mixmatch import (
     brier_loss,
     class_balance_penalty,
     co_guess,
@@ -21,7 +21,7 @@ from codim.mixmatch import (
     sharpen,
     soft_cross_entropy,
 )
-from codim.warmup import warmup_loss
+from codim.losses.supervised import warmup_loss
 
 
 def softmax(row: list[float]) -> list[float]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from codim.divide import Mixture, _expectation_maximisation, fit_mixture, scale_losses
+from codim.division.divide import scale_losses
+from codim.division.mixture import Mixture, _expectation_maximisation, fit_mixture
 
 REG = 5e-4
 

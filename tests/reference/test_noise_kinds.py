@@ -17,7 +17,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codim.noise import NOISE_ADAPTER, NOISE_KINDS, FileNoise, OpenSetNoise, transition_matrix
+from codim.noise import NOISE_ADAPTER, NOISE_KINDS
+from codim.noise.file import FileNoise
+from codim.noise.openset import OpenSetNoise
+from codim.noise.transition import transition_matrix
 
 Given = list[int]
 Targets = dict[int, list[int]]

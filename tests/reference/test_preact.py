@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from codim.preact import preact_resnet18
+from codim.models.preact_resnet import preact_resnet18
 
 STAGES = [(0, 4, 1), (0, 4, 1), (4, 8, 2), (8, 8, 1), (8, 16, 2), (16, 16, 1), (16, 32, 2), (32, 32, 1)]
 """Channels in and out (0: the stem's) and stride of the eight blocks at width 4."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Generator, Tensor
 
-from codim import probe as module
-from codim.augment import Augmenter
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.networks import seeded_network
-from codim.probe import knn_accuracy, linear_accuracy, probe
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.evaluation import probe as module
+from codim.evaluation.probe import knn_accuracy, linear_accuracy, probe
+from codim.models.network import seeded_network
 
 
 def features(n: int, seed: int, spread: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from torch import Generator, Tensor
 
-from codim.calibration import expected_calibration_error, reliability
-from codim.divide import Division
-from codim.evaluate import accuracy, lowest_recall, split_quality, top_k_accuracy
-from codim.scores import classification_scores, confusion_matrix, division_scores, fit_scores
+from codim.division.divide import Division
+from codim.evaluation.calibration import expected_calibration_error, reliability
+from codim.evaluation.evaluate import accuracy, top_k_accuracy
+from codim.evaluation.observer import lowest_recall, split_quality
+from codim.evaluation.scores import classification_scores, confusion_matrix, division_scores, fit_scores
 
 cases = given(n=st.integers(1, 60), k=st.integers(2, 12), seed=st.integers(0, 10**6))
 

@@ -44,7 +44,7 @@ def ray_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def local_ray(ray_folder: Path) -> Iterator[None]:
-    from study.cluster import connected
+    from study.ray_cluster.connection import connected
 
     with connected(None, cpus=2, gpus=0):
         yield

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import simulated
 
-from study.attempt import Attempt, Outcome
-from study.plan import Plan
-from study.search import Search
-from study.trainable import Job, Train
+from study.plan.plan import Plan
+from study.search.optuna_search import Search
+from study.trial import Attempt, Outcome
+from study.worker.job import Job, Train
 
 
 def drive(plan: Plan, journal: Path, train: Train = simulated.curve) -> list[tuple[Attempt, Outcome]]:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import simulated
 
-from study.plan import Plan
-from study.records import TrialRecord
-from study.regret import clean_slope
+from codim.noise.transition import clean_slope
+from study.plan.plan import Plan
+from study.results.records import TrialRecord
 
 
 def searched(plan: Plan, number: int, condition: int, lambda_u: float, **changes: Any) -> TrialRecord:

@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Thread
 
 from codim.metrics import EpochMetrics, OracleMetrics
-from study.trainable import Job, Row
+from study.worker.job import Job
+from study.worker.trainable import Row
 
 NAN = float("nan")
 OPTIMA = {0.2: 3.0, 0.5: 12.0, 0.8: 50.0}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from studies import WriteStudy
 
-from study.plan import Plan, load_plan, outline
+from study.errors import SpecError
+from study.plan.plan import Plan, load_plan, outline
 from study.run import Arguments, main
-from study.source import SpecError
-from study.spec import load_study
+from study.spec.study_spec import load_study
 
 RANGE = {"type": "float", "low": 1, "high": 10}
 WHOLE = {"type": "int", "low": 1, "high": 4}
@@ -167,7 +167,7 @@ def test_a_study_file(changes: dict[str, Any], line_of: str, told: str, write_st
 
 def test_cmaes_without_its_package(write_study: WriteStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_study(sampler={"kind": "cmaes"}, **{"space__optim/lr": RANGE | {"low": 0.1, "high": 0.2}})
-    monkeypatch.setattr("study.consistency.find_spec", lambda name: None)
+    monkeypatch.setattr("study.plan.consistency.find_spec", lambda name: None)
     with pytest.raises(
         SpecError, match=r"study.yaml:\d+: sampler -> kind: 'cmaes' needs .*: pip install cmaes; allowed"
     ):

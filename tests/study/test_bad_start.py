@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from studies import WriteStudy
 
-from codim.config import DATA_DEFAULTS
-from study.plan import load_plan
-from study.preflight import (
+from codim.config.datasets import DATA_DEFAULTS
+from study.errors import SpecError
+from study.plan.plan import load_plan
+from study.preflight.checks import (
     concurrent_trials,
     locked,
     require_memory,
@@ -21,9 +22,8 @@ from study.preflight import (
     require_writable,
     resolved_spec,
 )
-from study.records import ResultsFolder, write_json
+from study.results.folder import ResultsFolder, write_json
 from study.run import Arguments, main
-from study.source import SpecError
 
 RUN = Path(__file__).parents[2] / "study" / "run.py"
 
@@ -167,7 +167,9 @@ def test_no_cluster(
 ) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr("study.cluster.started_here", list)  # those of other tests are up, and maybe others
+    monkeypatch.setattr(
+        "study.ray_cluster.connection.started_here", list
+    )  # those of other tests are up, and maybe others
     assert main(Arguments(write_study(), str(tmp_path / "results"), address)) == 2
     said = capsys.readouterr().err
     assert f"--address {address}: no Ray cluster answers" in said

@@ -6,9 +6,9 @@ import pytest
 from ruamel.yaml import YAML
 from studies import WriteStudy
 
+from study.errors import SpecError
 from study.run import Arguments, main
-from study.source import SpecError
-from study.spec import SHARED_GPU, Resources, load_study
+from study.spec.study_spec import SHARED_GPU, Resources, load_study
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_gpus_that_the_file_leaves_open() -> None:
 def test_a_place_without_gpus_names_the_way_on(
     write_study: WriteStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("study.start.local_resources", lambda: (2, 0))
+    monkeypatch.setattr("study.driver.start.local_resources", lambda: (2, 0))
     file = write_study(resources={"cpus_per_trial": 1, "gpus_per_trial": 0.25})
     assert main(Arguments(file, str(tmp_path / "results"))) == 2
     said = capsys.readouterr().err.splitlines()[-1]

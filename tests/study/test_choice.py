@@ -10,15 +10,18 @@ import pytest
 from found import search, searched
 from studies import WriteStudy
 
-from analysis.statistics import symmetric_slope
-from codim.noise import NOISE_ADAPTER, AsymmetricNoise, transition_matrix
-from study.choice import MIN_KNOWN, choose, robust_setting
-from study.confirm import FRESH_SEEDS, wanted
-from study.plan import Plan, load_plan
-from study.records import ResultsFolder, TrialRecord
-from study.regret import clean_slope, confusable_slope, minimax, surrogate
-from study.spec import CategoricalDimension, FloatDimension
-from study.stage_keys import warm_up
+from codim.noise import NOISE_ADAPTER
+from codim.noise.asymmetric import AsymmetricNoise
+from codim.noise.transition import clean_slope, confusable_slope, symmetric_slope, transition_matrix
+from study.confirm.choice import MIN_KNOWN, choose, robust_setting
+from study.confirm.confirm import FRESH_SEEDS, wanted
+from study.confirm.regret import minimax
+from study.plan.plan import Plan, load_plan
+from study.plan.shared_stages import warm_up
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
+from study.results.surrogate import surrogate
+from study.spec.study_spec import CategoricalDimension, FloatDimension
 
 RATES = (0.2, 0.8)
 

@@ -14,7 +14,7 @@ import ray
 import tyro
 from ruamel.yaml import YAML
 
-from study.plan import load_plan
+from study.plan.plan import load_plan
 from study.run import Arguments
 
 ROOT = Path(__file__).parents[2]

@@ -17,15 +17,17 @@ import simulated
 from studies import WriteStudy
 from waits import until
 
-from analysis.load import load_trials
-from codim.config import TrainConfig
-from study.confirm import FRESH_SEEDS, Confirm, wanted
-from study.driver import run_study
-from study.plan import load_plan
-from study.progress import Progress
-from study.records import ResultsFolder, TrialRecord
+from analysis.frames.load import load_trials
+from codim.config.train_config import TrainConfig
+from study.confirm.confirm import FRESH_SEEDS, Confirm, wanted
+from study.driver.run_study import run_study
+from study.monitor.console import Progress
+from study.plan.plan import load_plan
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 from study.run import Arguments, main
-from study.trainable import Job, train
+from study.worker.job import Job
+from study.worker.trainable import train
 
 CONFIRM = {"top_k": 1, "seeds": 2}
 
@@ -76,11 +78,11 @@ DRIVER = """
 import sys
 from pathlib import Path
 import simulated
-from study.cluster import connected
-from study.driver import run_study
-from study.plan import load_plan
-from study.progress import Progress
-from study.records import ResultsFolder
+from study.ray_cluster.connection import connected
+from study.driver.run_study import run_study
+from study.plan.plan import load_plan
+from study.monitor.console import Progress
+from study.results.records import ResultsFolder
 plan = load_plan(Path(sys.argv[1]))
 with connected(None, cpus=2, gpus=0):
     run_study(plan, ResultsFolder(sys.argv[2]), Progress(plan), simulated.slow, "confirm")

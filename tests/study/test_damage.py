@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from studies import WriteStudy
 
-from study.forecast import Forecast, Usage, compare
-from study.plan import load_plan
-from study.records import ResultsFolder, TrialRecord, write_json
-from study.schema import Environment, Status, read_json
-from study.search import Search, repair_journal
+from study.plan.plan import load_plan
+from study.preflight.forecast import Forecast, Usage, compare
+from study.results.folder import ResultsFolder, write_json
+from study.results.json_schema import Environment, Status, read_json
+from study.results.records import TrialRecord
+from study.search.optuna_search import Search, repair_journal
 
 
 def record(trial: str) -> TrialRecord:
@@ -38,7 +39,7 @@ def test_a_process_may_end_right_after_it_has_read_the_tables(tmp_path: Path) ->
     """Threads of Arrow that hold a file of Python's abort the process there, eight times in ten."""
     folder = ResultsFolder(tmp_path)
     folder.write_trials([record("none-0000")])
-    code = "from study.records import ResultsFolder; ResultsFolder({!r}).read_trials()"
+    code = "from study.results.records import ResultsFolder; ResultsFolder({!r}).read_trials()"
     for _ in range(4):
         subprocess.run([sys.executable, "-c", code.format(str(tmp_path))], check=True)
 
@@ -110,7 +111,7 @@ class TestWhatWasUsed:
         folder.write_trials([record("none-0000")])
         os.utime(folder.trials, (0, datetime(2026, 1, 1, 0, 30, tzinfo=UTC).timestamp()))
         now = [1000.0]
-        monkeypatch.setattr("study.forecast.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("study.preflight.forecast.time.monotonic", lambda: now[0])
         usage = Usage(folder)
         now[0] += 3600
         assert usage.end() == pytest.approx(0.5 + 2 + 1)

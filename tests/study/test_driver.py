@@ -12,11 +12,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import WriteStudy
 
-from study.driver import run_study
-from study.plan import load_plan
-from study.progress import Progress
-from study.records import ResultsFolder, TrialRecord
-from study.trainable import Train
+from study.driver.run_study import run_study
+from study.monitor.console import Progress
+from study.plan.plan import load_plan
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
+from study.worker.job import Train
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 

@@ -21,26 +21,28 @@ from optuna.storages.journal import JournalFileBackend
 from studies import HERE, Head, Host, WriteStudy
 from waits import end_of, until
 
-from study.preflight import locked
-from study.records import ResultsFolder, TrialRecord
-from study.source import SpecError
+from study.errors import SpecError
+from study.preflight.checks import locked
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 
 DRIVE = """
 import sys
 from pathlib import Path
-import simulated, study.driver, study.head, study.nodes, study.remote_results, study.storage
-from study.driver import run_study
-from study.forecast import Speed
+import simulated, study.driver.run_study, study.ray_cluster.head_watch, study.ray_cluster.nodes
+import study.results.remote, study.results.object_storage
+from study.driver.run_study import run_study
+from study.preflight.forecast import Speed
 from study.run import Arguments, main
-study.nodes.measured_speed = lambda *_: Speed(1, 1, 1, 1)
-study.nodes.require_able = lambda *_: None
-study.head.PATIENCE_SECONDS = 3
-study.driver.WORKER_FAILURES = 1
+study.ray_cluster.nodes.measured_speed = lambda *_: Speed(1, 1, 1, 1)
+study.ray_cluster.nodes.require_able = lambda *_: None
+study.ray_cluster.head_watch.PATIENCE_SECONDS = 3
+study.driver.run_study.WORKER_FAILURES = 1
 run_study.__defaults__ = (getattr(simulated, sys.argv[4]), None)
 simulated.set_back_clock_once(Path(sys.argv[2], "set-back"))
-study.remote_results.LEASE_SECONDS = 5
-study.remote_results.SEND_SECONDS = 1
-study.storage.ATTEMPTS = 3
+study.results.remote.LEASE_SECONDS = 5
+study.results.remote.SEND_SECONDS = 1
+study.results.object_storage.ATTEMPTS = 3
 sys.exit(main(Arguments(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))
 """
 """The command line, but that trials are simulated and nodes are taken for able."""

@@ -11,7 +11,7 @@ from studies import WriteStudy
 from test_interrupt import left, start, told, under_way
 from waits import end_of, until
 
-from study.records import ResultsFolder
+from study.results.folder import ResultsFolder
 
 
 @pytest.fixture

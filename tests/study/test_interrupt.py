@@ -17,8 +17,9 @@ from optuna.storages.journal import JournalFileBackend
 from studies import WriteStudy
 from waits import end_of, until
 
-from study.records import ResultsFolder
-from study.trainable import Job, train
+from study.results.folder import ResultsFolder
+from study.worker.job import Job
+from study.worker.trainable import train
 
 RUN = Path(__file__).parents[2] / "study" / "run.py"
 

@@ -9,12 +9,14 @@ import pytest
 from simulated import EPOCHS, curve
 from studies import WriteStudy
 
-from study import loggers
-from study.loggers import Loggers, values_of
-from study.plan import load_plan
-from study.records import ResultsFolder, TrialRecord
+from study.monitor import loggers
+from study.monitor.loggers import Loggers
+from study.monitor.loggers.base import values_of
+from study.plan.plan import load_plan
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 from study.run import Arguments, main
-from study.trainable import Job
+from study.worker.job import Job
 
 RECORD = TrialRecord(
     trial="symmetric-0.5-0001", condition="symmetric-0.5", noise_kind="symmetric", noise_rate=0.5, status="complete",

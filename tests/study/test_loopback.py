@@ -8,11 +8,11 @@ import ray  # puts its own psutil on the path
 import simulated
 from studies import WriteStudy
 
-from study.driver import run_study
-from study.plan import load_plan
-from study.progress import Progress
-from study.records import ResultsFolder
-from study.tuning import Ticker
+from study.driver.run_study import run_study
+from study.driver.tune_adapters import Ticker
+from study.monitor.console import Progress
+from study.plan.plan import load_plan
+from study.results.folder import ResultsFolder
 
 
 def listening() -> set[tuple[str, str]]:

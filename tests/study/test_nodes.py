@@ -21,10 +21,10 @@ pytestmark = pytest.mark.skipif(not NAMESPACES, reason="this machine forbids mou
 ASK = """
 import json, sys
 from pathlib import Path
-from study.cluster import connected
-from study.nodes import describe_nodes, nodes, require_able
-from study.own_ray import ClusterError
-from study.plan import load_plan
+from study.ray_cluster.connection import connected
+from study.ray_cluster.nodes import describe_nodes, nodes, require_able
+from study.ray_cluster.own_ray import ClusterError
+from study.plan.plan import load_plan
 
 plan = load_plan(Path(sys.argv[2]))
 with connected(sys.argv[1], 0, 0):

@@ -13,13 +13,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import WriteStudy
 
-from study.attempt import INTERRUPTED
-from study.plan import Plan, load_plan
-from study.recorder import Recorder
-from study.records import ResultsFolder
-from study.search import Search
-from study.trainable import Job, Row
-from study.verdicts import pareto_front
+from study.monitor.recorder import Recorder
+from study.plan.plan import Plan, load_plan
+from study.results.folder import ResultsFolder
+from study.results.verdicts import pareto_front
+from study.search.optuna_search import Search
+from study.trial import INTERRUPTED
+from study.worker.job import Job
+from study.worker.trainable import Row
 
 ONE = {"conditions": [{"kind": "symmetric", "rate": 0.5}]}
 BETWEEN = {"max": 1.0, "min": 0.2}
@@ -106,8 +107,8 @@ def test_bounds_by_value(write_study: WriteStudy, tmp_path: Path) -> None:
 
 
 def test_what_breaks_a_bound_is_never_the_best(write_study: WriteStudy, tmp_path: Path) -> None:
-    from analysis.load import load_trials
-    from analysis.tables import chosen
+    from analysis.frames.load import load_trials
+    from analysis.tables.selection import chosen
 
     plan = load_plan(write_study(**ONE, baselines={}, constraints={"seconds": {"max": 0.5}}))
     folder, search = ResultsFolder(tmp_path / "results"), Search(plan, tmp_path / "journal", {})

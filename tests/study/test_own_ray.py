@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study import own_ray
-from study.own_ray import SESSION, SOCKET_BYTES, ClusterError
+from study.errors import ClusterError
+from study.ray_cluster import own_ray
+from study.ray_cluster.own_ray import SESSION, SOCKET_BYTES
 from study.run import Arguments, main
 
 START = """
 import os, sys
 from pathlib import Path
-from study.cluster import connected
+from study.ray_cluster.connection import connected
 with connected(None, 1, 0):
     import ray
     print(ray._private.worker._global_node.get_session_dir_path())
@@ -76,7 +77,7 @@ def test_whatever_ray_raises_is_one_line_without_a_promise(error: Exception, fre
 def test_storage_that_fails_before_anything_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the promise that the same command goes on."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("study.start.load_study", lambda *_: (_ for _ in ()).throw(OSError("Input/output error")))
+        patch.setattr("study.driver.start.load_study", lambda *_: (_ for _ in ()).throw(OSError("Input/output error")))
         assert main(Arguments(tmp_path / "study.yaml", str(tmp_path))) == 2
     assert capsys.readouterr().err == "error: Input/output error\n"
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from studies import WriteStudy
 
-from codim.datasets import load_data
-from codim.noise import NoNoise
-from codim.settings.data import DataConfig
-from study.plan import load_plan
-from study.source import SpecError
+from codim.config.data import DataConfig
+from codim.data.load import load_data
+from codim.noise.base import NoNoise
+from study.errors import SpecError
+from study.plan.plan import load_plan
 
 
 @pytest.fixture

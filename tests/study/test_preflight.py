@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from codim.config import train_config
-from codim.datasets import load_data
-from codim.evaluate import Observer
-from study import speed as speed_of_machine
-from study.speed import measure_speed
+from codim.config.train_config import train_config
+from codim.data.load import load_data
+from codim.evaluation.observer import Observer
+from study.preflight import speed as speed_of_machine
+from study.preflight.speed import measure_speed
 
 
 @pytest.mark.parametrize(

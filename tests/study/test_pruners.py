@@ -8,11 +8,12 @@ import optuna
 import pytest
 from studies import WriteStudy
 
-from study.attempt import Attempt
-from study.plan import Plan, load_plan
-from study.pruners import drawn_share, rungs
-from study.search import Search
-from study.spec import Pruner
+from study.plan.plan import Plan, load_plan
+from study.plan.rungs import rungs
+from study.search.optuna_search import Search
+from study.search.pruners import drawn_share
+from study.spec.study_spec import Pruner
+from study.trial import Attempt
 
 BUDGET, STAGES, FIRST, FACTOR, TRIALS = 40_000, 2624, 4000, 2, 30
 """STAGES: 1,347 images in 6 batches of 256 for pre-training, 1,078 in 17 of 64 for the warm-up."""

@@ -13,9 +13,9 @@ from studies import HERE, Head, Host, WriteStudy
 from test_faults import DRIVE, NO_STAGE, assert_whole, finished
 from waits import end_of, until
 
-from analysis.load import load_trials
-from study.remote_results import RemoteResults
-from study.storage import Remote
+from analysis.frames.load import load_trials
+from study.results.object_storage import Remote
+from study.results.remote import RemoteResults
 
 
 @pytest.fixture

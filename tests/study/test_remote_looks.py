@@ -4,11 +4,11 @@ import pytest
 from buckets import Bucket
 from simulated import row
 
-from analysis.follow import Follower
-from study.records import TrialRecord
-from study.remote_results import STATE, RemoteResults
-from study.storage import Remote
-from study.trainable import Job
+from analysis.frames.follow import Follower
+from study.results.object_storage import Remote
+from study.results.records import TrialRecord
+from study.results.remote import STATE, RemoteResults
+from study.worker.job import Job
 
 CONDITION = "symmetric-0.5"
 TRIALS = [f"{CONDITION}-{number:04d}" for number in (1, 2, 3)]

@@ -14,13 +14,13 @@ from optuna.storages.journal import JournalFileBackend
 from scipy.stats import qmc
 from studies import WriteStudy
 
-from codim.config import train_config
+from codim.config.train_config import train_config
 from study.dimensions import IntDimension, in_order, present, switched_on
-from study.plan import load_plan
-from study.samplers import quasi_random
-from study.search import Search
-from study.space import at, distribution
-from study.spec import Sampler
+from study.plan.plan import load_plan
+from study.search.distributions import at, distribution
+from study.search.optuna_search import Search
+from study.search.samplers import quasi_random
+from study.spec.study_spec import Sampler
 
 KINDS = ("tpe", "gp", "cmaes", "random", "qmc")
 TWO = {

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from studies import WriteStudy
 
-from study.attempt import INTERRUPTED, Attempt, Outcome
-from study.dimensions import ZERO_PROBABILITY, FloatDimension, IntDimension
-from study.plan import Plan, load_plan
-from study.search import Search, repair_journal
-from study.space import at, decoded, distribution, encoded
+from study.dimensions import ZERO_PROBABILITY, FloatDimension, IntDimension, decoded, encoded
+from study.plan.plan import Plan, load_plan
+from study.search.distributions import at, distribution
+from study.search.optuna_search import Search, repair_journal
+from study.trial import INTERRUPTED, Attempt, Outcome
 
 ZERO = FloatDimension(type="float", low=1, high=100, log=True, zero=True)
 

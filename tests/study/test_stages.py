@@ -11,15 +11,17 @@ import pytest
 import torch
 from studies import WriteStudy
 
-from codim.config import TrainConfig
-from codim.datasets import DATASETS
-from codim.pretrain import pretrain_epochs
-from study import driver, stages
-from study.plan import Plan, load_plan
-from study.records import ResultsFolder
-from study.stage_keys import Stage, pretraining, shared_stages, warm_up
-from study.stages import compute_stage, read_pretraining
-from study.trainable import Job, Row, train
+from codim.config.train_config import TrainConfig
+from codim.data.load import DATASETS
+from codim.training.pretrain import pretrain_epochs
+from study.driver import run_study as driver
+from study.plan.plan import Plan, load_plan
+from study.plan.shared_stages import Stage, pretraining, shared_stages, warm_up
+from study.results.folder import ResultsFolder
+from study.worker import stages
+from study.worker.job import Job
+from study.worker.stages import compute_stage, read_pretraining
+from study.worker.trainable import Row, train
 
 
 @pytest.fixture

@@ -16,22 +16,22 @@ from simulated import curve
 from studies import WriteStudy
 from waits import until
 
-import study.remote_results
-import study.storage
-from codim.tensor_file import read_tensors, write_tensors
-from study import worked
-from study.forecast import Speed
-from study.plan import Plan, load_plan
-from study.records import TrialRecord
-from study.remote_results import DRIVERS, RemoteResults
+import study.results.object_storage
+import study.results.remote
+from codim.runtime.tensor_file import read_tensors, write_tensors
+from study.errors import SpecError
+from study.plan.plan import Plan, load_plan
+from study.plan.shared_stages import Stage, shared_stages
+from study.preflight.forecast import Speed
+from study.results.object_storage import Remote
+from study.results.records import TrialRecord
+from study.results.remote import DRIVERS, RemoteResults
 from study.run import Arguments, main
-from study.source import SpecError
-from study.stage_keys import Stage, shared_stages
-from study.stages import stage_file
-from study.storage import Remote
-from study.trainable import Job
-from study.watchdog import HUNG
-from study.worked import compute_stage_at, progress_at, worked_on
+from study.worker import staging as worked
+from study.worker.job import Job
+from study.worker.stages import stage_file
+from study.worker.staging import compute_stage_at, progress_at, worked_on
+from study.worker.watchdog import HUNG
 
 NAN = float("nan")
 
@@ -112,7 +112,7 @@ def test_one_driver_at_a_time(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -
             pass
         first.keep(now=True)
         # One that was killed long ago keeps nobody away; and were it not killed, it writes no more.
-        monkeypatch.setattr(study.remote_results, "LEASE_SECONDS", 0)
+        monkeypatch.setattr(study.results.remote, "LEASE_SECONDS", 0)
         with second.lease():
             second.keep(now=True)
             with pytest.raises(OSError, match="another one may have taken over"):
@@ -141,9 +141,11 @@ def test_what_a_start_that_is_interrupted_wrote_is_kept(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("study.speed.measure_speed", lambda *_: Speed(1, 1, 1, 1))
-    monkeypatch.setattr("study.cluster.connected", lambda *_: nullcontext("none"))  # other tests' Ray may be up here
-    monkeypatch.setattr("study.driver.compute_stages", interrupt)
+    monkeypatch.setattr("study.preflight.speed.measure_speed", lambda *_: Speed(1, 1, 1, 1))
+    monkeypatch.setattr(
+        "study.ray_cluster.connection.connected", lambda *_: nullcontext("none")
+    )  # other tests' Ray may be up here
+    monkeypatch.setattr("study.driver.run_study.compute_stages", interrupt)
     assert main(Arguments(write_study(), bucket.results)) == 130
     assert {"spec.json", "environment.json"} <= set(Remote(f"{bucket.results}/tiny").names())
 
@@ -200,13 +202,13 @@ def test_a_stage_is_computed_once_for_all_nodes(
     stage: Stage, bucket: Bucket, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A folder of its name alone is no stage, such as one in which a worker was killed.
-    (study.storage.own_copy(worked.STAGES, job.stages) / stage.key).mkdir(parents=True)
+    (study.results.object_storage.own_copy(worked.STAGES, job.stages) / stage.key).mkdir(parents=True)
     assert progress_at(stage, job.stages) == 0
     assert compute_stage_at(stage, job.stages) == "computed"
     assert progress_at(stage, job.stages) == 1
     assert compute_stage_at(stage, job.stages) == "found"
     bucket.on_another_node()
-    (study.storage.own_copy(worked.STAGES, job.stages) / stage.key).mkdir(parents=True)
+    (study.results.object_storage.own_copy(worked.STAGES, job.stages) / stage.key).mkdir(parents=True)
     with worked_on(job) as (own, _):
         assert stage_file(stage, Path(own.stages)).exists()
     # Damaged there, it is computed anew, and sent.
@@ -262,7 +264,7 @@ def test_an_unfinished_stage_goes_on_on_another_node(
 def test_storage_that_cannot_be_used(
     results: str, why: str, write_study: WriteStudy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study.storage, "ATTEMPTS", 1)
+    monkeypatch.setattr(study.results.object_storage, "ATTEMPTS", 1)
     assert main(Arguments(write_study(), results, dry_run=True)) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: --results: ")

@@ -13,11 +13,13 @@ from studies import WriteStudy
 from test_loopback import loopback
 from waits import LIMIT_SECONDS, until
 
-from study.driver import run_study
-from study.plan import load_plan
-from study.progress import Progress
-from study.records import ResultsFolder, TrialRecord
-from study.trainable import Job, Train, train
+from study.driver.run_study import run_study
+from study.monitor.console import Progress
+from study.plan.plan import load_plan
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
+from study.worker.job import Job, Train
+from study.worker.trainable import train
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 TWO_WORKERS = {"workers_per_trial": 2, "cpus_per_trial": 2}
@@ -100,9 +102,9 @@ def test_a_trial_that_hangs_fails(write_study: WriteStudy, tmp_path: Path) -> No
 def test_without_a_dashboard_it_is_refused() -> None:
     program = """
 import ray
-from study.cluster import require_dashboard
-from study.own_ray import ClusterError
-from study.spec import Resources
+from study.ray_cluster.connection import require_dashboard
+from study.ray_cluster.own_ray import ClusterError
+from study.spec.study_spec import Resources
 ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 require_dashboard(Resources())
 try:

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from waits import LIMIT_SECONDS
 
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from study.trainable import Job, train
-from study.watchdog import HUNG, Hung, watched
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData
+from study.worker.job import Job
+from study.worker.trainable import train
+from study.worker.watchdog import HUNG, Hung, watched
 
 STUCK = """
 import sys
 from pathlib import Path
-from study.watchdog import watched
+from study.worker.watchdog import watched
 
 def rows():
     yield 1

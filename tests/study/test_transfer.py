@@ -7,11 +7,11 @@ import pytest
 from studies import WriteStudy
 
 from codim.noise import NOISE_ADAPTER
-from study.attempt import Outcome
-from study.conditions import Condition
-from study.plan import load_plan
-from study.search import Search
-from study.transfer import TRANSFERRED, transferred
+from study.plan.plan import load_plan
+from study.search.optuna_search import Search
+from study.search.transfer import TRANSFERRED, transferred
+from study.spec.conditions import Condition
+from study.trial import Outcome
 
 
 def condition(rate: float, **noise: Any) -> Condition:

@@ -11,7 +11,7 @@ from studies import Host, WriteStudy
 from test_faults import NO_STAGE, assert_whole, node, start, trials_on
 from waits import end_of, until
 
-from study.records import ResultsFolder
+from study.results.folder import ResultsFolder
 
 IMPATIENT = {
     "RAY_health_check_period_ms": "1000",

@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from studies import WriteStudy
 
-from codim.progress_bar import clock
-from study import closing, nodes, under_way
-from study.forecast import Forecast, remaining
-from study.nodes import Node, Watch
-from study.plan import load_plan
-from study.progress import Progress
-from study.records import ResultsFolder, TrialRecord
-from study.under_way import told
+from codim.runtime import under_way
+from codim.runtime.progress_bar import clock
+from codim.runtime.under_way import told
+from study.monitor import summary as closing
+from study.monitor.console import Progress
+from study.plan.plan import load_plan
+from study.preflight.forecast import Forecast, remaining
+from study.ray_cluster import nodes
+from study.ray_cluster.nodes import Node, Watch
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
 
 CONDITION = "symmetric-0.5"
 

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from studies import WriteStudy
 
-from study.closing import closing, rungs_of
-from study.forecast import Speed, forecast
-from study.plan import load_plan
-from study.preflight import environment
-from study.records import ResultsFolder, TrialRecord
-from study.verdicts import MIN_TRIALS, UNSAFE_CORRELATION, pareto_front, rank_correlation, rung_pairs
+from study.monitor.summary import closing
+from study.plan.plan import load_plan
+from study.plan.rungs import rungs_of
+from study.preflight.checks import environment
+from study.preflight.forecast import Speed, forecast
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
+from study.results.verdicts import MIN_TRIALS, UNSAFE_CORRELATION, pareto_front, rank_correlation, rung_pairs
 
 RECORD = TrialRecord("a", "c", "symmetric", 0.5, "complete", "", "", {}, {}, 0, 8000)
 

@@ -19,11 +19,11 @@ import simulated
 from studies import WriteStudy
 from waits import until
 
-from study.driver import run_study
-from study.plan import load_plan
-from study.progress import Progress
-from study.records import ResultsFolder
-from study.tuning import Ticker
+from study.driver.run_study import run_study
+from study.driver.tune_adapters import Ticker
+from study.monitor.console import Progress
+from study.plan.plan import load_plan
+from study.results.folder import ResultsFolder
 
 BOARD = Path(__file__).parents[2] / "cluster" / "monitoring" / "grafana.json"
 ONLY_WITH_A_GPU = {"ray_node_gpus_utilization"}

@@ -11,8 +11,9 @@ import torch
 from simulated import EPOCHS
 from simulated import row as simulated_row
 
-from codim.parallel import mean, rank, workers
-from study.trainable import Job, Row, train
+from codim.runtime.distributed import mean, rank, workers
+from study.worker.job import Job
+from study.worker.trainable import Row, train
 
 
 def killed_once(job: Job) -> Iterator[Row]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from codim.datasets import DATASETS
-from codim.image_cache import CachedImages
-from codim.settings.data import DataConfig
-from codim.source import ImageSource
+from codim.config.data import DataConfig
+from codim.data.image_source import ImageSource
+from codim.data.images.image_cache import CachedImages
+from codim.data.load import DATASETS
 
 
 def config(name: str, root: Path, **more: Any) -> DataConfig:

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy import stats
 
-from codim.noise import NOISE_ADAPTER, Images, Labels, NoiseSpec
+from codim.noise import NOISE_ADAPTER, NoiseSpec
+from codim.noise.base import Images, Labels
 
 rates = st.floats(0, 1)
 seeds = st.integers(0, 10**6)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.evaluate import Observer
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData
+from codim.evaluation.observer import Observer
 from codim.metrics import EpochMetrics
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 
 def train(

@@ -17,17 +17,17 @@ from pictures import save_plain
 from PIL import Image
 from runs import train
 
-from codim import audit_page
-from codim.arguments import AuditArguments
-from codim.audit import label_audit, suspects
-from codim.audit_page import render, thumbnail
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, save_checkpoint
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.evaluate import predict
-from codim.image_cache import CachedImages, ImageCache
-from codim.settings.divide import DivideConfig
+from codim.commands import audit as audit_page
+from codim.commands.arguments import AuditArguments
+from codim.commands.audit import render, thumbnail
+from codim.config.divide import DivideConfig
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.images.image_cache import CachedImages, ImageCache
+from codim.data.load import TrainingData
+from codim.evaluation.label_audit import label_audit, suspects
+from codim.evaluation.predict import predict
+from codim.training.checkpoint import InputSpec, save_checkpoint
 
 
 def test_a_label_that_both_networks_contradict_is_found() -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Generator, Tensor
 
-from codim import augment
-from codim.augment import Augmenter, _saturate, colour_jitter, random_crop, random_flip, random_resized_crop
-from codim.settings.augment import AugmentConfig
+from codim.config.augment import AugmentConfig
+from codim.data import augment
+from codim.data.augment import Augmenter, _saturate, colour_jitter, random_crop, random_flip, random_resized_crop
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from codim.augment import Augmenter
-from codim.averaging import WeightAverage
-from codim.networks import Network, seeded_network
-from codim.settings.augment import AugmentConfig
-from codim.settings.average import AverageConfig
-from codim.settings.network import NetworkConfig
+from codim.config.augment import AugmentConfig
+from codim.config.average import AverageConfig
+from codim.config.network import NetworkConfig
+from codim.data.augment import Augmenter
+from codim.models.network import Network, seeded_network
+from codim.training.weight_average import WeightAverage
 
 
 def two_networks(start: int = 0) -> list[Network]:

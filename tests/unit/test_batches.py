@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codim.batches import endless_batches
-from codim.splits import stratified_split
+from codim.data.batches import endless_batches
+from codim.data.splits import stratified_split
 
 
 @given(

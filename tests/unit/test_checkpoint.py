@@ -10,14 +10,14 @@ import pytest
 import torch
 from runs import same_weights, timeless, train
 
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, has_checkpoint, load_checkpoint, load_trained, save_checkpoint
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.evaluate import predict
-from codim.state import TrainState
-from codim.tensor_file import previous, read_tensors, write_tensors
-from codim.train import run_epochs
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.evaluation.predict import predict
+from codim.runtime.tensor_file import previous, read_tensors, write_tensors
+from codim.training.checkpoint import InputSpec, has_checkpoint, load_checkpoint, load_trained, save_checkpoint
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 
@@ -250,7 +250,7 @@ def test_a_checkpoint_predicts_without_its_data(two: Saved, monkeypatch: pytest.
     content = read_tensors(path)
     content["config"]["network"]["weights"] = "/gone.pt"
     write_tensors(path.with_name("checkpoint.pt"), content)
-    monkeypatch.setattr("codim.datasets.DATASETS", {})
+    monkeypatch.setattr("codim.data.load.DATASETS", {})
     logits = predict(expected.networks, data.images[:20], augmenter)
     for place in (path, path.parent):
         trained = load_trained(place, torch.device("cpu"))

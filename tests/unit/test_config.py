@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from codim.config import METHODS, TrainConfig, merge, train_config
-from codim.noise import AsymmetricNoise, FileNoise, NoNoise, PairFlipNoise, SymmetricNoise
+from codim.config.methods import METHODS
+from codim.config.optim import OptimConfig, cosine
+from codim.config.train_config import TrainConfig, merge, train_config
+from codim.noise.asymmetric import AsymmetricNoise
+from codim.noise.base import NoNoise
+from codim.noise.file import FileNoise
+from codim.noise.pairflip import PairFlipNoise
+from codim.noise.symmetric import SymmetricNoise
 from codim.section import Section
-from codim.settings.optim import OptimConfig, cosine
 
 SECTIONS: list[type[Section]] = [
     *(type(getattr(TrainConfig(), name)) for name in TrainConfig.model_fields if name != "noise"),

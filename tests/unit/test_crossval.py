@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from codim import crossval
 from codim.__main__ import main
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.splits import stratified_folds
-from codim.state import TrainState
+from codim.commands import crossval
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData
+from codim.data.splits import stratified_folds
+from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 

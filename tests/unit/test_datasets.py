@@ -10,15 +10,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codim import datasets
-from codim.config import train_config
-from codim.datasets import load_data
-from codim.noise import NOISE_ADAPTER, FileNoise, NoNoise, OpenSetNoise, SymmetricNoise
-from codim.nominal import NOMINAL, nominal_data
-from codim.settings.data import DataConfig
-from codim.settings.divide import DivideConfig
-from codim.source import ImageSource
-from codim.splits import stratified_split, subset_rows
+from codim.config.data import DataConfig
+from codim.config.datasets import NOMINAL
+from codim.config.divide import DivideConfig
+from codim.config.train_config import train_config
+from codim.data import load as datasets
+from codim.data.image_source import ImageSource
+from codim.data.load import load_data
+from codim.data.nominal import nominal_data
+from codim.data.splits import stratified_split, subset_rows
+from codim.noise import NOISE_ADAPTER
+from codim.noise.base import NoNoise
+from codim.noise.file import FileNoise
+from codim.noise.openset import OpenSetNoise
+from codim.noise.symmetric import SymmetricNoise
 
 
 @given(seed=st.integers(0, 10**6), size=st.integers(1, 300), k=st.integers(1, 12))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from codim.decode import decode_all, decode_square
+from codim.data.images.decode import decode_all, decode_square
 
 
 def ramps(height: int, width: int) -> Image.Image:

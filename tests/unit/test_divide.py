@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from codim.divide import LOSS_BINS, SEVERITY, Division, divide, loss_histogram, scale_losses
-from codim.settings.divide import DivideConfig
+from codim.config.divide import DivideConfig
+from codim.division.divide import LOSS_BINS, SEVERITY, Division, divide, loss_histogram, scale_losses
 
 values = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True, width=32),

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from codim.inception import SMALLEST, InceptionResNetV2
-from codim.networks import ENCODERS, Network, seeded_network
-from codim.resnets import resnet
-from codim.settings.network import NetworkConfig, Stem
+from codim.config.network import NetworkConfig, Stem
+from codim.models.encoders import ENCODERS
+from codim.models.inception_resnet_v2 import SMALLEST, InceptionResNetV2
+from codim.models.network import Network, seeded_network
+from codim.models.resnet import resnet
 
 
 def count(module: nn.Module) -> int:

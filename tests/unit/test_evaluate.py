@@ -8,13 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from codim.augment import Augmenter
-from codim.datasets import TrainingData, Truth
-from codim.divide import Division
-from codim.evaluate import Evaluation, Observer, accuracy, evaluate, predict
-from codim.networks import Network, seeded_network
-from codim.settings.augment import AugmentConfig
-from codim.settings.network import NetworkConfig
+from codim.config.augment import AugmentConfig
+from codim.config.network import NetworkConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData, Truth
+from codim.division.divide import Division
+from codim.evaluation.evaluate import Evaluation, accuracy, evaluate
+from codim.evaluation.observer import Observer
+from codim.evaluation.predict import predict
+from codim.models.network import Network, seeded_network
 
 CLASSES = 3
 
@@ -88,7 +90,7 @@ def test_one_pass_after_an_epoch(
     data, _ = make(labels, labels, [*range(5, 40)], torch.tensor([0]))
     index = torch.tensor([9, 7, 30, 31, 39, 5, 6])
     whole = evaluate(networks, data, augmenter, index)
-    monkeypatch.setattr("codim.evaluate.EVALUATED", 3)
+    monkeypatch.setattr("codim.evaluation.evaluate.EVALUATED", 3)
     pieces = evaluate(networks, data, augmenter, index)
     logits = predict(networks, data.images, augmenter)
     given = data.labels
@@ -196,7 +198,9 @@ def test_both_test_parts_in_one_pass_each(augmenter: Augmenter, monkeypatch: pyt
     second_labels[:12] = logits.sum(0)[:12].argmax(1)
     truth = replace(truth, second_test_images=second, second_test_labels=second_labels)
     seen = []
-    monkeypatch.setattr("codim.evaluate.predict", lambda n, x, *rest: (seen.append(len(x)), predict(n, x, *rest))[1])
+    monkeypatch.setattr(
+        "codim.evaluation.observer.predict", lambda n, x, *rest: (seen.append(len(x)), predict(n, x, *rest))[1]
+    )
     found = Observer(data, truth, augmenter).measure(networks, after(data), [])
     assert seen == [40, 24]
 

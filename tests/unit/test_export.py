@@ -13,13 +13,13 @@ import torch
 from runs import train
 from torch import Tensor
 
-from codim import export
-from codim.arguments import ExportArguments
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, Trained, load_trained, save_checkpoint
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.evaluate import predict
+from codim.commands import export
+from codim.commands.arguments import ExportArguments
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.evaluation.predict import predict
+from codim.training.checkpoint import InputSpec, Trained, load_trained, save_checkpoint
 
 
 @pytest.fixture(params=["small_cnn", "preact_resnet18"])

@@ -11,11 +11,11 @@ import pytest
 import torch
 from runs import same_weights, timeless, train
 
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.given import given_division
-from codim.settings.divide import DivideConfig
-from codim.state import TrainState
+from codim.config.divide import DivideConfig
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData
+from codim.division.labelled_set import given_division
+from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 CSSL: dict[str, Any] = {"method": "cssl", "divide": {"labels_per_class": 4}, "noise": {"kind": "none"}}

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codim import train as stages
-from codim.config import TrainConfig, merge, train_config
-from codim.datasets import TrainingData
-from codim.divide import SEVERITY
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.train_config import TrainConfig, merge, train_config
+from codim.data.load import TrainingData
+from codim.division.divide import SEVERITY
+from codim.training import loop as stages
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 CLASSES = 4
 

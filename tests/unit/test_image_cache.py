@@ -12,9 +12,9 @@ import pytest
 import torch
 from pictures import save_plain
 
-from codim import image_cache
-from codim.decode import decode_square
-from codim.image_cache import CachedImages, ImageCache
+from codim.data.images import image_cache
+from codim.data.images.decode import decode_square
+from codim.data.images.image_cache import CachedImages, ImageCache
 
 SIZE = 8
 LEVELS = [10 * i for i in range(12)]

@@ -7,9 +7,9 @@ import pytest
 from loading import load
 from pictures import save_plain
 
-from codim.image_files import SUFFIXES, find_images, told
-from codim.own_files import folder_images
-from codim.predict import images_in
+from codim.commands.predict import images_in
+from codim.data.images.image_files import SUFFIXES, find_images, told
+from codim.data.own_files import folder_images
 
 
 def names(folder: Path) -> list[str]:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codim.label_table import read_columns, read_rows
-from codim.own_files import in_order, table_images
+from codim.data.own_files import in_order, table_images
+from codim.text.label_table import read_columns, read_rows
 
 MISSING_ELSEWHERE = [
     "None",

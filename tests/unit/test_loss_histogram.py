@@ -9,16 +9,16 @@ import torch
 from numpy.typing import NDArray
 from runs import timeless, train
 
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
-from codim.config import TrainConfig
-from codim.datasets import TrainingData, load_data
-from codim.divide import LOSS_BINS
-from codim.evaluate import Observer
-from codim.state import TrainState
-from codim.tensor_file import read_tensors, write_tensors
-from codim.train import run_epochs
-from study.rows import row_of
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData, load_data
+from codim.division.divide import LOSS_BINS
+from codim.evaluation.observer import Observer
+from codim.runtime.tensor_file import read_tensors, write_tensors
+from codim.training.checkpoint import InputSpec, load_checkpoint, save_checkpoint
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
+from study.worker.epoch_rows import row_of
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 

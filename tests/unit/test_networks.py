@@ -8,10 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from codim.config import train_config
-from codim.networks import ENCODERS, Network, seeded_network
-from codim.optim import sgd, step
-from codim.settings.network import NetworkConfig
+from codim.config.network import NetworkConfig
+from codim.config.train_config import train_config
+from codim.models.encoders import ENCODERS
+from codim.models.network import Network, seeded_network
+from codim.training.optim import sgd, step
 
 NARROW: dict[str, dict[str, Any]] = {"small_cnn": {"width": 4}, "preact_resnet18": {"width": 4}}
 SMALL = {"small_cnn": 8, "preact_resnet18": 8, "resnet18": 32, "resnet50": 32, "inception_resnet_v2": 75}

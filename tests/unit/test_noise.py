@@ -10,17 +10,14 @@ from hypothesis import strategies as st
 from noises import noise, pictures, rates, seeds, true_labels, within
 from scipy import stats
 
-from codim.datasets import load_data
-from codim.noise import (
-    NOISE_KINDS,
-    AsymmetricNoise,
-    FileNoise,
-    Labels,
-    NoNoise,
-    transition_matrix,
-)
-from codim.noise_maps import CLASS_MAPS
-from codim.splits import stratified_split
+from codim.data.load import load_data
+from codim.data.splits import stratified_split
+from codim.noise import NOISE_KINDS
+from codim.noise.asymmetric import AsymmetricNoise
+from codim.noise.base import Labels, NoNoise
+from codim.noise.class_maps import CLASS_MAPS
+from codim.noise.file import FileNoise
+from codim.noise.transition import transition_matrix
 
 KINDS: list[dict[str, Any]] = [
     {"kind": "symmetric", "include_true": True},

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from noises import noise, pictures, true_labels
 
-from codim import noise_instance
-from codim.noise import transition_matrix
+from codim.noise import instance as noise_instance
+from codim.noise.transition import transition_matrix
 
 
 @pytest.mark.parametrize("pixels", ["raw", "standardised"])

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from noises import pictures, rates, seeds, true_labels, within
 
-from codim import datasets
-from codim.datasets import load_data
-from codim.noise import OpenSetNoise, transition_matrix
-from codim.source import ImageSource
+from codim.data import load as datasets
+from codim.data.image_source import ImageSource
+from codim.data.load import load_data
+from codim.noise.openset import OpenSetNoise
+from codim.noise.transition import transition_matrix
 
 
 def open_set(**settings: Any) -> OpenSetNoise:

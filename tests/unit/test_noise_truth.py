@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from runs import same_weights, timeless, train
 
-from codim import datasets
-from codim.augment import Augmenter
-from codim.config import TrainConfig
-from codim.datasets import TrainingData, load_data
-from codim.evaluate import Observer
-from codim.source import ImageSource
+from codim.config.train_config import TrainConfig
+from codim.data import load as datasets
+from codim.data.augment import Augmenter
+from codim.data.image_source import ImageSource
+from codim.data.load import TrainingData, load_data
+from codim.evaluation.observer import Observer
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from codim.decode import decode_square, read_image
-from codim.image_files import SUFFIXES
+from codim.data.images.decode import decode_square, read_image
+from codim.data.images.image_files import SUFFIXES
 
 MODES = {
     "JPEG": ("L", "RGB", "CMYK"),

@@ -13,10 +13,10 @@ from pictures import save_plain
 from runs import train
 
 from codim.__main__ import main
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.training.checkpoint import InputSpec, load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,6 +94,9 @@ def test_a_training_in_a_locale_without_letters(tmp_path: Path) -> None:
     assert "K\\xe4fer 6" in done.stderr
     card = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert card["classes"] == ["Käfer", "学习"]
-    code = "from codim.config import train_config; train_config({'data': {'name': 'folder', 'root': chr(246)}})"
+    code = (
+        "from codim.config.train_config import train_config\n"
+        "train_config({'data': {'name': 'folder', 'root': chr(246)}})"
+    )
     refused = run("-c", code)
     assert "cannot be spelt in this locale's letters (ascii); set PYTHONUTF8=1" in refused.stderr

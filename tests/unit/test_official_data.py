@@ -14,9 +14,9 @@ from pictures import save_plain, write_lines
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import calculate_md5
 
-from codim import clothing1m, webvision
-from codim.datasets import load_data
-from codim.noise import NoNoise
+from codim.data import clothing1m, webvision
+from codim.data.load import load_data
+from codim.noise.base import NoNoise
 
 UNPACK = Path(__file__).parents[3] / "shared" / "data" / "cifar10" / "unpack.py"
 

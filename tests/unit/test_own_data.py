@@ -10,14 +10,14 @@ import torch
 from loading import levels, load
 from pictures import save_plain, write_lines
 
-from codim.augment import Augmenter
-from codim.config import TrainConfig, merge, train_config
-from codim.datasets import load_data
-from codim.evaluate import Observer
-from codim.image_cache import CachedImages
-from codim.noise import NoNoise
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.train_config import TrainConfig, merge, train_config
+from codim.data.augment import Augmenter
+from codim.data.images.image_cache import CachedImages
+from codim.data.load import load_data
+from codim.evaluation.observer import Observer
+from codim.noise.base import NoNoise
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 
 def write_tree(root: Path, *names: str) -> None:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from loading import load
 from pictures import save_plain
 
-from codim.datasets import load_data
-from codim.noise import NoNoise
-from codim.own_files import folder_images, table_images
-from codim.settings.data import DataConfig
-from codim.splits import stratified_folds, stratified_split
+from codim.config.data import DataConfig
+from codim.data.load import load_data
+from codim.data.own_files import folder_images, table_images
+from codim.data.splits import stratified_folds, stratified_split
+from codim.noise.base import NoNoise
 
 ANIMALS = ("cat", "dog", "owl")
 

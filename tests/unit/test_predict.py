@@ -10,14 +10,15 @@ import torch
 from PIL import Image
 from runs import train
 
-from codim import decode, predict
-from codim.arguments import PredictArguments
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, load_trained, save_checkpoint
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.decode import read_image
-from codim.predict import images_in
+from codim.commands import predict
+from codim.commands.arguments import PredictArguments
+from codim.commands.predict import images_in
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.images import decode
+from codim.data.images.decode import read_image
+from codim.data.load import TrainingData
+from codim.training.checkpoint import InputSpec, load_trained, save_checkpoint
 
 
 @pytest.fixture

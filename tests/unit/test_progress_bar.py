@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from codim import progress_bar
 from codim.__main__ import main
-from codim.progress_bar import Meter, clock, progress
+from codim.runtime import progress_bar
+from codim.runtime.progress_bar import Meter, clock, progress
 
 
 class Log(io.StringIO):

@@ -13,14 +13,15 @@ import torch
 from rich.console import Console
 from runs import train
 
-from codim.augment import Augmenter
-from codim.config import TrainConfig
-from codim.datasets import TrainingData, Truth, load_data
-from codim.evaluate import Observer, predict
-from codim.networks import Network
-from codim.scorecard import scorecard, scorecard_table, write_scorecard
-from codim.scores import classification_scores, fit_scores
-from codim.state import TrainState
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData, Truth, load_data
+from codim.evaluation.observer import Observer
+from codim.evaluation.predict import predict
+from codim.evaluation.scorecard import scorecard, scorecard_table, write_scorecard
+from codim.evaluation.scores import classification_scores, fit_scores
+from codim.models.network import Network
+from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 Trained = tuple[TrainConfig, TrainingData, Truth, Augmenter, TrainState]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from codim.__main__ import main
-from codim.own_files import folder_images
-from codim.shown import HIDDEN, cell, message, printable
+from codim.data.own_files import folder_images
+from codim.text.safe_text import HIDDEN, cell, message, printable
 
 HOSTILE = [
     "\x1b[2J\x1b]0;owned\x07",

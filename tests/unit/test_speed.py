@@ -13,15 +13,15 @@ import torch
 from runs import train
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from codim import networks
-from codim.augment import Augmenter
-from codim.batches import endless_batches
-from codim.config import TrainConfig
-from codim.cssl import Batch, cssl_losses
-from codim.datasets import TrainingData
-from codim.device import set_up, slow_precision
-from codim.optim import step
-from codim.state import TrainState
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.batches import endless_batches
+from codim.data.load import TrainingData
+from codim.models import network as networks
+from codim.runtime.device import set_up, slow_precision
+from codim.training.cssl import Batch, cssl_losses
+from codim.training.optim import step
+from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 
@@ -166,7 +166,7 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getpagesize, getrusage
 import torch
 from torch import nn
-from codim.device import give_back_memory, set_up
+from codim.runtime.device import give_back_memory, set_up
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
 if {set_up}:

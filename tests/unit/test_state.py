@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from runs import same_weights, timeless, train
 
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
-from codim.config import TrainConfig
-from codim.datasets import TrainingData
-from codim.divide import divide, scale_losses
-from codim.state import TrainState, draw_active
-from codim.train import run_epochs
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.division.divide import divide, scale_losses
+from codim.training.checkpoint import InputSpec, load_checkpoint, save_checkpoint
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState, draw_active
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 

@@ -13,12 +13,12 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from memory import BAR, held_bytes, state_bytes
 from workload import random_data
 
-from codim.augment import Augmenter
-from codim.checkpoint import InputSpec, load_checkpoint, save_checkpoint
-from codim.config import TrainConfig, train_config
-from codim.datasets import TrainingData
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.train_config import TrainConfig, train_config
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.training.checkpoint import InputSpec, load_checkpoint, save_checkpoint
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar10", "cifar100"])

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codim.tensor_file import DamagedFile, previous, read_tensors, write_tensors
+from codim.runtime.tensor_file import DamagedFile, previous, read_tensors, write_tensors
 
 CONTENT = {"weights": torch.linspace(-1, 1, 500), "names": ["a", "b"], "epoch": 3}
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from runs import train
 
-from codim.augment import Augmenter
-from codim.budget import milestones
-from codim.config import TrainConfig, merge
-from codim.datasets import TrainingData
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.budget import milestones
+from codim.config.train_config import TrainConfig, merge
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 

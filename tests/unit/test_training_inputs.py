@@ -10,16 +10,17 @@ import pytest
 import torch
 from runs import same_weights, timeless, train
 
-from codim import datasets
-from codim.augment import Augmenter
-from codim.config import METHODS, TrainConfig
-from codim.datasets import TrainingData, load_data
-from codim.evaluate import Observer
-from codim.networks import Network
-from codim.pretrain import PretrainState, pretrain_epochs
-from codim.source import ImageSource
-from codim.state import TrainState
-from codim.train import run_epochs
+from codim.config.methods import METHODS
+from codim.config.train_config import TrainConfig
+from codim.data import load as datasets
+from codim.data.augment import Augmenter
+from codim.data.image_source import ImageSource
+from codim.data.load import TrainingData, load_data
+from codim.evaluation.observer import Observer
+from codim.models.network import Network
+from codim.training.loop import run_epochs
+from codim.training.pretrain import PretrainState, pretrain_epochs
+from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 METHODS_TO_TRAIN = list(METHODS)
@@ -138,7 +139,7 @@ def test_each_network_learns_from_its_peers_division(tiny: Tiny, monkeypatch: py
     first = torch.arange(n) < n // 2
 
     def fixed(scaled: torch.Tensor, index: torch.Tensor, _: Any) -> Any:
-        from codim.divide import Division
+        from codim.division.divide import Division
 
         return [Division(index, labelled.float(), labelled, 0.5, 1.0, "ok") for labelled in (first, ~first)]
 
@@ -150,7 +151,7 @@ def test_each_network_learns_from_its_peers_division(tiny: Tiny, monkeypatch: py
         assert peer is state.networks[1 - k]
         return original(net, peer, batch, *rest)
 
-    from codim import train as module
+    from codim.training import loop as module
 
     original = module.cssl_losses
     monkeypatch.setattr(module, "divide", fixed)

@@ -7,8 +7,8 @@ import pytest
 from loading import config, levels, load
 from pictures import save_plain
 
-from codim.image_cache import ImageCache
-from codim.user_cache import user_cache
+from codim.data.images.image_cache import ImageCache
+from codim.runtime.user_cache import user_cache
 
 
 @pytest.fixture

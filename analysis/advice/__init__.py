@@ -1,0 +1,1 @@
+"""From a study to settings for data whose noise rate is unknown."""

@@ -1,0 +1,192 @@
+"""Advice: the settings for data with a noise rate that is only roughly known.
+
+The `candidate` has the least largest expected regret (minimax regret, Savage 1951) over the plausible rates and the
+conditions next to them: between two conditions nothing was measured, and what is good at both is safer than what the
+surrogate makes of the gap. `robust` has it over all conditions of the study. `default` is what the code does without
+advice, and its own trials count (`analysis.advice.surrogate.fit`).
+
+`recommended` is the candidate if the study shows that it is better than the default: its expected gain over the
+plausible rates is above 0 in 95% of the surrogate's posterior. Otherwise it is the default, as a search that shows
+nothing is no reason to leave what others have tried; so too where few trials are complete. One half of the posterior's
+draws chooses, the other half judges: the best of many looks better than it is in the draws that chose it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.advice.noise_rate import NoiseRate
+from analysis.advice.surrogate import Surrogate, candidates, fit
+from analysis.frames.load import Trials
+from analysis.frames.settings import Setting, searched_settings
+from codim.config.train_config import merge, train_config
+
+CANDIDATES = 256
+DRAWS = 1000
+"""Of the posterior; the first half chooses, the second judges."""
+OPTIONS = ("recommended", "candidate", "robust", "default")
+ROUNDING = 1e-6
+FEW_COMPLETE = 10
+"""Complete searched trials a condition below which the default stays."""
+SURE = 0.95
+"""Posterior probability of a gain that moves the advice away from the default."""
+_NORMAL = np.polynomial.hermite_e.hermegauss(5)
+"""Points and weights of a quadrature over the plausible rates (see `_plausible`)."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to set, and how sure."""
+
+    rate: NoiseRate
+    kind: str
+    trials: int
+    """Complete and pruned searched trials behind it."""
+    options: pd.DataFrame
+    """Indexed by OPTIONS: one column a setting (its path), and `regret`, `low`, `high`: expected loss of accuracy on
+    true labels against the best setting at the plausible rates, with its 95% interval over the surrogate's
+    uncertainty; `gain`, `gain_low`, `gain_high`: expected accuracy above the default there, with its 90% interval:
+    in 95% of the draws the gain is above its lower end."""
+    costs: pd.DataFrame
+    """Regret of each option (columns) where the true rate is another one (index, `noise_rate`): the cost of a wrong
+    estimate."""
+    robust: pd.DataFrame
+    """The robust setting along the conditions: `condition`, `oracle_noise_rate`, `regret`, `low`, `high`."""
+    config: dict[str, Any]
+    """Settings for `python -m codim`: the study's fixed ones with the recommended ones."""
+    cautions: tuple[str, ...]
+
+
+def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advice:
+    """Weigh the options at `rate`. NotApplicable: the study cannot say (see `analysis.advice.surrogate.fit`)."""
+    model = fit(trials, kind)
+    default = _default(trials, model.settings)
+    pool = pd.concat([default, candidates(model.settings, model.tried, CANDIDATES)], ignore_index=True)
+    plausible, weights = _plausible(rate)
+    wrong = sorted(
+        {*np.round(np.clip(np.array([-0.2, -0.1, 0, 0.1, 0.2]) + rate.value, 0, 1), 3), *model.rates.round(3)}
+    )
+    half = DRAWS // 2
+    draws = model.draws(pool, plausible, DRAWS)
+    values, expected = (np.tensordot(of, weights, (1, 0)) for of in (draws, _regrets(draws)))
+    along, elsewhere = (
+        np.concatenate([_regrets(model.draws(pool, [r], DRAWS)) for r in rates], axis=1)
+        for rates in (model.rates, wrong)
+    )
+    known = along[:half].mean(0)
+    near = np.compress(_neighbours(rate, np.asarray(model.rates, dtype=np.float64)), known, axis=0)
+    candidate = int(np.vstack([near, expected[:half].mean(0)]).max(0).argmin())
+    robust = int(known.max(0).argmin())
+    gains = values[half:] - values[half:, [0]]
+    shown = _complete(model) >= FEW_COMPLETE * len(model.rates) and np.mean(gains[:, candidate] > 0) >= SURE
+    rows = dict(zip(OPTIONS, (candidate if shown else 0, candidate, robust, 0), strict=True))
+    places = list(rows.values())
+    options = pd.DataFrame(
+        {setting.path: setting.values(pool).iloc[places].to_numpy() for setting in model.settings},
+        index=pd.Index(rows, name="option"),
+    )
+    low, high = np.quantile(gains[:, places], [1 - SURE, SURE], axis=0)
+    options = options.assign(
+        **_spread(expected[half:, places]), gain=gains[:, places].mean(0), gain_low=low, gain_high=high
+    )
+    costs = pd.DataFrame(
+        {name: elsewhere[half:, :, row].mean(0) for name, row in rows.items()}, index=pd.Index(wrong, name="noise_rate")
+    )
+    condition = pd.DataFrame({"condition": model.rates.index, "oracle_noise_rate": model.rates.to_numpy()})
+    return Advice(
+        rate,
+        kind,
+        len(model.tried),
+        options,
+        costs,
+        condition.assign(**_spread(along[half:, :, robust])),
+        _config(trials, {s.path: options.loc["recommended", s.path] for s in model.settings}),
+        tuple(_cautions(model, rate, options, rows["recommended"] != candidate)),
+    )
+
+
+def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
+    """Rates and their weights. Two halves of normals meet in the estimate, each as wide as its 95% interval on that
+    side: the middle of the plausible rates is the rate that is told."""
+    points, weights = _NORMAL
+    if rate.low == rate.high:
+        return [rate.value], np.ones(1)
+    deviations = np.where(points < 0, rate.value - rate.low, rate.high - rate.value) / 1.96
+    return list(np.clip(rate.value + deviations * points, 0, 1)), weights / weights.sum()
+
+
+def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) which of the conditions, sorted by rate, lie within the estimate's interval or next to it; beyond an end the
+    last two."""
+    first = int(np.searchsorted(rates, rate.low + ROUNDING, "right")) - 1
+    last = int(np.searchsorted(rates, rate.high - ROUNDING, "left"))
+    if first < 0:
+        last = max(last, 1)
+    if last == len(rates):
+        first = min(first, len(rates) - 2)
+    place = np.arange(len(rates))
+    return (place >= first) & (place <= last)
+
+
+def _regrets(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(draws, rates, settings): how far each setting lies below the best of its draw and rate."""
+    return np.asarray(draws.max(2, keepdims=True) - draws)
+
+
+def _spread(regrets: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    low, high = np.quantile(regrets, [0.025, 0.975], axis=0)
+    return {"regret": regrets.mean(0), "low": low, "high": high}
+
+
+def _default(trials: Trials, settings: tuple[Setting, ...]) -> pd.DataFrame:
+    """What a training of this study's fixed settings has where nothing is searched, in one row."""
+    config = train_config(trials.spec.get("fixed", {})).model_dump(mode="json")
+    values = {}
+    for setting in settings:
+        section, _, name = setting.path.partition("/")
+        values[setting.column] = [config.get(section, {}).get(name)]
+    return pd.DataFrame(values)
+
+
+def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    types = {setting.path: setting.type for setting in searched_settings(trials.spec)}
+    for path, value in settings.items():
+        section, _, name = path.partition("/")
+        plain = int(value) if types[path] == "int" else value if isinstance(value, str) else float(f"{value:.4g}")
+        chosen = merge(chosen, {section: {name: plain}})
+    return merge(trials.spec.get("fixed", {}), chosen)
+
+
+def _complete(model: Surrogate) -> int:
+    """Searched trials behind the model that ran to their end."""
+    return int((model.tried["status"].eq("complete") & model.tried["baseline"].eq("")).sum())
+
+
+def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, stays: bool) -> list[str]:
+    found = []
+    lowest, highest = model.rates.min(), model.rates.max()
+    if rate.low < lowest - ROUNDING or rate.high > highest + ROUNDING:
+        found.append(
+            f"The rate {'lies' if not lowest <= rate.value <= highest else 'may lie'} outside the study's conditions "
+            f"({100 * lowest:.0f}% to {100 * highest:.0f}%): there the advice is a guess."
+        )
+    gain, low, high = (
+        100 * float(x) for x in options.loc["candidate", ["gain", "gain_low", "gain_high"]].to_numpy(dtype=float)
+    )
+    if (complete := _complete(model)) < FEW_COMPLETE * len(model.rates):
+        found.append(
+            f"The default stays: only {complete} searched trials are complete, {FEW_COMPLETE} in each of "
+            f"{len(model.rates)} conditions are needed to leave it. Of a pruned one only an early value is known: "
+            "gains and regrets are told as surer than they are."
+        )
+    elif stays:
+        found.append(
+            f"The default stays: the candidate's gain over it, {gain:.1f} points [{low:.1f}, {high:.1f}], is within "
+            "what the study cannot tell."
+        )
+    return found

@@ -1,0 +1,34 @@
+"""A study for other programs and for a paper: `python -m analysis export`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis.commands.arguments import ExportArguments
+from analysis.export.mlflow_runs import write_mlflow
+from analysis.export.optuna_studies import write_optuna
+from analysis.export.paper import as_latex, as_markdown, paper_table
+from analysis.frames.load import Trials, load_trials
+from analysis.tables import escape
+
+WRITERS: dict[str, Callable[[Trials, Path], str]] = {
+    "optuna": write_optuna,
+    "mlflow": write_mlflow,
+    "markdown": lambda trials, path: _table(as_markdown(trials), path),
+    "latex": lambda trials, path: _table(as_latex(trials), path),
+    "csv": lambda trials, path: _table(escape.csv(paper_table(trials)), path),
+}
+"""Each returns what it wrote, in words."""
+
+
+def main(args: ExportArguments) -> None:
+    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    trials = load_trials(args.results)
+    if trials.trials.empty:
+        raise ValueError(f"{args.results} holds no trial yet, so there is nothing to export")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{args.output}: {WRITERS[args.to](trials, args.output)}")
+
+
+def _table(text: str, path: Path) -> str:
+    path.write_text(text, encoding="utf-8")
+    return "test accuracy by method and condition"

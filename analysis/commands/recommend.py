@@ -1,0 +1,193 @@
+"""`python -m analysis recommend`: from a study and the noise of the user's data to settings for a training."""
+
+import csv
+import json
+import logging
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from analysis.advice.noise_rate import Estimate, estimate, given
+from analysis.advice.recommend import Advice, recommend
+from analysis.commands.arguments import RecommendArguments
+from analysis.frames.load import load_trials
+from codim.data.own_files import folder_images, table_images
+
+MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
+"""Columns of the options that are no settings."""
+MOST_CLASSES = 20
+"""A larger transition matrix does not fit into a terminal."""
+
+
+def main(args: RecommendArguments) -> None:
+    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    own = args.labels is not None or args.images is not None
+    if args.noise_rate is not None and args.predictions is not None:
+        raise ValueError("give --noise-rate or --predictions, not both")
+    if args.noise_rate is None and args.predictions is None and not own:
+        raise ValueError("give --noise-rate, or --labels and/or --images, or --predictions")
+    if args.output.is_dir():
+        raise ValueError(f"--output: {args.output} is a folder; give the name of a file")
+    trials = load_trials(args.study)
+    if args.noise_rate is not None or args.predictions is not None:  # else python -m codim crossval says what it found
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("codim").setLevel(logging.INFO)
+    console = Console(markup=False)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=args.output.parent) as scratch:
+        data, table = _data(args, Path(scratch))
+        if args.noise_rate is not None:
+            rate = given(args.noise_rate)
+        else:
+            found = _estimate(args, {**trials.spec.get("fixed", {}), **data}, Path(scratch))
+            for shown in _estimate_tables(found):
+                console.print(shown)
+            rate = found.rate
+        advice = recommend(trials, rate, args.noise_kind)
+        for line in describe(advice):
+            console.print(line, highlight=False)
+        if table is not None:
+            # Not before all else has gone well: nothing is left of a command that failed.
+            kept = args.output.with_name(f"{args.output.stem}-labels.csv")
+            data = {"data": {"name": "table", "root": str(table.replace(kept).absolute())}}
+    args.output.write_text(json.dumps({**advice.config, **data}, indent=2) + "\n")
+    if not own:
+        console.print(
+            "! The settings hold the study's data, not yours: give --labels or --images, too.", highlight=False
+        )
+    command = f"python -m codim --config {shlex.quote(str(args.output))} --output results/mine"
+    console.print(command, soft_wrap=True, highlight=False)
+
+
+def describe(advice: Advice) -> list[str | Table]:
+    """What the terminal shows."""
+    rate = advice.rate
+    between = "" if rate.low == rate.high else f" [{_percent(rate.low)} to {_percent(rate.high)}]"
+    options = Table(
+        title=f"Settings for {advice.kind} noise of {_percent(rate.value)}{between} (n = {advice.trials} trials)",
+        caption="Points of accuracy on true labels. Gain: over the default, 90% interval; regret: to the best, 95%.",
+        pad_edge=False,  # fits into 80 columns
+    )
+    options.add_column("setting", no_wrap=True)
+    table = advice.options
+    for name in map(str, table.index):
+        options.add_column(name, justify="right", min_width=len(name))
+    for name in table.columns[: -len(MEASURES)]:
+        options.add_row(str(name), *(f"{v:.4g}" if isinstance(v, float) else str(v) for v in table[name]))
+    rows = [row for _, row in _rows(table)]
+    options.add_section()
+    options.add_row("gain (points)", *(_interval(row, "gain", "gain_low", "gain_high") for row in rows[:-1]), "-")
+    options.add_row("regret (points)", *map(_regret, rows))
+    costs = Table(title="Expected regret (points) where the true rate is another")
+    costs.add_column("true rate (%)", justify="right")
+    for name in map(str, advice.costs):
+        costs.add_column(name, justify="right")
+    for true, row in _rows(advice.costs):
+        costs.add_row(f"{100 * float(true):.0f}", *(f"{100 * v:.1f}" for v in row.values()))
+    robust = Table(title="The robust setting along the conditions")
+    for name in ("condition", "realised (%)", "regret (points)"):
+        robust.add_column(name, justify="left" if name == "condition" else "right")
+    for _, row in _rows(advice.robust):
+        robust.add_row(str(row["condition"]), f"{100 * row['oracle_noise_rate']:.0f}", _regret(row))
+    return [options, costs, robust, *(f"! {text}" for text in advice.cautions)]
+
+
+def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path | None]:
+    """The section `data` of the user's own images, and the table in `scratch` that it names, where one had to be
+    written."""
+    if args.labels is None:
+        if args.images is not None:
+            try:
+                folder_images(args.images)
+            except ValueError as error:
+                raise ValueError(f"--images: {error}") from error
+        return ({"data": {"name": "folder", "root": str(args.images.absolute())}} if args.images else {}), None
+    if not args.labels.is_file():
+        raise ValueError(f"--labels: {args.labels} is not a file; give a .csv or .parquet table of path and label")
+    try:
+        own = table_images(args.labels, args.images)
+    except ValueError as error:
+        raise ValueError(f"--labels: {error}") from error
+    if args.images is None:
+        return {"data": {"name": "table", "root": str(args.labels.absolute())}}, None
+    path = scratch / "labels.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "split"])
+        for part, rows in own.rows.items():
+            table.writerows((args.images.absolute() / row.path, row.label, part) for row in rows)
+    return {"data": {"name": "table", "root": str(path.absolute())}}, path
+
+
+def _estimate(args: RecommendArguments, settings: dict[str, Any], scratch: Path) -> Estimate:
+    if args.predictions is not None:
+        return _read(args.predictions)
+    config, output = scratch / "config.json", scratch / "predictions.parquet"
+    config.write_text(json.dumps(settings))
+    # The analysis itself trains nothing.
+    command = [sys.executable, "-m", "codim", "crossval", "--config", str(config), "--output", str(output)]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+        raise ValueError("the out-of-fold predictions failed, see above")
+    return _read(output)
+
+
+def _read(path: Path) -> Estimate:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"--predictions: {path} cannot be read as Parquet: {error}") from error
+    wanted = {"given_label", "probabilities"}
+    if missing := wanted - set(table.column_names):
+        raise ValueError(f"--predictions: {path} has no column {min(missing)}; python -m codim crossval writes it")
+    probabilities = np.stack(table["probabilities"].to_numpy()).astype(float)
+    names = json.loads((table.schema.metadata or {}).get(b"classes", b"[]"))
+    return estimate(table["given_label"].to_numpy(), probabilities, names)
+
+
+def _estimate_tables(found: Estimate) -> list[Table]:
+    used = found.rate
+    rates = Table(
+        title=f"Share of wrong labels: {_percent(used.value)}, plausibly {_percent(used.low)} to {_percent(used.high)}",
+        caption="The first method's rate is used; the interval allows for its bias. The spread of a method does not.",
+    )
+    for name in ("method", "rate (%)", "spread over resampled images"):
+        rates.add_column(name)
+    for name, row in _rows(found.methods):
+        rates.add_row(name, _percent(row["noise_rate"]), f"{_percent(row['low'])} to {_percent(row['high'])}")
+    if len(found.transition) > MOST_CLASSES:
+        return [rates]
+    matrix = Table(title="Given labels (columns, %) of each true class, by confident learning")
+    for name in ("", *found.classes):
+        matrix.add_column(name, justify="right")
+    for name, values in zip(found.classes, found.transition, strict=True):
+        matrix.add_row(name, *(f"{100 * value:.0f}" for value in values))
+    return [rates, matrix]
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+    """Index and columns of each row, as plain Python."""
+    rows: Any = frame.to_dict("records")
+    return [(str(i), row) for i, row in zip(frame.index, rows, strict=True)]
+
+
+def _regret(row: dict[str, Any]) -> str:
+    return _interval(row, "regret", "low", "high")
+
+
+def _interval(row: dict[str, Any], *names: str) -> str:
+    value, low, high = (100 * row[name] for name in names)
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"

@@ -1,0 +1,1 @@
+"""A study for other programs and for a paper."""

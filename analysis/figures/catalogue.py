@@ -1,0 +1,58 @@
+"""The figures by name, in the order of the page."""
+
+from types import ModuleType
+
+from analysis.figures import (
+    best_values,
+    budget,
+    confirmed,
+    contours,
+    critical_difference,
+    degenerate,
+    edf,
+    history,
+    importance,
+    learning_curves,
+    loss_histograms,
+    memorisation,
+    methods,
+    mixture,
+    parallel_coordinates,
+    pareto,
+    rung_correlation,
+    selection_regret,
+    sensitivity,
+    slices,
+    split_quality,
+    timeline,
+    transitions,
+    variance,
+)
+
+FIGURES: dict[str, ModuleType] = {
+    "methods": methods,
+    "critical_difference": critical_difference,
+    "confirmed": confirmed,
+    "best_values": best_values,
+    "selection_regret": selection_regret,
+    "variance": variance,
+    "slices": slices,
+    "importance": importance,
+    "contours": contours,
+    "parallel_coordinates": parallel_coordinates,
+    "sensitivity": sensitivity,
+    "transitions": transitions,
+    "memorisation": memorisation,
+    "split_quality": split_quality,
+    "mixture": mixture,
+    "loss_histograms": loss_histograms,
+    "degenerate": degenerate,
+    "history": history,
+    "edf": edf,
+    "learning_curves": learning_curves,
+    "rung_correlation": rung_correlation,
+    "pareto": pareto,
+    "budget": budget,
+    "timeline": timeline,
+}
+"""In the order of the page: first what was found, then why, then how, then what it cost."""

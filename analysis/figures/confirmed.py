@@ -1,0 +1,108 @@
+"""What the search chose against the baselines, trained again with fresh seeds and fresh noise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures import style
+from analysis.frames.join import study_names
+from analysis.frames.load import NotApplicable, Trials
+from analysis.statistics.confirmation import confirmation_table
+from analysis.tables.selection import confirmed_trainings
+
+TITLE = "Confirmed"
+ROW_INCHES = 0.23
+_SEARCHED = {"chosen": style.CHOSEN, "chosen, robust": style.CHOSEN, "robust": style.ROBUST}
+_DASHED = (0, (4, 2))
+_BESIDE = 0.32
+"""How far below its setting's mean a training is drawn, in rows."""
+
+
+@dataclass(frozen=True)
+class Info:
+    frame: pd.DataFrame
+    """The columns of `analysis.statistics.confirmation.confirmation_table`."""
+    trainings: pd.DataFrame
+    """`condition`, `setting`, `oracle_test_acc` of each complete training."""
+    baselines: tuple[str, ...]
+
+
+def compute(trials: Trials) -> Info:
+    """NotApplicable: no confirmation is complete."""
+    frame, trainings = confirmation_table(trials), confirmed_trainings(trials)
+    if trainings.empty:
+        failed = f"; failed: {frame['failed'].sum()}" if len(frame) else ""
+        raise NotApplicable(f"No setting has been trained again to confirm it yet{failed}.")
+    frame["condition"] = frame["condition"].astype(trials.trials["condition"].dtype)
+    return Info(frame, trainings[["condition", "setting", "oracle_test_acc"]], trials.baselines)
+
+
+def caption(info: Info) -> str:
+    few, many, failed = info.frame["n"].min(), info.frame["n"].max(), info.frame["failed"].sum()
+    unsure = info.frame["low"].isna().any()
+    alone = " Fewer than three trainings, or equal ones, have no line." if unsure else ""
+    lost = (
+        f" {failed} of the {info.frame['begun'].sum()} trainings begun failed (counted beside their setting): a mean "
+        "of those that are left flatters it."
+        if failed
+        else ""
+    )
+    return (
+        "Mean accuracy on true test labels with its 95% interval (Student's t), on training and validation images, "
+        "with seeds and, where the study makes the noise, labels that the search never saw; the small dots below are "
+        f"the single trainings.{alone} The settings were chosen before, so a mean does not flatter its setting; the "
+        "best of several still does. Where two intervals overlap widely, more seeds are needed to tell which is "
+        "better; settings of a condition share their noise draws, so differences between them are at least as sure as "
+        f"the lines look.{lost} n = {few if few == many else f'{few} to {many}'} trainings of each setting, "
+        f"{info.frame['n'].sum()} in all."
+    )
+
+
+def draw(info: Info, figure: Figure) -> None:
+    marks = style.marks(info.baselines) | _SEARCHED
+    order = {method: place for place, method in enumerate(marks)}
+    rows = info.frame.assign(order=info.frame["method"].map(order)).sort_values("order", kind="stable")
+    groups = {str(name): group for name, group in rows.groupby("condition", observed=True)}
+    most = max(map(len, groups.values()))
+    for name, ax in style.panels(
+        figure, list(groups), height=0.7 + ROW_INCHES * most, columns=min(len(groups), 2)
+    ).items():
+        _draw_condition(ax, groups[name], info.trainings[info.trainings["condition"] == name], marks)
+    best = Line2D([], [], color=style.GREY, linestyle=_DASHED, label="best baseline")
+    one = Line2D([], [], linestyle="", color=style.GREY, marker=".", markersize=4, label="one training")
+    shown = dict.fromkeys(mark for method, mark in marks.items() if method in set(rows["method"]))
+    style.legend(figure, [*map(style.handle, shown), one, best])
+    figure.supxlabel("test accuracy on true labels (%)", fontsize=9.5)
+
+
+def _draw_condition(ax: Axes, rows: pd.DataFrame, trainings: pd.DataFrame, marks: Mapping[str, style.Mark]) -> None:
+    searched = rows["method"].isin(_SEARCHED)
+    baselines = rows.loc[~searched, "oracle_test_acc"].dropna()
+    if len(baselines):
+        ax.axvline(baselines.max(), color=style.GREY, linewidth=1, linestyle=_DASHED)
+    for y, (_, row) in enumerate(rows.iterrows()):
+        if not row["n"]:  # something without a place, drawn unclipped, would upset the layout
+            continue
+        mark, mean = marks[row["method"]], row["oracle_test_acc"]
+        single = trainings.loc[trainings["setting"] == row["setting"], "oracle_test_acc"]
+        ax.plot(single, [y + _BESIDE] * len(single), ".", color=mark.color, ms=4, mew=0, alpha=0.7, clip_on=False)
+        ax.hlines(y, row["low"], row["high"], color=mark.color, linewidth=1.6)
+        size = 0.8 * style.size(mark)
+        ax.plot(mean, y, mark.marker, color=mark.color, ms=size, mec="white", mew=0.4, clip_on=False)
+    # A baseline's name says it all, in one study; of the others the trial that had the setting does.
+    names = rows["method"].mask(searched, rows["method"] + " " + rows["setting"].str.extract(r"(\d+)$", expand=False))
+    studies = [f", {study}" if study else "" for study in study_names(rows["setting"])]
+    counts = zip(rows["n"], rows["failed"], strict=True)
+    lost = [f" (n = {n}, {failed} failed)" if failed else "" for n, failed in counts]
+    ax.set_yticks(range(len(rows)), names + studies + lost)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    drawn = [*rows["low"].dropna(), *rows["high"].dropna(), *trainings["oracle_test_acc"]]
+    if drawn:
+        margin = max(0.04 * (max(drawn) - min(drawn)), 0.002)
+        ax.set_xlim(max(min(drawn) - margin, 0), min(max(drawn) + margin, 1))
+    ax.grid(visible=False, axis="y")
+    style.percent(ax.xaxis)

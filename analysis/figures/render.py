@@ -1,0 +1,79 @@
+"""The figures of the page: which there are, and how one is computed, drawn and kept."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import loky
+
+from analysis.figures import (
+    drawing,
+)
+from analysis.figures.catalogue import FIGURES
+from analysis.frames.load import NotApplicable, Trials
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DRAWING_PROCESSES = 2
+"""At most: drawing all figures takes twice as long as computing them."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the page shows it."""
+
+    name: str
+    title: str
+    caption: str
+    """What to learn from it, with its n; or the sentence that says why there is no figure."""
+    image: str = ""
+    """A data: address; empty where there is no figure."""
+
+
+def figure(trials: Trials, name: str) -> "Figure":
+    """One figure of the page (a name of FIGURES), as a notebook shows it.
+
+    NotApplicable: the trials lack what it needs. ValueError: there is no such figure.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")
+    return drawing.shown(FIGURES[name], FIGURES[name].compute(trials))
+
+
+def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
+    """All figures in the order of FIGURES, each left in `folder` as PNG and SVG, its data as CSV. They are computed
+    here, one after the other, and drawn by other processes meanwhile."""
+    processes = min(loky.cpu_count(), DRAWING_PROCESSES)
+    pool = loky.get_reusable_executor(max_workers=processes)
+    waiting: deque[Future[Drawn]] = deque()
+    for name, module in FIGURES.items():
+        try:
+            waiting.append(pool.submit(_draw, name, module.compute(trials), folder))
+        except NotApplicable as reason:
+            waiting.append(pool.submit(_none, name, str(reason), folder))
+        # So that few data wait for a pen, and whoever counts the figures sees them come evenly.
+        if len(waiting) > 2 * processes:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _draw(name: str, info: Any, folder: Path) -> Drawn:
+    module = FIGURES[name]
+    address = drawing.saved(module, info, *_files(name, folder))
+    return Drawn(name, module.TITLE, module.caption(info), address)
+
+
+def _none(name: str, reason: str, folder: Path) -> Drawn:
+    for path in _files(name, folder):
+        # A figure of an earlier report beside a page that has none would be taken for this one's.
+        path.unlink(missing_ok=True)
+    return Drawn(name, FIGURES[name].TITLE, reason)
+
+
+def _files(name: str, folder: Path) -> tuple[Path, ...]:
+    return tuple(folder / f"{name}.{kind}" for kind in ("png", "svg", "csv"))

@@ -1,0 +1,167 @@
+"""How exactly each setting must be set: what moving it away from the chosen value costs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from pydantic import TypeAdapter
+
+from analysis.figures import style
+from analysis.frames.load import NotApplicable, Trials
+from analysis.frames.settings import Setting, canonical, searched_settings
+from analysis.statistics.importance import MIN_TRIALS
+from analysis.statistics.resolution import resolution_table
+from analysis.tables.selection import chosen, finished_trials
+from codim.noise.transition import Floats
+from study.dimensions import Dimension, Value
+from study.results.surrogate import surrogate
+
+TITLE = "How exactly each setting must be set"
+REFITS, TREES = 10, 10
+"""Refits to bootstrap samples, and the trees of each: a tenth of the surrogate's, which makes the spread a little too
+wide."""
+FACTOR, SHARE = 2.0, 0.1
+"""How far a setting moves: times or divided by FACTOR where it is searched in the logarithm, by SHARE of its range
+elsewhere."""
+_SPACE: TypeAdapter[dict[str, Dimension]] = TypeAdapter(dict[str, Dimension])
+_COLUMNS = ["condition", "setting", "direction", "value", "moved", "loss", "standard_error", "resolution", "n"]
+_SIDES = {-1: ("<", "#0072B2", -0.16), 1: (">", "#D55E00", 0.16)}
+Params = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Info:
+    frame: pd.DataFrame
+    """One row a condition, setting and `direction` (-1, 1) with a place to move to: `value` (chosen), `moved`, `loss`
+    (predicted, in accuracy on true labels; negative: better), `standard_error` (of the loss, over refits to bootstrap
+    samples of the trials), `resolution` (1 standard error of the objective, likewise), `n` (trials fitted)."""
+    missing: tuple[str, ...]
+    """A sentence for each condition that has no row."""
+
+
+def compute(trials: Trials) -> Info:
+    """Predictions are those of the study's own surrogate (study/confirm/regret.py), over the slope of the objective.
+
+    NotApplicable: nothing numeric was searched, or no condition can be ranked and has enough trials.
+    """
+    settings = [s for s in searched_settings(trials.spec) if s.type != "categorical"]
+    if not settings:
+        raise NotApplicable("No setting with a numeric range was searched.")
+    best, resolution = chosen(trials), resolution_table(trials).set_index("condition")
+    if best.empty:
+        raise NotApplicable("No searched trial is complete yet.")
+    rows, missing = [], []
+    for condition in best.index:
+        known, sure = finished_trials(trials, condition), resolution.loc[condition]
+        if not sure["can_rank"]:
+            missing.append(f"{condition}: {sure['reason']}.")
+        elif len(known) < MIN_TRIALS:
+            missing.append(f"{condition}: {MIN_TRIALS} finished searched trials are needed, it has {len(known)}.")
+        else:
+            found = _losses(trials.spec, settings, known, best.loc[[condition]], float(sure["slope"]))
+            rows += [(condition, *row, float(sure["clean_standard_error"]), len(known)) for row in found]
+    if not rows:
+        raise NotApplicable(" ".join(missing) or "No chosen value can be moved within its range.")
+    return Info(pd.DataFrame(rows, columns=_COLUMNS), tuple(missing))
+
+
+def moved(setting: Setting, value: float, direction: int) -> float:
+    """NaN where that leaves the range, and for a 0 beside it. A whole number moves by one at least."""
+    if setting.zero and value == 0:
+        return float("nan")
+    new = value * FACTOR**direction if setting.log else value + direction * SHARE * (setting.high - setting.low)
+    if setting.type == "int":
+        new = direction * max(direction * round(new), direction * value + 1)
+    return new if setting.low <= new <= setting.high else float("nan")
+
+
+def _losses(
+    spec: Mapping[str, Any], settings: Sequence[Setting], known: pd.DataFrame, best: pd.DataFrame, slope: float
+) -> list[tuple[str, int, float, float, float, float]]:
+    """(setting, direction, value, moved, loss, standard error) of one condition."""
+    space = _SPACE.validate_python(spec["space"])
+    (home,) = _params(spec, best)
+    places = [
+        (s.path, d, float(home[s.path]), moved(s, float(home[s.path]), d))
+        for s in settings
+        if s.path in home
+        for d in (-1, 1)
+    ]
+    places = [place for place in places if not np.isnan(place[3])]
+    asked = [home, *({**home, path: new} for path, _, _, new in places)]
+    pairs = list(zip(_params(spec, known), known["objective"], strict=True))
+
+    def losses(predict: Callable[[Sequence[Params]], Floats]) -> Floats:
+        predicted = predict(asked)
+        return np.asarray((predicted[0] - predicted[1:]) / slope)
+
+    rng, n = np.random.default_rng(0), len(pairs)
+    samples = ([pairs[i] for i in rng.integers(n, size=n)] for _ in range(REFITS))
+    spread = np.std([losses(surrogate(space, sample, TREES)) for sample in samples], axis=0, ddof=1)
+    found = losses(surrogate(space, pairs))
+    return [(*place, float(own), float(error)) for place, own, error in zip(places, found, spread, strict=True)]
+
+
+def _params(spec: Mapping[str, Any], frame: pd.DataFrame) -> list[Params]:
+    """Of each trial; a choice as it stands in the study file."""
+    rows: list[Params] = [{} for _ in range(len(frame))]
+    for setting in searched_settings(spec):
+        choices = {canonical(choice): choice for choice in spec["space"][setting.path].get("choices", [])}
+        for row, value in zip(rows, setting.values(frame), strict=True):
+            if not pd.isna(value):
+                row[setting.path] = choices.get(value, value)
+    return rows
+
+
+def caption(info: Info) -> str:
+    n = info.frame.groupby("condition", sort=False)["n"].first()
+    counts = ", ".join(f"{condition}: {count}" for condition, count in n.items())
+    return " ".join(
+        [
+            "Predicted loss when one setting moves and the others stay: halved or doubled where the range is "
+            "logarithmic, by a tenth of the range elsewhere. In points of accuracy on true labels (objective over its "
+            f"slope), by a random forest fitted to the trials; lines are 1 standard error over {REFITS} refits to "
+            "bootstrap samples. A mark in the grey band (1 standard error of the objective) cannot be told from no "
+            "loss: the setting may stand anywhere between. One far right of it must be set with care. A forest "
+            "levels what it has seen little of, so a steep side is steeper than it looks. No mark: "
+            f"the move leaves the range. n = trials fitted, {counts}.",
+            *info.missing,
+        ]
+    )
+
+
+def draw(info: Info, figure: Figure) -> None:
+    groups = {str(name): group for name, group in info.frame.groupby("condition", sort=False)}
+    names = list(dict.fromkeys(info.frame["setting"]))
+    axes = style.panels(figure, list(groups), height=0.9 + 0.3 * len(names), columns=min(len(groups), 2))
+    for name, ax in axes.items():
+        _draw_condition(ax, groups[name], names)
+        ax.set_title(f"{name} (n = {groups[name]['n'].iloc[0]})")
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, color=color, ms=7, label=label)
+        for (marker, color, _), label in zip(_SIDES.values(), ("smaller", "larger"), strict=True)
+    ]
+    style.legend(figure, [*handles, Patch(color="#E4E4E4", label="1 standard error of the objective")])
+    figure.supxlabel("predicted loss (points of accuracy on true labels)", fontsize=9.5)
+
+
+def _draw_condition(ax: Axes, rows: pd.DataFrame, names: Sequence[str]) -> None:
+    band = rows["resolution"].iloc[0]
+    if not np.isnan(band):
+        ax.axvspan(-band, band, color="#E4E4E4", zorder=0)
+    ax.axvline(0, color="black", linewidth=0.8)
+    for direction, (marker, color, shift) in _SIDES.items():
+        own = rows[rows["direction"] == direction]
+        y = own["setting"].map(names.index) + shift
+        ax.hlines(y, own["loss"] - own["standard_error"], own["loss"] + own["standard_error"], color=color)
+        ax.plot(own["loss"], y, marker, color=color, ms=7, mec="white", mew=0.5)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    style.percent(ax.xaxis)

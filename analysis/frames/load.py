@@ -1,0 +1,207 @@
+"""A results folder as data frames; works while the study still writes."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from codim.text.safe_text import printable
+from study.results.folder import ResultsFolder, read_trials_table
+from study.results.json_schema import Environment, OtherVersion, Spec, read_json
+from study.results.object_storage import is_remote
+from study.results.remote import RemoteResults
+from study.results.table_schema import checked_epochs, require_numbers
+from study.results.tables import EPOCH_SCHEMA
+
+READ_ATTEMPTS = 5
+_SCALARS = [field.name for field in EPOCH_SCHEMA if not pa.types.is_list(field.type)]
+"""The histograms would take more memory than all the others together."""
+
+
+class NotApplicable(ValueError):
+    """The trials lack what a figure or a table needs. The text is a sentence that says what; the report prints it."""
+
+
+class Damaged(NotApplicable):
+    """A table of epochs cannot be read: what needs it is left out, and all else stands."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folder of one study."""
+
+    folder: ResultsFolder
+    prefix: str = ""
+    """What `Trials` puts before the names of its trials."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What a study, or several, have left behind so far."""
+
+    root: Path
+    spec: dict[str, Any]
+    """The resolved study file; empty where it is not written yet."""
+    environment: dict[str, Any]
+    trials: pd.DataFrame
+    """One row a trial of the search: the fields of `study.results.records.TrialRecord`, its `params` as columns
+    `param/<module>/<setting>`, and `number` (int, the trial's place in its condition), `method` (name of the baseline,
+    or "search")."""
+    confirmations: pd.DataFrame
+    """One row a training that confirms the search, with the columns of `trials`. They stand apart: other seeds, other
+    noise, more training images."""
+    sources: tuple[Source, ...] = field(repr=False, compare=False)
+    """Where the epochs are read from, once they are asked for."""
+    faults: tuple[str, ...] = ()
+    """Files that cannot be read and are done without, in sentences."""
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row an epoch of `trials`: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
+        `OracleMetrics`, all but the histograms. Damaged: a file cannot be read."""
+        return self.read_epochs()
+
+    def read_epochs(
+        self,
+        columns: Sequence[str] = (),
+        conditions: Iterable[str] | None = None,
+        trials: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Of `epochs` the rows of these conditions and trials, and these columns (by default all); nothing else is
+        read. A histogram, which comes only where it is named, is an array of counts, or None where the epoch is of
+        before there were any. Damaged: a file cannot be read. ValueError: there is no such column."""
+        wanted = self.trials[["trial", "condition"]]
+        if conditions is not None:
+            wanted = wanted[wanted["condition"].isin(list(conditions))]
+        if trials is not None:
+            wanted = wanted[wanted["trial"].isin(list(trials))]
+        if unknown := set(columns) - set(EPOCH_SCHEMA.names):
+            raise ValueError(f"epochs have no column {min(unknown)}; allowed: {', '.join(EPOCH_SCHEMA.names)}")
+        parts = []
+        for source in self.sources:
+            # Files of trials that the table does not know yet wait for the next time.
+            names = [trial.removeprefix(source.prefix) for trial in wanted["trial"] if trial.startswith(source.prefix)]
+            part = _read_epochs(source.folder.epochs, names, list(columns) or _SCALARS)
+            parts.append(part.assign(trial=source.prefix + part["trial"]) if "trial" in part else part)
+        frame = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        return frame.astype({"condition": self.trials["condition"].dtype} if "condition" in frame else {})
+
+    @property
+    def name(self) -> str:
+        return str(self.spec.get("name", self.root.resolve().name))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Ids of all conditions, in their order along the noise axis, those without a trial included."""
+        return tuple(self.trials["condition"].cat.categories)
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of all baselines, in the order of the study file."""
+        found = self.trials.loc[self.trials["baseline"] != "", "baseline"]
+        return tuple(dict.fromkeys([*self.spec.get("baselines", {}), *found]))
+
+    @cached_property
+    def complete(self) -> pd.DataFrame:
+        """The trials that ran to the end of their budget, within the study's bounds, and have an objective: the only
+        ones that are ranked."""
+        within = (
+            self.trials["constraints"]
+            .map(lambda text: all(beyond <= 0 for beyond in json.loads(text).values()))
+            .astype(bool)
+        )
+        return self.trials[(self.trials["status"] == "complete") & self.trials["objective"].notna() & within]
+
+    @cached_property
+    def searched(self) -> pd.DataFrame:
+        """The complete trials without the baselines."""
+        return self.complete[self.complete["baseline"] == ""]
+
+    @property
+    def expected(self) -> int | None:
+        """How many trials of the search the study file asks for, over all conditions; None where it does not say."""
+        searched = self.spec.get("budget", {}).get("trials_per_condition")
+        if searched is None:
+            return None
+        return (int(searched) + len(self.spec.get("baselines", {}))) * len(self.conditions)
+
+
+def load_trials(path: Path | str) -> Trials:
+    """Read a results folder (see `study.results.records`), or a copy of one on object storage (s3://bucket/folder/study).
+
+    Files that a running study has not written yet count as empty; epochs are read when they are asked for. ValueError:
+    `path` is no results folder, or a file in it cannot be read.
+    """
+    return read_results(find_results(path))
+
+
+def find_results(path: Path | str) -> ResultsFolder:
+    """ValueError: object storage cannot be reached."""
+    return RemoteResults.of(str(path)) if is_remote(path) else ResultsFolder(path)
+
+
+def read_results(folder: ResultsFolder) -> Trials:
+    """As `load_trials`; of a folder on object storage, that was read before, only what has changed is fetched."""
+    folder.refresh()
+    wanted = "give a study's results folder, which holds spec.json and trials.parquet"
+    if not folder.root.is_dir():
+        raise ValueError(f"{folder.root} is not a folder; {wanted}")
+    if not folder.spec.exists() and not folder.trials.exists():
+        raise ValueError(f"{folder.root} holds neither spec.json nor trials.parquet; {wanted}")
+    spec, table = read_json(folder.spec, Spec), read_trials_table(folder.trials)
+    try:
+        require_numbers(table, spec)
+    except ValueError as error:
+        raise ValueError(f"{folder.trials} does not go with spec.json: {error}") from None
+    trials = _frame(table)
+    order = pd.CategoricalDtype(
+        list(dict.fromkeys([*(c["id"] for c in spec.get("conditions", [])), *trials["condition"]])), ordered=True
+    )
+    trials["condition"] = trials["condition"].astype(order)
+    trials["number"] = trials["trial"].str.extract(r"(\d+)$", expand=False).astype("int64")
+    trials["method"] = trials["baseline"].where(trials["baseline"] != "", "search")
+    trials = trials.sort_values(["condition", "number"], ignore_index=True)
+    confirm = trials["phase"] == "confirm"
+    confirmations, trials = trials[confirm].reset_index(drop=True), trials[~confirm].reset_index(drop=True)
+    root = Path(folder.root.name) if isinstance(folder, RemoteResults) else folder.root
+    environment, faults = _environment(folder)
+    return Trials(root, spec, environment, trials, confirmations, (Source(folder),), faults)
+
+
+def _environment(folder: ResultsFolder) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Its content, and what is wrong with it: figures and tables do without."""
+    try:
+        return read_json(folder.environment, Environment), ()
+    except OtherVersion:
+        raise
+    except ValueError as error:
+        return {}, (f"{error}; the page does without it.",)
+
+
+def _read_epochs(folder: Path, trials: Sequence[str], columns: list[str]) -> pd.DataFrame:
+    """In the order of `trials`, each by epoch; a file holds one trial."""
+    for attempt in range(READ_ATTEMPTS):
+        there = {path.stem for path in folder.glob("*.parquet")}
+        files = [str(folder / f"{trial}.parquet") for trial in trials if trial in there]
+        if not files:
+            break
+        try:
+            dataset = ds.dataset(files, schema=EPOCH_SCHEMA, format="parquet")
+            return _frame(checked_epochs(dataset.to_table(columns=columns), trials))
+        except (pa.ArrowException, ValueError, OSError) as error:
+            # A running study replaces these files after every epoch, possibly between a footer and its data.
+            if attempt == READ_ATTEMPTS - 1:
+                reason = printable(str(error).partition("\n")[0])
+                raise Damaged(f"An epoch table in {folder} cannot be read: {reason}.") from error
+    return _frame(EPOCH_SCHEMA.empty_table().select(columns))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

@@ -1,0 +1,83 @@
+"""One self-contained page: sentences, tables, figures. Nothing is loaded from anywhere when it is opened."""
+
+import base64
+import hashlib
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.console import Console
+from rich.progress import track
+
+from analysis.figures.catalogue import FIGURES
+from analysis.figures.render import Drawn, draw_figures
+from analysis.frames.load import Trials
+from analysis.page import page_tables as present
+from analysis.page import sentences as summary
+from codim.runtime.under_way import told
+
+FILTERED_ROWS = 8
+"""Tables with as many rows get a field to filter them by."""
+
+
+def _drawn_on_terminal(trials: Trials) -> Path:
+    def steps(drawn: Iterable[Drawn]) -> Iterable[Drawn]:
+        return track(drawn, "Drawing", total=len(FIGURES), console=Console(stderr=True), transient=True)
+
+    return write_report(trials, steps)
+
+
+def _drawn_in_lines(trials: Trials) -> Path:
+    count = 0
+
+    def steps(drawn: Iterable[Drawn]) -> Iterable[Drawn]:
+        nonlocal count
+        for figure in drawn:
+            count += 1
+            yield figure
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    with told(say, "drawing the page", lambda: f", {count} of {len(FIGURES)} figures"):
+        return write_report(trials, steps)
+
+
+def write_report(trials: Trials, steps: Callable[[Iterable[Drawn]], Iterable[Drawn]] = iter) -> Path:
+    """Write `report/index.html` and `report/figures/` into the results folder; return the page's path.
+
+    `steps` goes round the figures as they are drawn and may show the progress.
+    """
+    folder = trials.root / "report"
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    drawn = list(steps(draw_figures(trials, figures)))
+    page = folder / "index.html"
+    page.write_text(render(trials, drawn), encoding="utf-8")
+    return page
+
+
+def render(trials: Trials, drawn: list[Drawn]) -> str:
+    """The page as text. All that comes from the results folder is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return environment.get_template("report.html").render(
+        name=trials.name,
+        progress=summary.progress_sentence(trials),
+        results=summary.result_sentences(trials),
+        cost=summary.cost_sentence(trials),
+        cautions=summary.cautions(trials),
+        tables=present.report_tables(trials),
+        filter_from=FILTERED_ROWS,
+        figures=drawn,
+        versions=trials.environment.get("versions", {}),
+        started=trials.environment.get("started", ""),
+        cpus=trials.environment.get("cpus", ""),
+    )

@@ -1,0 +1,37 @@
+"""How sure: intervals, and what a difference on noisy validation labels is worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+MIN_VALUES = 3
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its confidence interval; `low` and `high` are NaN with fewer than three values."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Mean with its interval by Student's t; NaN values are left out. A bootstrap of the four values that four
+    conditions give holds the truth in four cases of five."""
+    x = np.asarray(values, dtype=float)
+    x = x[np.isfinite(x)]
+    mean = float(x.mean()) if x.size else float("nan")
+    if x.size < MIN_VALUES:
+        return Interval(mean, float("nan"), float("nan"), int(x.size))
+    margin = float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
+    return Interval(mean, mean - margin, mean + margin, int(x.size))
+
+
+def varies(values: npt.NDArray[np.float64]) -> bool:
+    """Whether any column of (n, ...) varies by more than rounding does; accuracies are counts over images."""
+    return bool((np.ptp(values, axis=0) > 1e-9).any())

@@ -1,0 +1,52 @@
+"""Names of others in the formats that a study is exported to; one rule a format.
+
+Names hold no control characters (study/results/json_schema.py). HTML is escaped by Jinja, the terminal's rule is
+codim/text/safe_text.py, and figures take no text for a formula (analysis/figures/style.py).
+"""
+
+import pandas as pd
+
+from codim.text.safe_text import cell
+
+_MARKDOWN = str.maketrans(
+    {"<": "&lt;", ">": "&gt;", "&": "&amp;", **{character: f"\\{character}" for character in "\\`*_[]|~$"}}
+)
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+        # After a line break of a table these would be its arguments.
+        **{character: f"{{{character}}}" for character in "[]*"},
+        "±": r"$\pm$",
+        "†": r"$^\dagger$",
+        "–": "--",
+    }
+)
+
+
+def markdown(text: str) -> str:
+    """The text as it stands, in Markdown and the HTML within it."""
+    return text.translate(_MARKDOWN)
+
+
+def latex(text: str) -> str:
+    """The text as it stands, in LaTeX."""
+    return text.translate(_LATEX)
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """The frame as CSV; text that a spreadsheet would compute begins with an apostrophe."""
+    safe = frame.rename(columns=_no_formula)
+    for name in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
+        safe[name] = safe[name].astype(object).map(_no_formula)
+    return safe.to_csv(index=False)
+
+
+def _no_formula(value: object) -> object:
+    return cell(value) if isinstance(value, str) else value

@@ -1,0 +1,104 @@
+"""The page of suspicious labels, for a person to check."""
+
+import base64
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+from torch import Tensor
+
+from codim.commands.arguments import AuditArguments
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData, load_data
+from codim.evaluation.label_audit import Suspect, label_audit, suspects
+from codim.evaluation.predict import predict
+from codim.runtime.device import torch_device
+from codim.runtime.progress_bar import progress
+from codim.text.safe_text import cell, printable
+from codim.training.checkpoint import load_trained
+
+BATCH = 1024
+THUMBNAIL = 128
+"""Pixels: larger images are scaled down to it."""
+
+
+def main(args: AuditArguments) -> int:
+    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    if args.limit < 1:
+        raise ValueError(f"--limit: {args.limit} must be at least 1")
+    folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
+    device = torch_device()
+    trained = load_trained(args.checkpoint, device)
+    config = TrainConfig.model_validate(trained.config)
+    data, _ = load_data(config.data, config.noise, device)
+    if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
+        raise ValueError(f"--checkpoint: {args.checkpoint} was trained on other images or classes than load now")
+    logits = []
+    with progress("predicting", len(data.images), "images") as meter:
+        for chunk in data.images.split(BATCH):
+            logits.append(predict(trained.networks, chunk, trained.augmenter))
+            meter.advance(len(chunk))
+    found = suspects(label_audit(data, torch.cat(logits, dim=1), config.divide), data)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_table(folder / "label_audit.csv", found)
+    page = folder / "label_audit.html"
+    page.write_text(render(config, data, found, args.limit), encoding="utf-8")
+    print(
+        f"{len(found)} of {len(data.images)} labels are contradicted; {min(len(found), args.limit)} are shown in {page}"
+    )
+    return 0
+
+
+def _write_table(path: Path, found: list[Suspect]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(Suspect.__dataclass_fields__))
+        table.writeheader()
+        for suspect in found:
+            table.writerow({key: cell(v) if isinstance(v, str) else v for key, v in asdict(suspect).items()})
+
+
+def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit: int) -> str:
+    """The page as text, self-contained; all names are escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    shown = found[:limit]
+    images = data.images[torch.tensor([suspect.index for suspect in shown], dtype=torch.int64)].cpu()
+    return environment.get_template("audit.html").render(
+        data=config.data.name,
+        noise=config.noise.kind,
+        total=len(data.images),
+        suspects=len(found),
+        shown=[(suspect, thumbnail(image)) for suspect, image in zip(shown, images, strict=True)],
+        filters=[
+            ("given", "Given label", _counts(data.classes, [suspect.given_label for suspect in shown])),
+            ("suggested", "Suggested label", _counts(data.classes, [suspect.suggested_label for suspect in shown])),
+        ],
+        pixelated=max(data.images.shape[2:]) < 96,
+    )
+
+
+def _counts(classes: Sequence[str], labels: list[str]) -> list[tuple[str, int]]:
+    counts = Counter(labels)
+    return [(name, counts[name]) for name in map(printable, classes) if counts[name]]
+
+
+def thumbnail(image: Tensor) -> str:
+    """A data: address of (C, H, W) uint8, C 1 or 3, as PNG of at most THUMBNAIL pixels a side."""
+    picture = Image.fromarray(image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy())
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

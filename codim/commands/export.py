@@ -1,0 +1,118 @@
+"""The ensemble of a checkpoint as one file that needs none of this code."""
+
+import copy
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from codim.commands.arguments import ExportArguments
+from codim.data.augment import Augmenter
+from codim.runtime.progress_bar import progress
+from codim.training.checkpoint import Trained, load_trained
+
+TOLERANCE = 1e-4
+"""Of probabilities, absolute: kernels may add up in another order, and float32 then differs by about 1e-6."""
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+
+Model = Callable[[Tensor], Tensor]
+
+
+class Ensemble(nn.Module):
+    """uint8 images (N, C, H, W) -> class probabilities (N, K)."""
+
+    def __init__(self, networks: Sequence[nn.Module], augmenter: Augmenter) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.augmenter = augmenter
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.augmenter.plain(images)
+        return torch.stack([net(x) for net in self.networks]).mean(0).softmax(1)
+
+
+def main(args: ExportArguments) -> int:
+    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    if args.output.suffix not in WRITERS:
+        raise ValueError(f"--output: {args.output} must end in {' or '.join(WRITERS)}")
+    with progress("exporting and comparing"):
+        difference = export(load_trained(args.checkpoint, torch.device("cpu")), args.output)
+    print(f"{args.output}: outputs agree with the checkpoint's to {difference:.1e} (allowed: {TOLERANCE:.0e})")
+    return 0
+
+
+def export(trained: Trained, output: Path) -> float:
+    """Write the ensemble (on the CPU), read it back, compare; return the largest difference of a probability.
+
+    Raises:
+        ValueError: packages are missing, or the outputs differ by more than TOLERANCE (no file is left).
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    model = Ensemble(trained.networks, trained.augmenter).eval()
+    # The suffix stays: torch looks at it.
+    scratch = output.with_name(f".{os.getpid()}.{output.name}")
+    try:
+        # torch.export would warn of weights in channels-last order, and the file's reader need not know of it.
+        plain = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+        written = WRITERS[output.suffix](plain, trained, scratch)
+        difference = largest_difference(model, written, trained.input.shape)
+        if not difference <= TOLERANCE:
+            raise ValueError(
+                f"--output: {output} is not written, its outputs differ from the checkpoint's by {difference:.1e} "
+                f"(allowed: {TOLERANCE:.0e})"
+            )
+        scratch.replace(output)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return difference
+
+
+@torch.no_grad()
+def largest_difference(model: Model, other: Model, shape: tuple[int, int, int]) -> float:
+    """Of the outputs for random images, in batches of several sizes; NaN where an output is."""
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randint(0, 256, (n, *shape), generator=generator, dtype=torch.uint8) for n in (1, 2, 7)]
+    return torch.stack([(model(batch) - other(batch)).abs().max() for batch in batches]).max().item()
+
+
+def _example(trained: Trained) -> Tensor:
+    return torch.zeros(2, *trained.input.shape, dtype=torch.uint8)
+
+
+def _write_torch(model: nn.Module, trained: Trained, path: Path) -> Model:
+    shapes = {"images": {0: torch.export.Dim("batch")}}
+    program = torch.export.export(model, (_example(trained),), dynamic_shapes=shapes)
+    torch.export.save(program, path, extra_files={"classes.json": json.dumps(trained.input.classes)})
+    loaded: Model = torch.export.load(path).module()
+    return loaded
+
+
+def _write_onnx(model: nn.Module, trained: Trained, path: Path) -> Model:
+    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"--output: ONNX needs {', '.join(missing)}, not installed here; pip install 'codim-study[export]'"
+        )
+    import onnxruntime
+
+    program = torch.onnx.export(
+        model,
+        (_example(trained),),
+        dynamo=True,
+        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+        input_names=["images"],
+        output_names=["probabilities"],
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props["classes"] = json.dumps(trained.input.classes)
+    program.save(path, external_data=False)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+WRITERS: dict[str, Callable[[nn.Module, Trained, Path], Model]] = {".pt2": _write_torch, ".onnx": _write_onnx}

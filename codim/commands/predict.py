@@ -1,0 +1,104 @@
+"""Classes of image files, by the networks of a checkpoint."""
+
+import csv
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from codim.commands.arguments import PredictArguments
+from codim.config.data import DataConfig
+from codim.data.images.decode import decode_blocks, read_image
+from codim.data.images.image_files import SUFFIXES, find_images, told
+from codim.evaluation.predict import predict
+from codim.runtime.device import torch_device
+from codim.runtime.progress_bar import progress
+from codim.text.safe_text import cell, printable
+from codim.training.checkpoint import Trained, load_trained
+
+__all__ = ["main", "predictions", "read_image"]
+log = logging.getLogger(__name__)
+
+
+class Prediction(NamedTuple):
+    """A line of the table; its fields are the columns."""
+
+    file: str
+    """Below the folder, with forward slashes."""
+    label: str
+    probability: float
+    agree: bool
+    confidence_a: float
+    confidence_b: float
+
+
+def main(args: PredictArguments) -> int:
+    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    paths = images_in(args.images)
+    trained = load_trained(args.checkpoint, torch_device())
+    megapixels = args.max_megapixels or DataConfig.model_validate(trained.config["data"]).megapixels
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    scratch = args.output.with_name(f".{args.output.name}.new")
+    faults = []
+    with (
+        scratch.open("w", newline="", encoding="utf-8") as file,
+        progress("predicting", len(paths), "images") as meter,
+    ):
+        table = csv.writer(file)
+        table.writerow(["class" if name == "label" else name for name in Prediction._fields])
+        for found in predictions(trained, args.images, paths, megapixels):
+            meter.advance()
+            if isinstance(found, Prediction):
+                numbers = [f"{p:.6f}" for p in (found.probability, found.confidence_a, found.confidence_b)]
+                names = [cell(found.file), cell(found.label)]
+                table.writerow([*names, numbers[0], str(found.agree).lower(), *numbers[1:]])
+            else:
+                faults.append(found)
+    for fault in faults:
+        print(f"python -m codim predict: {fault}", file=sys.stderr)
+    if len(faults) == len(paths):
+        scratch.unlink()
+        raise ValueError(f"none of the {len(paths)} images in {printable(args.images)} could be read")
+    scratch.replace(args.output)
+    left_out = f"; {len(faults)} could not be read" if faults else ""
+    print(f"classes of {len(paths) - len(faults)} images in {printable(args.output)}{left_out}")
+    return 1 if faults else 0
+
+
+def images_in(folder: Path) -> list[Path]:
+    """All image files in and below `folder`, sorted; what else lies there is logged. Raises ValueError where there are
+    none."""
+    if not folder.is_dir():
+        raise ValueError(f"--images: {printable(folder)} is not a folder")
+    found = find_images(folder)
+    left_out = f"; left out: {told(found.left_out)}" if found.left_out else ""
+    if not found.files:
+        raise ValueError(f"--images: {printable(folder)} holds no image; allowed: {', '.join(SUFFIXES)}{left_out}")
+    log.info("%s: %d images%s", printable(folder), len(found.files), left_out)
+    return found.files
+
+
+def predictions(
+    trained: Trained, root: Path, paths: Sequence[Path], megapixels: float
+) -> Iterator[Prediction | ValueError]:
+    """In the order of `paths`: the prediction, or what is wrong with the file."""
+    device = trained.augmenter.mean.device
+    for block, decoded in decode_blocks(paths, trained.input.shape, megapixels):
+        images = [image for image in decoded if not isinstance(image, ValueError)]
+        found = iter(_predict(trained, torch.from_numpy(np.stack(images)).to(device)) if images else [])
+        for path, image in zip(block, decoded, strict=True):
+            name = path.relative_to(root).as_posix()
+            yield image if isinstance(image, ValueError) else Prediction(name, *next(found))
+
+
+def _predict(trained: Trained, images: torch.Tensor) -> list[tuple[str, float, bool, float, float]]:
+    logits = predict(trained.networks, images, trained.augmenter)
+    probability, label = logits.mean(0).softmax(1).max(1)
+    agree = (logits.argmax(2) == label).all(0)
+    a, b = logits.softmax(2).gather(2, label.expand(2, -1)[..., None])[..., 0]
+    names = [trained.input.classes[k] for k in label.tolist()]
+    return list(zip(names, probability.tolist(), agree.tolist(), a.tolist(), b.tolist(), strict=True))

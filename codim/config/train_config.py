@@ -1,0 +1,121 @@
+"""TrainConfig: the sections of codim/config, composed; and the presets of methods and data sets, which are settings
+too."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import ValidationError, model_validator
+
+from codim.config.augment import AugmentConfig
+from codim.config.average import AverageConfig
+from codim.config.contrastive import ContrastiveConfig
+from codim.config.data import DataConfig
+from codim.config.datasets import DATA_DEFAULTS
+from codim.config.divide import DivideConfig
+from codim.config.methods import METHODS
+from codim.config.mixmatch import MixMatchConfig
+from codim.config.network import NetworkConfig
+from codim.config.optim import OptimConfig
+from codim.config.pretrain import PretrainConfig
+from codim.config.train import LoopConfig
+from codim.config.warmup import WarmupConfig
+from codim.noise import NoiseSpec
+from codim.noise.base import NoNoise
+from codim.section import Section
+
+
+class TrainConfig(Section):
+    """Everything that decides one training. A path such as `mixmatch/lambda_u` names section and setting."""
+
+    data: DataConfig = DataConfig()
+    noise: NoiseSpec = NoNoise()
+    network: NetworkConfig = NetworkConfig()
+    augment: AugmentConfig = AugmentConfig()
+    pretrain: PretrainConfig = PretrainConfig()
+    warmup: WarmupConfig = WarmupConfig()
+    divide: DivideConfig = DivideConfig()
+    mixmatch: MixMatchConfig = MixMatchConfig()
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    optim: OptimConfig = OptimConfig()
+    train: LoopConfig = LoopConfig()
+    average: AverageConfig = AverageConfig()
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether there is a warm-up with co-training after it."""
+        return self.train.co_training and self.divide.split == "mixture"
+
+    @property
+    def first_seed(self) -> int:
+        """Of weights, and of order and views until co-training begins."""
+        own = self.warmup.seed if self.warms_up else None
+        return self.train.seed if own is None else own
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.train.epoch_images and (self.divide.split == "given" or self.divide.loss_history > 1):
+            raise ValueError(
+                f"train/epoch_images: {self.train.epoch_images} goes neither with divide/split: given nor with "
+                "divide/loss_history above 1: each epoch has other images; allowed: 0"
+            )
+        if self.divide.split == "given" and not self.train.co_training:
+            raise ValueError("divide/split: given has no warm-up, so train/co_training cannot be false")
+        return self
+
+
+def train_config(settings: Mapping[str, Any]) -> TrainConfig:
+    """Compose code defaults < data set defaults < the preset of the method < the settings given.
+
+    Args:
+        settings: nested {section: {setting: value}} and optionally `method`: a name from METHODS.
+    Raises:
+        ValueError: unknown method or setting, value of the wrong type or out of range, or one that contradicts the
+            method; names path, value, what is allowed.
+    """
+    given = dict(settings)
+    method = given.pop("method", None)
+    if method is not None and method not in [*METHODS]:
+        raise ValueError(f"method: {method!r} is unknown, allowed: {', '.join(METHODS)}")
+    preset = METHODS[method] if method is not None else {}
+    _require_no_contradiction(given, method, preset)
+    data = given.get("data")
+    name = str(data.get("name", "digits") if isinstance(data, Mapping) else "digits")
+    merged: dict[str, Any] = {}
+    for layer in (DATA_DEFAULTS.get(name, {}), preset, given):
+        merged = merge(merged, layer)
+    try:
+        return TrainConfig.model_validate(merged)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+
+
+def _require_no_contradiction(given: Mapping[str, Any], method: str | None, preset: Mapping[str, Any]) -> None:
+    for section, settings in preset.items():
+        own = given.get(section)
+        for name, value in settings.items():
+            if isinstance(own, Mapping) and own.get(name, value) != value:
+                raise ValueError(f"{section}/{name}: {own[name]!r} contradicts method {method}, which sets {value!r}")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, section by section; the noise is replaced as a whole (its kinds have different
+    settings)."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        sections = isinstance(old, Mapping) and isinstance(value, Mapping) and key != "noise"
+        merged[key] = {**old, **value} if sections else value  # type: ignore[dict-item]
+    return merged
+
+
+def explain(error: ValidationError) -> str:
+    """One line per fault: path, what is wrong, the value found."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        loc = [str(part) for part in fault["loc"]]
+        if loc[:1] == ["noise"]:
+            del loc[1:2]  # the kind, which pydantic puts between section and setting
+        where = ["/".join(loc)] if loc else []
+        found = "" if isinstance(fault["input"], (Mapping, Section)) else f" (found {fault['input']!r})"
+        lines.append(": ".join([*where, fault["msg"].removeprefix("Value error, ") + found]))
+    return "\n".join(lines)

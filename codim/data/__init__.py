@@ -1,0 +1,1 @@
+"""Data sets, their loaders, splits, views and index streams."""

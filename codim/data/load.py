@@ -1,0 +1,186 @@
+"""Data sets: name -> images, labels, official parts. Then noise and the train / validation split.
+
+Two objects leave this module and never meet again in training: `TrainingData` (given labels only) and `Truth` (true
+labels and test images, for an observer).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codim.config.data import DataConfig
+from codim.data.cifar import cifar10, cifar100
+from codim.data.clothing1m import clothing1m
+from codim.data.digits import _digits
+from codim.data.image_source import Loader, Pixels
+from codim.data.images.image_cache import CachedImages, Images
+from codim.data.own_images import folder, table
+from codim.data.splits import stratified_split, subset_rows
+from codim.data.webvision import webvision
+from codim.noise import READ_IMAGES, NoiseSpec
+from codim.noise.base import Labels
+from codim.noise.openset import OpenSetNoise
+from codim.noise.transition import transition_matrix
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that training may see. Images of training *and* validation part stand in one tensor, in the source's order,
+    those of an official validation part at the end."""
+
+    images: Images
+    """(N, C, H, W) uint8."""
+    labels: Tensor
+    """(N,) int64: the given labels."""
+    train_index: Tensor
+    """(N_train,) int64."""
+    val_index: Tensor
+    """(N_val,) int64, disjoint from `train_index`; its labels carry the same noise, those of an official part none."""
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What only an observer may see."""
+
+    labels: Tensor
+    """(N,) int64: the true labels of TrainingData.images; -1 where an image belongs to none of the classes, or nobody
+    knows."""
+    test_images: Images
+    """(M, C, H, W) uint8; M is 0 where the data have no test part."""
+    test_labels: Tensor
+    """(M,) int64."""
+    noise_rate: float
+    """Realised share of wrong labels, an official validation part left out; NaN where nobody knows."""
+    transition: NDArray[np.float64]
+    """(K, K) realised transition matrix, rows: true class; images of no class left out. (0, 0) where nobody knows."""
+    clean: Tensor | None = None
+    """(N,) bool: the given label is right. None where nobody knows."""
+    second_test_images: Images | None = None
+    """(M2, C, H, W) uint8: another test part of the same classes, where the data set has one."""
+    second_test_labels: Tensor | None = None
+    """(M2,) int64."""
+
+
+DATASETS: dict[str, Loader] = {
+    "digits": _digits,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "webvision": webvision,
+    "clothing1m": clothing1m,
+    "folder": folder,
+    "table": table,
+}
+
+
+def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str = "cpu") -> tuple[TrainingData, Truth]:
+    """Load, apply the noise, take the subset, split, put on the device.
+
+    Raises:
+        ValueError: files are missing, damaged or not laid out as the data set's loader says; the noise, the subset or
+            the kind of validation does not fit the data.
+    """
+    source = DATASETS[config.name](config)
+    num_classes = len(source.classes)
+    rows = subset_rows(source.labels, config.subset)
+    given = noise.apply(source.labels, num_classes, _for_noise(source.images, noise))[rows]
+    true = source.labels[rows]
+    images = source.images if not config.subset else _take(source.images, rows)
+    if isinstance(noise, OpenSetNoise):
+        images, true = _with_foreign_images(images, true, rows, source.labels, noise, config)
+    clean = given == true
+    rate = float((~clean).mean())
+    transition = transition_matrix(true[true >= 0], given[true >= 0], num_classes)
+    if config.validation == "official":
+        if source.val_images is None or source.val_labels is None:
+            raise ValueError(
+                f"data/validation: 'official', but {config.name} has no validation part of its own; allowed: split"
+            )
+        train_index, val_index = np.split(np.arange(len(given) + len(source.val_labels)), [len(given)])
+        images = _followed_by(images, source.val_images)
+        given, true = (np.concatenate([labels, source.val_labels]) for labels in (given, true))
+        clean = given == true
+    else:
+        train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed, which_images(images))
+    if not source.truth_known:
+        true, rate, transition = np.full_like(true, -1), float("nan"), np.empty((0, 0))
+    data = TrainingData(
+        _placed(images, device),
+        _tensor(given, device),
+        _tensor(train_index, device),
+        _tensor(val_index, device),
+        source.classes,
+    )
+    truth = Truth(
+        _tensor(true, device),
+        _placed(source.test_images, device),
+        _tensor(source.test_labels, device),
+        rate,
+        transition,
+        _tensor(clean, device) if source.truth_known else None,
+        None if source.second_test_images is None else _placed(source.second_test_images, device),
+        None if source.second_test_labels is None else _tensor(source.second_test_labels, device),
+    )
+    return data, truth
+
+
+def which_images(images: Pixels | Images) -> Labels | None:
+    """(N,) equal numbers where the same image stands several times; None where none can."""
+    return images.rows if isinstance(images, CachedImages) else None
+
+
+def _for_noise(images: Pixels, noise: NoiseSpec) -> NDArray[np.uint8]:
+    if not isinstance(images, CachedImages):
+        return images
+    kind: str = noise.kind
+    return images.mapped() if kind in READ_IMAGES else np.empty((0, *images.shape[1:]), dtype=np.uint8)
+
+
+def _with_foreign_images(
+    images: Pixels, true: Labels, rows: Labels, labels: Labels, noise: OpenSetNoise, config: DataConfig
+) -> tuple[Pixels, Labels]:
+    """Open-set noise: the images of the samples that it names, exchanged for those of another data set; true labels
+    -1."""
+    if isinstance(images, CachedImages):
+        raise ValueError(f"noise/kind: openset needs images in memory, {config.name} keeps them in files")
+    if noise.source == config.name or noise.source not in DATASETS:
+        others = ", ".join(name for name in DATASETS if name != config.name)
+        raise ValueError(f"noise/source: {noise.source!r}; allowed with data/name {config.name}: {others}")
+    beside = {config.name, noise.source} == {"cifar10", "cifar100"}
+    foreign_config = DataConfig(name=noise.source, root=config.root if beside else None, download=config.download)
+    foreign = DATASETS[noise.source](foreign_config).images
+    if isinstance(foreign, CachedImages) or foreign.shape[1:] != images.shape[1:]:
+        shapes = f"{tuple(foreign.shape[1:])}, those of {config.name} {tuple(images.shape[1:])}"
+        raise ValueError(f"noise/source: the images of {noise.source!r} are {shapes}; allowed: a set of the same shape")
+    replaced = noise.replaced(labels)
+    replacements = noise.replacements(labels, len(foreign))
+    chosen = np.isin(replaced, rows)
+    target = np.searchsorted(rows, replaced[chosen])
+    images, true = images.copy(), true.copy()
+    images[target] = foreign[replacements[chosen]]
+    true[target] = -1
+    return images, true
+
+
+def _take(images: Pixels, rows: Labels) -> Pixels:
+    return images.take(rows) if isinstance(images, CachedImages) else images[rows]
+
+
+def _followed_by(images: Pixels, more: Pixels) -> Pixels:
+    if isinstance(images, CachedImages):
+        assert isinstance(more, CachedImages)
+        return images.followed_by(more)
+    assert not isinstance(more, CachedImages)
+    return np.concatenate([images, more])
+
+
+def _placed(images: Pixels, device: torch.device | str) -> Images:
+    return images.decoded(device) if isinstance(images, CachedImages) else _tensor(images, device)
+
+
+def _tensor(array: NDArray[Any], device: torch.device | str) -> Tensor:
+    return torch.from_numpy(array).to(device)

@@ -1,0 +1,141 @@
+"""The files, labels and parts of own images, before any is opened. Imports no torch."""
+
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from codim.data.images.image_files import SUFFIXES, counted, find_images, is_image, told, visible_folders
+from codim.data.part_folders import part_folders, require_no_parts
+from codim.text.label_table import Row, read_rows
+from codim.text.parts import PARTS, Part
+from codim.text.safe_text import class_name, printable
+
+WHOLE_NUMBER = re.compile(r"-?\d{1,1000}")
+log = logging.getLogger(__name__)
+
+
+class OwnImages(NamedTuple):
+    """Images by part, below `root`; an image has one name, however often it stands there."""
+
+    root: Path
+    classes: tuple[str, ...]
+    rows: dict[Part, list[Row]]
+
+
+def folder_images(root: Path) -> OwnImages:
+    """`root/<class>/**` all for training; or, where the folders are called as parts are, `root/train/<class>/**` and so
+    on. Classes in sorted order. What was found, and what was passed over, is logged.
+
+    Raises:
+        ValueError: no such folder, fewer than two classes, a class without images, a class that only another part has,
+            an image in two parts, or folders of which nobody can know whether they are parts or classes.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{printable(root)} is no folder; allowed: a folder with a folder of images per class")
+    passed: Counter[str] = Counter()
+    top = visible_folders(root, passed)
+    parts = part_folders(top)
+    if beside := sum(is_image(path) for where in (root, *parts.values()) for path in where.iterdir()):
+        passed["images beside the folders"] = beside
+    rows = []
+    for part in [part for part in PARTS if part in parts] if parts else PARTS[:1]:
+        of_classes = visible_folders(parts[part], passed) if parts else top
+        if parts:
+            require_no_parts(of_classes)
+        for of_class in of_classes:
+            found = find_images(of_class)
+            if not found.files:
+                others = f"; found: {told(found.left_out)}" if found.left_out else ""
+                raise ValueError(
+                    f"{printable(of_class)} holds no image; allowed suffixes: {', '.join(SUFFIXES)}{others}"
+                )
+            passed += found.left_out
+            label = class_name(of_class.name)
+            rows += [Row(str(path.relative_to(root)), label, part) for path in found.files]
+    return _own_images(root, root, rows, sorted, told(passed))
+
+
+def table_images(path: Path, root: Path | None = None) -> OwnImages:
+    """Those of a .csv or .parquet file with columns `path` (absolute, or from `root`, by default the table's folder),
+    `label` (a name or a number) and optionally `split` (train, val or test; without it all is for training).
+
+    Classes in sorted order; by value where all labels are whole numbers, and of one value by their text.
+
+    Raises:
+        ValueError: names the file and, where one is at fault, the row (1: the first below the header).
+    """
+    return _own_images(path, root or path.parent, read_rows(path), in_order)
+
+
+def in_order(labels: set[str]) -> list[str]:
+    """The one order of classes, whatever order they come in."""
+    names = sorted(labels)
+    return sorted(names, key=int) if all(map(WHOLE_NUMBER.fullmatch, names)) else names
+
+
+def _own_images(
+    place: Path, root: Path, rows: list[Row], order: Callable[[set[str]], list[str]], passed: str = ""
+) -> OwnImages:
+    classes = order({row.label for row in rows if row.part == "train"})
+    if len(classes) < 2:
+        shown = [printable(name) for name in classes]
+        raise ValueError(
+            f"{printable(place)}: the training part has {len(classes)} classes {shown}; allowed: 2 or more"
+        )
+    known = set(classes)
+    for row in rows:
+        if row.label not in known:
+            raise ValueError(f"{row.where(place)}: no training image has the label {row.label!r}")
+    rows = _one_name_each(place, root, rows)
+    by_part: dict[Part, list[Row]] = {part: [row for row in rows if row.part == part] for part in PARTS}
+    for part, own in by_part.items():
+        if own:
+            per_class = counted(row.label for row in own)
+            log.info(
+                "%s: %s part, %d images of %d classes: %s", printable(place), part, len(own), len(classes), per_class
+            )
+    again = len(by_part["train"]) - len({row.path for row in by_part["train"]})
+    if again:
+        log.info(
+            "%s: %d images of the training part stand there again; all of one stay together", printable(place), again
+        )
+    if passed:
+        log.info("%s: left out: %s", printable(place), passed)
+    return OwnImages(root, tuple(classes), by_part)
+
+
+def _one_name_each(place: Path, root: Path, rows: list[Row]) -> list[Row]:
+    """An image that is named in several ways (a link, another path to it) gets the first of its names everywhere.
+
+    Raises ValueError: it stands in two parts.
+    """
+    real_folder = cache(os.path.realpath)
+
+    def identity(name: str) -> str:
+        # A table may have a million rows, and a Path takes ten times as long.
+        path = os.path.join(root, name)  # noqa: PTH118
+        if os.path.islink(path):  # noqa: PTH114
+            return os.path.realpath(path)
+        folder, file = os.path.split(path)
+        return f"{real_folder(folder)}/{file}"
+
+    identities = {name: identity(name) for name in {row.path: None for row in rows}}
+    first: dict[str, Row] = {}
+    parts: dict[str, set[Part]] = {}
+    for row in rows:
+        first.setdefault(identities[row.path], row)
+        parts.setdefault(identities[row.path], set()).add(row.part)
+    for row in rows:
+        own = identities[row.path]
+        if len(parts[own]) > 1:
+            other = next(r for r in rows if identities[r.path] == own and r.part != row.part)
+            raise ValueError(
+                f"{row.where(place)}: {printable(row.path)} stands in {len(parts[own])} parts; allowed: one "
+                f"(the other: {other.where(place)})"
+            )
+    return [row._replace(path=first[identities[row.path]].path) for row in rows]

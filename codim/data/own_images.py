@@ -1,0 +1,40 @@
+"""Own images: a folder per class, or a table of files and labels.
+
+The given labels are all that is known: true labels count as unknown, whatever noise is laid on top. Without a test part
+no test accuracy is measured (NaN); nothing is held out for one behind the user's back.
+"""
+
+import numpy as np
+
+from codim.config.data import DataConfig
+from codim.data.image_source import ImageSource, cached_parts
+from codim.data.own_files import OwnImages, folder_images, table_images
+from codim.text.parts import PARTS
+from codim.text.safe_text import printable
+
+
+def folder(config: DataConfig) -> ImageSource:
+    """The images of `data/root`, a folder per class. Raises ValueError as `folder_images`, or as `_source`."""
+    return _source(config, folder_images(config.place))
+
+
+def table(config: DataConfig) -> ImageSource:
+    """The images that the table `data/root` names. Raises ValueError as `table_images`, or as `_source`."""
+    return _source(config, table_images(config.place))
+
+
+def _source(config: DataConfig, own: OwnImages) -> ImageSource:
+    """Raises ValueError: there is a part `val` without `data/validation: official`."""
+    parts = [own.rows[part] for part in PARTS]
+    if parts[1] and config.validation == "split":
+        raise ValueError(
+            f"{printable(config.place)}: {len(parts[1])} images are marked as validation part, but data/validation is "
+            "'split'; set data/validation: official, or take them out"
+        )
+    images = cached_parts(config, own.root, [[row.path for row in part] for part in parts])
+    number = {name: k for k, name in enumerate(own.classes)}
+    labels = [np.array([number[row.label] for row in part], dtype=np.int64) for part in parts]
+    val_images, val_labels = (images[1], labels[1]) if parts[1] else (None, None)
+    return ImageSource(
+        images[0], labels[0], images[2], labels[2], own.classes, val_images, val_labels, truth_known=False
+    )

@@ -1,0 +1,75 @@
+"""Which images take part: the subset, the split into training and validation part, and how many may be labelled."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from codim.noise.base import Labels
+
+
+def subset_rows(labels: Labels, size: int) -> Labels:
+    """Sorted indices of `size` samples, 0: of all; each class gives its share. Always the same for the same labels."""
+    if not size:
+        return np.arange(len(labels))
+    if size > len(labels):
+        raise ValueError(f"data/subset: {size} images, the training part has {len(labels)}")
+    rng = np.random.default_rng(0)
+    place = np.empty(len(labels))
+    for k in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == k))
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.sort(np.argsort(place, kind="stable")[:size])
+
+
+def stratified_split(
+    labels: Labels, val_fraction: float, seed: int, images: Labels | None = None
+) -> tuple[Labels, Labels]:
+    """Sorted (train, validation) indices; each class gives its share, rounded, and keeps at least one training sample.
+
+    scikit-learn's stratified split refuses a class with a single sample, which noise can produce.
+
+    Args:
+        images: (N,) which image each sample is, where one may stand there several times: all of them go where the first
+            one goes.
+    """
+    if images is not None and len(first := np.unique(images, return_index=True)[1]) < len(images):
+        held_out = np.isin(images, images[first][stratified_split(labels[first], val_fraction, seed)[1]])
+        for k in np.setdiff1d(labels, labels[~held_out]):
+            held_out[images == images[labels == k][0]] = False
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    rng = np.random.default_rng(seed)
+    val: list[Labels] = []
+    for k in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == k))
+        val.append(members[: min(round(val_fraction * len(members)), len(members) - 1)])
+    val_index = np.sort(np.concatenate(val))
+    return np.setdiff1d(np.arange(len(labels)), val_index), val_index
+
+
+def stratified_folds(labels: Labels, folds: int, seed: int, images: Labels | None = None) -> Labels:
+    """(N,) fold of each sample, from 0; each class is spread as evenly as it can be, and so are its remainders.
+    `images` as in `stratified_split`."""
+    if images is not None:
+        _, first, place = np.unique(images, return_index=True, return_inverse=True)
+        if len(first) < len(images):
+            return stratified_folds(labels[first], folds, seed)[place]
+    rng = np.random.default_rng(seed)
+    order = np.concatenate([rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)])
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order] = np.arange(len(labels)) % folds
+    return fold
+
+
+def require_labels(per_class: int, counts: Iterable[int], classes: Sequence[str]) -> None:
+    """Raises ValueError where a class has too few images of the training part for `divide/labels_per_class`."""
+    for name, count in zip(classes, counts, strict=True):
+        if count < per_class:
+            raise ValueError(
+                f"divide/labels_per_class: {per_class}, but class {name} has {count} samples in the training part"
+            )
+
+
+def require_unlabelled(labelled: int, images: int) -> None:
+    """Raises ValueError where all images of the training part are labelled."""
+    if labelled == images:
+        raise ValueError(f"divide: all {images} images of the training part are labelled; allowed: fewer")

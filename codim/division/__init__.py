@@ -1,0 +1,1 @@
+"""Co-divide: losses -> mixture -> clean probability -> labelled and unlabelled set."""

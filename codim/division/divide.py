@@ -1,0 +1,104 @@
+"""Per-sample losses -> two-component Gaussian mixture -> probability that a given label is clean -> division of the
+data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codim.config.divide import DivideConfig
+from codim.division.mixture import fit_mixture
+from codim.metrics import SplitState
+
+
+@dataclass(frozen=True)
+class Division:
+    """What one network makes of the images of an epoch; its peer is trained with it."""
+
+    index: Tensor
+    """(N,) int64: which of TrainingData.images."""
+    clean_probability: Tensor
+    """(N,) float32 in [0, 1]."""
+    labelled: Tensor
+    """(N,) bool."""
+    threshold: float
+    """After clipping."""
+    separation: float
+    """Of the mixture; NaN where none was fitted."""
+    state: SplitState
+    loss_bin: Tensor | None = None
+    """(N,) uint8: which of LOSS_BINS equal parts of [0, 1] holds the scaled loss; None where no losses were divided."""
+
+    def to(self, device: torch.device | str) -> "Division":
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
+
+
+LOSS_BINS = 20
+"""Of the histograms of scaled losses."""
+SEVERITY: tuple[SplitState, ...] = ("none", "given", "ok", "clipped", "unimodal", "degenerate")
+
+
+def scale_losses(losses: Tensor) -> Tensor:
+    """Scale (N,) losses to [0, 1]; constant losses and non-finite ones become 1/2 and 1."""
+    losses = losses.double()
+    finite = torch.isfinite(losses)
+    if not finite.any():
+        return torch.full_like(losses, 0.5)
+    low, high = losses[finite].min(), losses[finite].max()
+    if high == low:
+        return torch.where(finite, 0.5, 1.0).double()
+    return torch.where(finite, (losses - low) / (high - low), 1.0)
+
+
+def divide(scaled: Tensor, index: Tensor, config: DivideConfig) -> list[Division]:
+    """Divide the images `index` (N,) by their scaled losses (B, N) under each of B networks, already averaged over the
+    history. Never empty on either side, never NaN.
+
+    States: ok; clipped: the threshold left one side empty and was moved to [min w + 1e-5, max w - 1e-5] (as C2D's
+    code); unimodal: the mixture's means are closer than one pooled standard deviation, or one component is empty;
+    degenerate: losses carry no order, every w is 1/2 and every second sample is labelled.
+    """
+    mixture = fit_mixture(scaled, config.reg_covar)
+    w = mixture.posterior(scaled)
+    spread = scaled.amax(1) - scaled.amin(1)
+    summary = torch.stack([spread, w.amin(1), w.amax(1), mixture.separation, mixture.weights.amin(1)], dim=1)
+    rows = summary.tolist()  # the only transfer from the device
+    return [
+        replace(_division(own, index, config, row), loss_bin=_bins(losses))
+        for own, row, losses in zip(w, rows, scaled, strict=True)
+    ]
+
+
+def _bins(scaled: Tensor) -> Tensor:
+    return (scaled * LOSS_BINS).clamp(max=LOSS_BINS - 1).to(torch.uint8)
+
+
+def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -> list[int]:
+    """How many samples of all divisions together lie in each of the LOSS_BINS; empty where no losses were divided.
+
+    Args:
+        among: (images,) bool: which samples count; all by default.
+    """
+    bins = [d.loss_bin if among is None else d.loss_bin[among[d.index]] for d in divisions if d.loss_bin is not None]
+    counts: list[int] = torch.cat(bins).bincount(minlength=LOSS_BINS).tolist() if bins else []
+    return counts
+
+
+def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
+    """Of one network. `summary`: range of its losses, smallest and largest w, separation and smaller weight."""
+    spread, lowest, highest, separation, weight = summary
+    low, high = lowest + 1e-5, highest - 1e-5
+    if spread == 0 or low >= high:
+        every_second = torch.arange(len(w), device=w.device) % 2 == 0
+        half = torch.full_like(w, 0.5).float()
+        return Division(index, half, every_second, config.p_threshold, float("nan"), "degenerate")
+    threshold = min(max(config.p_threshold, low), high)
+    state: SplitState = "ok" if threshold == config.p_threshold else "clipped"
+    if separation < 1 or weight < 1 / len(w):
+        state = "unimodal"
+    return Division(index, w.float(), w > threshold, threshold, separation, state)

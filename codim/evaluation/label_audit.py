@@ -1,0 +1,81 @@
+"""Which given labels look wrong: one row an image, and of those the ones that a person should check."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from codim.config.divide import DivideConfig
+from codim.data.images.image_cache import CachedImages
+from codim.data.load import TrainingData
+from codim.division.divide import divide, scale_losses
+from codim.text.safe_text import printable
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image whose given label the networks contradict; its fields are the columns of the table, names printable."""
+
+    rank: int
+    index: int
+    """In the order of the training images."""
+    file: str
+    """Below `data/root` (of a table: as the table has it); empty where the images are no files of their own."""
+    part: str
+    """train or validation."""
+    given_label: str
+    suggested_label: str
+    clean_probability: float
+    confidence_a: float
+    confidence_b: float
+
+
+def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.Table:
+    """Columns, in the order of the training set: `index`, `given_label`, `clean_probability` (mean over both
+    networks' mixtures of the losses now), `suggested_label` (of the ensemble), `confidence_a` and `confidence_b`
+    (probability that each network gives to the suggested label).
+
+    Args:
+        logits: (2, N, K) over all of data.images.
+    """
+    scaled = torch.stack([scale_losses(F.cross_entropy(own, data.labels, reduction="none")) for own in logits])
+    index = torch.arange(len(data.labels), device=data.labels.device)
+    clean = torch.stack([division.clean_probability for division in divide(scaled, index, config)]).mean(0)
+    suggested = logits.sum(0).argmax(1)
+    confidence = logits.softmax(2).gather(2, suggested.expand(2, -1)[..., None])[..., 0]
+    columns = {
+        "index": index,
+        "given_label": data.labels,
+        "clean_probability": clean,
+        "suggested_label": suggested,
+        "confidence_a": confidence[0],
+        "confidence_b": confidence[1],
+    }
+    return pa.table({name: column.cpu().numpy() for name, column in columns.items()})
+
+
+def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
+    """Of `label_audit`, the images whose suggested label is not the given one, by (1 - clean probability) * (mean
+    confidence), the largest first: the label is hard to learn, and both networks know a better one."""
+    rows = [row for row in table.to_pylist() if row["suggested_label"] != row["given_label"]]
+    rows.sort(
+        key=lambda row: ((row["clean_probability"] - 1) * (row["confidence_a"] + row["confidence_b"]), row["index"])
+    )
+    names = [printable(name) for name in data.classes]
+    held_out = set(data.val_index.tolist())
+    return [
+        Suspect(
+            rank=rank,
+            index=row["index"],
+            file=printable(data.images.file(row["index"])) if isinstance(data.images, CachedImages) else "",
+            part="validation" if row["index"] in held_out else "train",
+            given_label=names[row["given_label"]],
+            suggested_label=names[row["suggested_label"]],
+            clean_probability=row["clean_probability"],
+            confidence_a=row["confidence_a"],
+            confidence_b=row["confidence_b"],
+        )
+        for rank, row in enumerate(rows, start=1)
+    ]

@@ -1,0 +1,39 @@
+"""Outputs of the networks for many images."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from codim.data.augment import Augmenter
+from codim.data.images.image_cache import Images
+from codim.runtime.distributed import gather, workers
+from codim.runtime.distributed import share as own_share
+
+
+@torch.no_grad()
+def predict(
+    networks: Sequence[nn.Module],
+    images: Images,
+    augmenter: Augmenter,
+    index: Tensor | None = None,
+    batch_size: int = 1024,
+) -> Tensor:
+    """Outputs (networks, N, K) for uint8 images without augmentation, in evaluation mode; logits, where the networks
+    are whole, features, where they are encoders. Several workers share the passes; all must call it.
+
+    Args:
+        index: (N,) which of the images; all by default.
+    """
+    for net in networks:
+        net.eval()
+    if index is None:
+        index = torch.arange(len(images), device=images.device)
+    # Some images once more, where the workers' shares would differ in length.
+    rows = torch.arange(-(-len(index) // workers()) * workers(), device=index.device)
+    padded = index[rows % max(len(index), 1)]
+    parts = []
+    for chunk in own_share(padded).split(batch_size):
+        x = augmenter.plain(images[chunk])
+        parts.append(torch.stack([net(x) for net in networks], dim=1))
+    return gather(torch.cat(parts))[: len(index)].transpose(0, 1).contiguous()

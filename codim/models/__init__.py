@@ -1,0 +1,1 @@
+"""Networks: encoder, classifier and projection head."""

@@ -1,0 +1,32 @@
+"""The encoders by name, and the small CNN."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from codim.config.network import WIDTHS, NetworkConfig
+from codim.models.inception_resnet_v2 import inception_resnet_v2
+from codim.models.preact_resnet import conv3x3, preact_resnet18
+from codim.models.resnet import resnet
+
+
+def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
+    """Encoder (N, channels, H, W) -> (N, 2 * width), for 8x8 to 32x32 images on a CPU, and its output's length.
+
+    Four 3x3 convolutions in two resolutions.
+    """
+    layers: list[nn.Module] = []
+    shapes = [(channels, width, 1), (width, width, 2), (width, 2 * width, 1), (2 * width, 2 * width, 2)]
+    for inputs, outputs, stride in shapes:
+        layers += [conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 2 * width
+
+
+ENCODERS: dict[str, Callable[[NetworkConfig, int], tuple[nn.Module, int]]] = {
+    "small_cnn": lambda config, channels: small_cnn(channels, config.width or WIDTHS[config.name]),
+    "preact_resnet18": lambda config, channels: preact_resnet18(channels, config.width or WIDTHS[config.name]),
+    "resnet18": lambda config, channels: resnet("resnet18", channels, config.stem, config.weights),
+    "resnet50": lambda config, channels: resnet("resnet50", channels, config.stem, config.weights),
+    "inception_resnet_v2": lambda config, channels: inception_resnet_v2(channels),
+}
+"""Name -> (settings, channels of the images) -> encoder and its output's length."""

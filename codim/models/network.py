@@ -1,0 +1,73 @@
+"""Networks: an encoder f, a linear classifier h and a projection head g (d -> d -> projection_dim, unit length)."""
+
+import logging
+from functools import cache
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codim.config.network import NetworkConfig
+from codim.models.encoders import ENCODERS
+
+log = logging.getLogger(__name__)
+
+
+class Network(nn.Module):
+    """`net(x)` gives logits (N, K); `net.project(x)` gives embeddings (N, projection_dim) of unit length."""
+
+    def __init__(self, config: NetworkConfig, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.precision = config.precision
+        self.encoder, dim = ENCODERS[config.name](config, channels)
+        self.classifier = nn.Linear(dim, num_classes)
+        self.projector = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.projection_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self._autocast(x):
+            logits: Tensor = self.classifier(self.encoder(x))
+        return logits.float()
+
+    def project(self, x: Tensor) -> Tensor:
+        with self._autocast(x):
+            embeddings: Tensor = self.projector(self.encoder(x))
+        return F.normalize(embeddings.float(), dim=1)
+
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed: int) -> Network:
+    """A network whose initial weights depend on the seed alone (and on `weights`, where given); the global random
+    state is left as it was.
+
+    Raises:
+        ValueError: the file of `weights` does not fit the network or the images.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(config, channels, num_classes).to(memory_format=torch.channels_last)
+
+
+def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:
+    """`net`, its encoder compiled in place, so that the state dict keeps its names; left as it is where the machine
+    cannot compile."""
+    if how == "off":
+        return net
+    reason = _why_not(next(net.parameters()).device.type)
+    if reason:
+        log.warning("network/compile: %s is not possible here, training goes on without: %s", how, reason)
+    else:
+        net.encoder.compile(mode="reduce-overhead" if how == "graphs" else "default")
+    return net
+
+
+@cache
+def _why_not(device: str) -> str:
+    """What goes wrong with a first compilation; empty where nothing does."""
+    try:
+        torch.compile(torch.sin)(torch.zeros(8, device=device))
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return ""

@@ -1,0 +1,44 @@
+"""Asymmetric (class-conditional) label noise."""
+
+from typing import Literal
+
+import numpy as np
+
+from codim.noise.base import Images, Labels, Rate, Seed
+from codim.noise.class_maps import CLASS_MAPS
+from codim.section import Section
+
+
+class AsymmetricNoise(Section):
+    """Each sample of a mapped class gets the class it is mapped to, with probability `rate`; other classes stay
+    clean.
+
+    The draws are independent (as Patrini et al., ELR and Sel-CL). Some code flips an exact share instead, of each
+    class or of the whole set (DivideMix, C2D): the same in expectation.
+    """
+
+    kind: Literal["asymmetric"] = "asymmetric"
+    """Names this kind of noise."""
+    rate: Rate
+    """Probability of a flip within a mapped class (the nominal rate; the rate over the whole set is smaller where
+    classes stay clean)."""
+    map: Literal["cifar10", "digits", "superclass-next", "superclass-uniform", "block5-next", "next"]
+    """Which class is taken for which.
+    cifar10: truck -> automobile, bird -> airplane, deer -> horse, cat <-> dog (Patrini et al. 2017).
+    digits: 2 -> 7, 3 -> 8, 5 <-> 6, 7 -> 1, the confusions that Patrini et al. use for handwritten digits.
+    The others are four definitions for CIFAR-100 that papers call by one name; their results do not compare.
+    superclass-next: the next fine id of the same superclass, circularly (Sel-CL, LongReMix).
+    superclass-uniform: any of the other four classes of the superclass, each as likely (C2D).
+    block5-next: the next id within a block of five consecutive fine ids, circularly (Patrini et al., ELR, UNICON).
+    Fine ids stand in the order of the alphabet, so 6 % of these flips stay in the superclass.
+    next: the next of all 100, circularly, as pair flip (DISC)."""
+    seed: Seed = 0
+    """Of the draw; the same seed gives the same labels."""
+
+    def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
+        targets = CLASS_MAPS[self.map]
+        if len(targets) != num_classes:
+            raise ValueError(f"noise/map {self.map!r} needs {len(targets)} classes, the data have {num_classes}")
+        rng = np.random.default_rng(self.seed)
+        flipped = rng.random(len(labels)) < self.rate
+        return np.where(flipped, targets[labels, rng.integers(0, targets.shape[1], len(labels))], labels)

@@ -1,0 +1,24 @@
+"""Pair-flip label noise."""
+
+from typing import Literal
+
+import numpy as np
+
+from codim.noise.base import Images, Labels, Rate, Seed
+from codim.section import Section
+
+
+class PairFlipNoise(Section):
+    """Each sample gets the next class, circularly, with probability `rate`: T[i, i + 1] = rate (Co-teaching's pair
+    flip)."""
+
+    kind: Literal["pairflip"] = "pairflip"
+    """Names this kind of noise."""
+    rate: Rate
+    """Probability of a flip."""
+    seed: Seed = 0
+    """Of the draw; the same seed gives the same labels."""
+
+    def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
+        flipped = np.random.default_rng(self.seed).random(len(labels)) < self.rate
+        return np.where(flipped, (labels + 1) % num_classes, labels)

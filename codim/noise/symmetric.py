@@ -1,0 +1,32 @@
+"""Symmetric label noise."""
+
+from typing import Literal
+
+import numpy as np
+
+from codim.noise.base import Images, Labels, Rate, Seed
+from codim.section import Section
+
+
+class SymmetricNoise(Section):
+    """`rate` * N samples, drawn over the whole set, get a label drawn uniformly over the classes."""
+
+    kind: Literal["symmetric"] = "symmetric"
+    """Names this kind of noise."""
+    rate: Rate
+    """Share of samples whose label is drawn anew (the nominal rate)."""
+    include_true: bool = True
+    """True: the draw may hit the true class, realised rate r (1 - 1/K) (DivideMix and most code).
+    False: over the other K - 1 classes, realised rate r (Co-teaching)."""
+    seed: Seed = 0
+    """Of the draw; the same seed gives the same labels."""
+
+    def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
+        rng = np.random.default_rng(self.seed)
+        given = labels.copy()
+        chosen = rng.permutation(len(labels))[: round(self.rate * len(labels))]
+        if self.include_true:
+            given[chosen] = rng.integers(0, num_classes, len(chosen))
+        else:
+            given[chosen] = (labels[chosen] + rng.integers(1, num_classes, len(chosen))) % num_classes
+        return given

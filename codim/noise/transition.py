@@ -1,0 +1,81 @@
+"""Transition matrices, and how far noisy-label accuracy moves with true accuracy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codim.noise import NoiseSpec
+from codim.noise.asymmetric import AsymmetricNoise
+from codim.noise.base import Labels
+from codim.noise.class_maps import CLASS_MAPS
+
+
+def transition_matrix(true: Labels, given: Labels, num_classes: int) -> NDArray[np.float64]:
+    """Realised (K, K) matrix; row: true class, column: given class; rows sum to 1 (identity row for an absent
+    class). Samples of none of the classes (true label -1) are left out."""
+    counts = np.zeros((num_classes, num_classes))
+    known = true >= 0
+    np.add.at(counts, (true[known], given[known]), 1)
+    absent = counts.sum(1) == 0
+    counts[absent, absent] = 1
+    matrix: NDArray[np.float64] = counts / counts.sum(1, keepdims=True)
+    return matrix
+
+
+FLAT_SLOPE = 0.05
+"""At or below this slope the objective says next to nothing about accuracy on true labels."""
+Floats = NDArray[np.float64]
+
+
+def clean_slope(noise: NoiseSpec, classes: int) -> float:
+    """How much expected accuracy on given labels moves with accuracy on true labels, from the nominal noise: for
+    symmetric noise 1 - e K / (K - 1), for class-dependent noise `confusable_slope`.
+
+    1 where the noise is that of the data, and unknown. Instance noise: as if each class were taken for one other.
+    """
+    if noise.kind == "none" or noise.kind == "file":
+        return 1.0
+    if noise.kind == "symmetric":
+        return 1 - noise.rate * (1 if noise.include_true else classes / (classes - 1))
+    if noise.kind == "openset":
+        return 1 - noise.rate
+    if noise.kind == "asymmetric":
+        return confusable_slope(_nominal_transition(noise))
+    return 1 - 2 * noise.rate
+
+
+def confusable_slope(transition: Sequence[Sequence[float]] | Floats) -> float:
+    """How much expected accuracy on given labels moves with accuracy on true labels when the mistakes lie where the
+    noise is: mean over classes of T[i, i] - max T[i, j], weighted by the class's share of the noise, 1 - T[i, i].
+
+    `transition`: (K, K), rows are true classes. 1 for the identity; `codim.noise.transition.symmetric_slope` for
+    symmetric noise. Our reading, from the definition of T. It assumes classes of equal size, that a class is mistaken
+    as often as its labels are wrong, and always for the class that the noise prefers: networks do confuse what the
+    noise confuses. Classes without noise are no part of it, since a network that learns the noise errs in the others;
+    mistakes in them would make the slope steeper. Asymmetric noise of .4 in half of the classes: .2, where the mean
+    over all classes is .6; sixteen trainings on digits with that noise measured .31 (Theil-Sen, 95 % interval .27 to
+    .41).
+    """
+    t = np.asarray(transition, dtype=float)
+    right = np.diag(t)
+    others = np.where(np.eye(len(t), dtype=bool), -np.inf, t).max(axis=1)
+    wrong = 1 - right
+    return float(np.average(right - others, weights=wrong)) if wrong.any() else 1.0
+
+
+def _nominal_transition(noise: AsymmetricNoise) -> Floats:
+    targets = CLASS_MAPS[noise.map]
+    matrix = (1 - noise.rate) * np.eye(len(targets))
+    for column in targets.T:
+        matrix[np.arange(len(targets)), column] += noise.rate / targets.shape[1]
+    return matrix
+
+
+def symmetric_slope(rate: float, classes: int) -> float:
+    """How much expected accuracy on labels with symmetric noise moves with accuracy on true labels: 1 - e K / (K - 1).
+
+    `rate`: share e of labels that are wrong (realised). A right prediction agrees with a given label with probability
+    1 - e, a wrong one with e / (K - 1).
+    """
+    return 1 - rate * classes / (classes - 1)

@@ -1,0 +1,1 @@
+"""The machine underneath: device, distributed workers, files that survive crashes."""

@@ -1,0 +1,209 @@
+"""Save and load a TrainState with its random states; load what is needed to predict. codim/runtime/tensor_file.py keeps
+the files whole; where the newest is damaged, the previous one is used."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from operator import index
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from codim.config.augment import AugmentConfig
+from codim.config.network import NetworkConfig
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData
+from codim.division.divide import Division
+from codim.models.network import Network, seeded_network
+from codim.runtime.tensor_file import DamagedFile, previous, read_tensors, write_tensors
+from codim.training.state import TrainState
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the networks expect and answer. With it, a checkpoint predicts without its training images."""
+
+    classes: tuple[str, ...]
+    """In the order of the logits."""
+    shape: tuple[int, int, int]
+    """(C, H, W) of the uint8 images."""
+    mean: Tensor
+    """(C,) per channel, of pixels in [0, 1]."""
+    std: Tensor
+    """(C,)."""
+
+    @classmethod
+    def of(cls, data: TrainingData, augmenter: Augmenter) -> "InputSpec":
+        channels, height, width = data.images.shape[1:]
+        mean, std = augmenter.mean.flatten().cpu(), augmenter.std.flatten().cpu()
+        return cls(data.classes, (channels, height, width), mean, std)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The networks of a checkpoint, in evaluation mode, and what they were trained on."""
+
+    config: dict[str, Any]
+    """Of the training, as TrainConfig.model_validate reads it; without a file of initial weights, which may be gone."""
+    input: InputSpec
+    networks: list[Network]
+    augmenter: Augmenter
+
+
+def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: InputSpec) -> None:
+    """Make `path` the newest checkpoint; the one before is kept beside it, any older one is gone."""
+    write_tensors(
+        path,
+        {
+            "config": config.model_dump(mode="json"),
+            "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
+            "networks": [net.state_dict() for net in state.networks],
+            "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
+            "generator": state.generator.get_state(),
+            "epoch": state.epoch,
+            "samples": state.samples,
+            "active": state.active,
+            "average": state.average and state.average.state_dict(),
+            "loss_history": state.loss_history,
+            "divisions": [asdict(division) for division in state.divisions],
+            "pretraining": state.pretraining and state.pretraining.saved(),
+        },
+    )
+
+
+def has_checkpoint(path: Path) -> bool:
+    """Whether `path` or the previous one is there: a crash in the middle of a write can leave the latter alone."""
+    return path.exists() or previous(path).exists()
+
+
+def load_checkpoint(path: Path, config: TrainConfig, data: TrainingData) -> TrainState:
+    """The state saved under the same config, of the previous checkpoint where the newest is damaged (a warning is
+    logged).
+
+    Raises:
+        ValueError: neither is a whole checkpoint, or it is of another config (names the first setting that differs), or
+            of other classes or of another order of them.
+    """
+
+    def restore(saved: dict[str, Any], path: Path) -> TrainState:
+        _require_same(saved["config"], config.model_dump(mode="json"), path)
+        _require_classes(saved["input"]["classes"], data.classes, path)
+        return _restore_state(saved, config, data)
+
+    return _newest_whole(path, restore)
+
+
+def load_trained(path: Path, device: torch.device) -> Trained:
+    """The networks of a checkpoint (or of the folder that holds `checkpoint.pt`), without its data; of the previous
+    one where the newest is damaged.
+
+    Raises:
+        ValueError: neither is a whole checkpoint, or the networks have not been trained on labels yet.
+    """
+    path = path / "checkpoint.pt" if path.is_dir() else path
+
+    def restore(saved: dict[str, Any], path: Path) -> Trained:
+        return _restore_trained(saved, path, device)
+
+    return _newest_whole(path, restore)
+
+
+def _newest_whole(path: Path, restore: Callable[[dict[str, Any], Path], T]) -> T:
+    if not has_checkpoint(path):
+        raise ValueError(f"there is no checkpoint {path}")
+    faults = []
+    for candidate in (path, previous(path)):
+        try:
+            found = _read(candidate, restore)
+        except DamagedFile as fault:
+            faults.append(str(fault))
+            continue
+        if faults:
+            log.warning("checkpoint %s; the previous one is used instead: %s", faults[0], candidate)
+        return found
+    raise ValueError(f"no whole checkpoint: {'; '.join(faults)}")
+
+
+def _read(path: Path, restore: Callable[[dict[str, Any], Path], T]) -> T:
+    saved = read_tensors(path)
+    try:
+        return restore(saved, path)
+    except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValidationError) as error:
+        raise DamagedFile(f"{path} does not hold a training state: {type(error).__name__}: {error}") from error
+
+
+def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingData) -> TrainState:
+    state = TrainState.create(config, data)
+    for net, weights in zip(state.networks, saved["networks"], strict=True):
+        net.load_state_dict(weights)
+    for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
+        optimizer.load_state_dict(values)
+    state.generator.set_state(saved["generator"])
+    state.epoch, state.samples = index(saved["epoch"]), index(saved["samples"])
+    device = data.images.device
+    state.active = _once(saved["active"], data)
+    if state.average:
+        state.average.load_state_dict(saved["average"])
+    state.loss_history = [losses.to(device) for losses in saved["loss_history"]]
+    divisions = [values | {"index": _once(values["index"], data)} for values in saved["divisions"]]
+    state.divisions = [Division(**_on(device, values)) for values in divisions]
+    if saved["pretraining"] is None:
+        state.pretraining = None
+    else:
+        assert state.pretraining is not None
+        state.pretraining.restore(saved["pretraining"])
+    return state
+
+
+def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) -> Trained:
+    network = saved["config"]["network"] | {"weights": None, "precision": "fp32", "compile": "off"}
+    config, values = {**saved["config"], "network": network}, saved["input"]
+    channels, height, width = values["shape"]
+    spec = InputSpec(tuple(values["classes"]), (channels, height, width), values["mean"], values["std"])
+    if saved["epoch"] <= config["pretrain"]["epochs"]:
+        raise ValueError(f"checkpoint {path} is of the pre-training, its networks have seen no label yet")
+    settings = NetworkConfig.model_validate(network)
+    networks = [seeded_network(settings, channels, len(spec.classes), 0) for _ in saved["networks"]]
+    for net, weights in zip(networks, saved["networks"], strict=True):
+        net.load_state_dict(weights)
+        net.to(device).eval()
+    augmenter = Augmenter(AugmentConfig.model_validate(config["augment"]), spec.mean.to(device), spec.std.to(device))
+    return Trained(config, spec, networks, augmenter)
+
+
+def _once(index: Tensor, data: TrainingData) -> Tensor:
+    """`index` on the data's device; the training part's own where they are equal, which saves 8 bytes an image."""
+    index = index.to(data.images.device)
+    return data.train_index if torch.equal(index, data.train_index) else index
+
+
+def _on(device: torch.device, values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in values.items()}
+
+
+def _require_classes(saved: list[str], classes: tuple[str, ...], path: Path) -> None:
+    if tuple(saved) != classes:
+        numbered = zip_longest(saved, classes)
+        number, (was, now) = next((k, pair) for k, pair in enumerate(numbered) if pair[0] != pair[1])
+        raise ValueError(
+            f"checkpoint {path} was trained on {len(saved)} classes, the data have {len(classes)}: number {number} is "
+            f"{was!r} there and {now!r} here; allowed: the same classes in the same order"
+        )
+
+
+def _require_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    for section, settings in wanted.items():
+        for name, value in settings.items():
+            found = saved.get(section, {}).get(name)
+            if found != value:
+                raise ValueError(
+                    f"checkpoint {path} was made with {section}/{name} = {found!r}, the config has {value!r}"
+                )

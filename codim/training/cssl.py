@@ -1,0 +1,118 @@
+"""Stage 3: one step of contrastive semi-supervised learning for one network, its peer frozen.
+
+L_X, L_U and L_reg are DivideMix's; the contrastive term is a reconstruction (see ContrastiveConfig).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from codim.config.contrastive import ContrastiveConfig
+from codim.config.mixmatch import MixMatchConfig
+from codim.data.augment import Augmenter
+from codim.losses.contrastive import contrastive_loss
+from codim.losses.mixmatch import (
+    brier_loss,
+    class_balance_penalty,
+    co_guess,
+    co_refine,
+    draw_lambda,
+    mixup,
+    soft_cross_entropy,
+)
+from codim.models.network import Network
+from codim.runtime.distributed import gather, share
+
+
+class Batch(NamedTuple):
+    """One step's images of the labelled (N) and unlabelled (M) set, uint8; of several workers this one's share."""
+
+    x: Tensor
+    labels: Tensor
+    """(N,) given labels of `x`."""
+    clean_probability: Tensor
+    """(N,) of `x`."""
+    u: Tensor
+
+
+class Losses(NamedTuple):
+    """Scalars: the weighted sum and its terms before their weights."""
+
+    total: Tensor
+    x: Tensor
+    u: Tensor
+    c: Tensor
+    reg: Tensor
+
+
+def cssl_losses(
+    net: Network,
+    peer: Network,
+    batch: Batch,
+    mix: MixMatchConfig,
+    contrast: ContrastiveConfig,
+    lambda_u: float,
+    augmenter: Augmenter,
+    generator: Generator,
+) -> Losses:
+    """loss = L_X + lambda_u L_U + lambda_c L_C + L_reg. `net` is left in training mode, `peer` in evaluation mode.
+
+    MixUp's partners, the mean prediction of L_reg and the contrastive pairs come from the batches of all workers.
+    """
+    n = len(batch.x)
+    images = torch.cat([batch.x, batch.u])
+    views = [augmenter.weak(images, generator) for _ in range(2)]
+    target_x, target_u = _targets(net, peer, batch, views, mix)
+
+    net.train()
+    inputs = torch.cat([v[:n] for v in views] + [v[n:] for v in views])
+    targets = torch.cat([target_x, target_x, target_u, target_u])
+    inputs, targets = gather(inputs), gather(targets)
+    partner = torch.randperm(len(inputs), generator=generator, device=inputs.device)
+    inputs, targets = map(share, mixup(inputs, targets, draw_lambda(mix.alpha, generator), partner))
+    logits = net(inputs)
+    loss_x = soft_cross_entropy(logits[: 2 * n], targets[: 2 * n])
+    loss_u = brier_loss(logits[2 * n :], targets[2 * n :])
+    loss_reg = class_balance_penalty(logits)
+
+    loss_c = torch.zeros_like(loss_x)
+    if contrast.weight:
+        loss_c = _contrast(net, images, target_x, target_u, contrast, augmenter, generator)
+    total = loss_x + lambda_u * loss_u + contrast.weight * loss_c + loss_reg
+    return Losses(total, loss_x, loss_u, loss_c, loss_reg)
+
+
+@torch.no_grad()
+def _targets(
+    net: Network, peer: Network, batch: Batch, views: list[Tensor], mix: MixMatchConfig
+) -> tuple[Tensor, Tensor]:
+    """Refined targets (N, K) of the labelled and guessed targets (M, K) of the unlabelled images."""
+    n = len(batch.x)
+    net.train(mix.guess_in_train_mode)
+    peer.eval()
+    own = net(torch.cat(views)).softmax(1).view(2, len(views[0]), -1)
+    other = peer(torch.cat([v[n:] for v in views])).softmax(1).view(2, len(batch.u), -1)
+    target_x = co_refine(batch.labels, batch.clean_probability, own[:, :n].mean(0), mix.temperature)
+    target_u = co_guess(torch.cat([own[:, n:], other]), mix.temperature)
+    return target_x, target_u
+
+
+def _contrast(
+    net: Network,
+    images: Tensor,
+    target_x: Tensor,
+    target_u: Tensor,
+    config: ContrastiveConfig,
+    augmenter: Augmenter,
+    generator: Generator,
+) -> Tensor:
+    n = len(target_x)
+    images = {"labelled": images[:n], "unlabelled": images[n:], "both": images}[config.sets]
+    views = [augmenter.strong(images, generator) for _ in range(2)]
+    z1, z2 = map(gather, net.project(torch.cat(views)).chunk(2))
+    x, u = gather(target_x), gather(target_u)
+    trusted_x, trusted_u = x.new_ones(len(x), dtype=torch.bool), u.amax(1) >= config.confidence
+    chosen = {"labelled": slice(0, len(x)), "unlabelled": slice(len(x), None), "both": slice(None)}[config.sets]
+    targets, trusted = torch.cat([x, u])[chosen], torch.cat([trusted_x, trusted_u])[chosen]
+    return contrastive_loss(z1, z2, targets, trusted, config)

@@ -1,0 +1,107 @@
+"""All that changes during a training."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Generator, Tensor
+
+from codim.config.budget import epoch_images, pretrain_samples
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData
+from codim.division.divide import Division
+from codim.division.labelled_set import given_division
+from codim.evaluation.evaluate import Evaluation
+from codim.models.network import Network, compiled, seeded_network
+from codim.runtime.distributed import synchronise_batch_norm
+from codim.training.optim import sgd
+from codim.training.pretrain import PretrainState
+from codim.training.weight_average import WeightAverage
+
+
+@dataclass
+class TrainState:
+    """With it and the config, training goes on bit for bit (on a CPU)."""
+
+    networks: list[Network]
+    optimizers: list[torch.optim.Optimizer]
+    generator: Generator
+    pretraining: PretrainState | None
+    """Stage 0, while it lasts."""
+    active: Tensor
+    """(N_epoch,) int64: the images of the training part that take part in the next epoch."""
+    average: WeightAverage | None = None
+    """Of both networks' weights, where `average/kind` asks for one."""
+    epoch: int = 0
+    """Epochs done, of all stages."""
+    samples: int = 0
+    """Images drawn by one network (mean of both), of all stages."""
+    loss_history: list[Tensor] = field(default_factory=list)
+    """Of the last epochs, of warm-up and co-training: losses of `active`, each (2, N_epoch) float32."""
+    divisions: list[Division] = field(default_factory=list)
+    """Made by network A and by B at the start of the last epoch; empty before co-training, unless they are given."""
+    under_way: int = 0
+    """Images drawn in the epoch under way; only shown, never saved."""
+    evaluation: Evaluation | None = None
+    """After the last epoch; None where this process has not evaluated yet."""
+
+    @classmethod
+    def create(
+        cls, config: TrainConfig, data: TrainingData, pretrained: dict[str, Tensor] | None = None
+    ) -> "TrainState":
+        """A training's start. With the result of stage 0 (PretrainState.result) that stage counts as done."""
+        channels, num_classes = data.images.shape[1], len(data.classes)
+        device = data.images.device
+        networks = [
+            seeded_network(config.network, channels, num_classes, 2 * config.first_seed + k).to(device)
+            for k in range(2)
+        ]
+        if config.train.sync_batch_norm:
+            networks = [synchronise_batch_norm(net) for net in networks]
+        networks = [compiled(net, config.network.compile) for net in networks]
+        optimizers: list[torch.optim.Optimizer] = [
+            sgd(net, config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks
+        ]
+        generator = Generator(device).manual_seed(config.first_seed)
+        average = None if config.average.kind == "none" else WeightAverage(config.average, networks)
+        state = cls(networks, optimizers, generator, None, draw_active(config, data, generator), average)
+        if config.divide.split == "given":
+            state.divisions = [given_division(data, config.divide)] * 2
+        if pretrained is not None:
+            state.take_over(pretrained)
+            state.epoch, state.samples = config.pretrain.epochs, pretrain_samples(config.pretrain, len(data.images))
+        elif config.pretrain.epochs:
+            state.pretraining = PretrainState.create(config.pretrain, config.network, data.images, num_classes)
+        return state
+
+    @property
+    def drawn(self) -> int:
+        """`samples`, with those of the epoch under way."""
+        stage = self.pretraining  # another thread reads this while the stage ends
+        return self.samples + self.under_way + (stage.under_way if stage else 0)
+
+    def take_over(self, pretrained: dict[str, Tensor]) -> None:
+        """Load encoder and projection head into both networks. Raises ValueError: they are of another network."""
+        for net in self.networks:
+            try:
+                missing, unexpected = net.load_state_dict(pretrained, strict=False)
+            except RuntimeError as error:  # other shapes
+                raise ValueError(f"the pre-trained weights are of another network: {error}") from error
+            if unexpected or any(not key.startswith("classifier.") for key in missing):
+                raise ValueError(f"the pre-trained weights are of another network: {unexpected or missing}")
+
+
+def draw_active(config: TrainConfig, data: TrainingData, generator: Generator) -> Tensor:
+    """The images of the next epoch: all of the training part, or `train/epoch_images` of them, drawn without
+    replacement, as many of each given class as far as it has them."""
+    size = epoch_images(config, len(data.train_index))
+    if size == len(data.train_index):
+        return data.train_index
+    order = torch.randperm(len(data.train_index), generator=generator, device=generator.device)
+    index = data.train_index[order]
+    # Every class's first image, then every class's second, and so on, until there are enough.
+    labels = data.labels[index]
+    place = torch.empty_like(labels)
+    for k in labels.unique():
+        members = labels == k
+        place[members] = torch.arange(int(members.sum()), device=labels.device)
+    return index[place.argsort(stable=True)[:size]].sort().values

@@ -1,0 +1,1 @@
+"""The second phase: which settings are confirmed, and their trainings."""

@@ -1,0 +1,85 @@
+"""Which settings are confirmed, from the records of the search: a pure function of objectives and settings.
+
+Only what an honest user knows enters: no `oracle_*` column is read, neither test accuracy nor realised noise.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from codim.config.train_config import TrainConfig
+from codim.noise.transition import clean_slope
+from study.confirm.regret import minimax
+from study.dimensions import Value
+from study.plan.plan import Plan
+from study.results.records import TrialRecord
+from study.results.surrogate import surrogate
+
+MIN_KNOWN = 5
+"""Ended searched trials that a condition needs before objectives are predicted in it."""
+
+
+class Chosen(NamedTuple):
+    """A setting, and where it is confirmed."""
+
+    source: TrialRecord
+    """The trial of the search that had it."""
+    condition: str
+
+
+def choose(plan: Plan, records: Iterable[TrialRecord]) -> list[Chosen]:
+    """Per condition its baselines and the top k searched settings; then the robust one, in every condition. None twice.
+
+    Complete trials only, ranked by the objective; of searched settings those that keep the study's constraints.
+    """
+    search = sorted((r for r in records if r.phase == "search"), key=lambda record: record.trial)
+    complete = [record for record in search if record.status == "complete"]
+    chosen = []
+    for condition in plan.conditions:
+        own = [record for record in complete if record.condition == condition.id]
+        best = sorted((r for r in own if r.can_be_best and not r.baseline), key=lambda record: -record.objective)
+        baselines = [record for record in own if record.baseline in plan.spec.baselines]
+        chosen += [Chosen(r, condition.id) for r in (*baselines, *_distinct(plan, best)[: plan.spec.confirm.top_k])]
+    robust, known = robust_setting(plan, search), {(c.source.trial, c.condition) for c in chosen}
+    everywhere = [Chosen(robust, condition.id) for condition in plan.conditions] if robust else []
+    return chosen + [c for c in everywhere if (c.source.trial, c.condition) not in known]
+
+
+def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The complete searched trial whose setting has the least largest regret over the conditions
+    (study/confirm/regret.py).
+
+    A pruned trial counts with the value it had when it was stopped, and never above the worst complete one: that is
+    less than it was worth, but without it good values would be predicted where pruning found bad ones. None with one
+    condition only, or with too few trials in one.
+    """
+    search = [r for r in search if not r.baseline and r.status in ("complete", "pruned")]
+    candidates = [record for record in search if record.can_be_best]
+    settings = [_setting(plan, record) for record in candidates]
+    columns, slopes = [], []
+    for condition in plan.conditions:
+        own = [record for record in search if record.condition == condition.id]
+        values = [record.objective for record in own if record.status == "complete"]
+        if len(plan.conditions) == 1 or len(own) < MIN_KNOWN or not values or not candidates:
+            return None
+        worst = min(values)
+        known = [(_setting(plan, r), r.objective if r.status == "complete" else min(worst, r.objective)) for r in own]
+        columns.append(surrogate(plan.spec.space, known)(settings))
+        slopes.append(clean_slope(condition.noise, plan.data[condition.id].classes))
+    best = minimax(np.stack(columns, axis=1), slopes)
+    return None if best is None else candidates[best]
+
+
+def _setting(plan: Plan, record: TrialRecord) -> dict[str, Value]:
+    """From the config: the params of a record that was read from Parquet have lost their types."""
+    return plan.params_of(TrainConfig.model_validate(record.config))
+
+
+def _distinct(plan: Plan, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Without those whose setting an earlier one has."""
+    kept: list[TrialRecord] = []
+    for record in records:
+        if _setting(plan, record) not in [_setting(plan, other) for other in kept]:
+            kept.append(record)
+    return kept

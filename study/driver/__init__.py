@@ -1,0 +1,1 @@
+"""The driver: a study from its file to its end."""

@@ -1,0 +1,1 @@
+"""What the driver shows and keeps while a study runs."""

@@ -1,0 +1,43 @@
+"""What no single entry of a study file shows: entries that contradict each other, or need a package."""
+
+from importlib.util import find_spec
+
+from study.dimensions import when_fault
+from study.spec.study_spec import StudySpec
+from study.spec.yaml_file import Source
+
+
+def require_consistent(spec: StudySpec, source: Source) -> None:
+    """Raises SpecError: names file, line, path, value and what is allowed."""
+    fault = when_fault(spec.space)
+    if fault:
+        path, message = fault
+        raise source.error(("space", path, "when"), f"space -> {path} -> when: {message}")
+    sampler, pruner = spec.sampler.kind, spec.pruner.kind
+    if spec.objective.cost and pruner != "none":
+        raise source.error(
+            ("pruner", "kind") if "pruner" in spec.model_fields_set else ("objective", "cost"),
+            f"pruner -> kind: {pruner!r} ranks trials by one objective, and objective -> cost adds a second; "
+            "allowed beside it: none",
+        )
+    if sampler != "cmaes":
+        return
+    if spec.objective.cost:
+        raise source.error(
+            ("sampler", "kind"),
+            "sampler -> kind: 'cmaes' takes one objective, and objective -> cost adds a second; "
+            "allowed beside it: tpe, gp, random, qmc",
+        )
+    ranges = [path for path, own in spec.space.items() if own.type != "categorical" and not own.when]
+    if len(ranges) < 2:
+        raise source.error(
+            ("sampler", "kind"),
+            "sampler -> kind: 'cmaes' needs two or more dimensions of type float or int without `when`, "
+            f"the space has {len(ranges)}; allowed here: tpe, gp, random, qmc",
+        )
+    if find_spec("cmaes") is None:
+        raise source.error(
+            ("sampler", "kind"),
+            "sampler -> kind: 'cmaes' needs the package cmaes: pip install cmaes; "
+            "allowed without it: tpe, gp, random, qmc",
+        )

@@ -1,0 +1,217 @@
+"""Feasibility: every corner of a study's space x every condition, and every baseline, checked against the code's
+settings, and against the data for the lengths of the stages."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from codim.config.budget import Milestones, ends_in_words, milestones, require_even_shares
+from codim.config.data import DataConfig
+from codim.config.datasets import NOMINAL
+from codim.config.divide import DivideConfig
+from codim.config.train_config import TrainConfig, merge
+from codim.data.nominal import nominal_data
+from codim.noise import NoiseSpec
+from study.dimensions import Value, nested, present, switched_on
+from study.errors import SpecError
+from study.plan.compose import baseline_settings, compose
+from study.spec.conditions import Condition, ConditionData
+from study.spec.study_spec import StudySpec, close_first
+from study.spec.yaml_file import Location, Source
+
+NOT_SEARCHED = (
+    *("noise", "data", "average", "network/compile"),
+    *("warmup/seed", "train/seed", "train/samples", "train/device", "train/sync_batch_norm"),
+)
+"""The conditions, what the objective is measured on and what it does not see, the trial's place, its budget, and the
+machine: never searched."""
+MAX_CORNERS = 4_096
+"""Of the dimensions that move the milestones together, in one condition."""
+
+Look = Callable[[DataConfig, NoiseSpec], tuple[ConditionData, Callable[[DivideConfig], object]] | None]
+"""What the driver needs to know of a condition's data, and what refuses a given labelled set that does not fit them.
+None: unknown. Raises ValueError as `load_data`."""
+
+
+def loaded(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
+    """`Look` at the data themselves."""
+    from codim.data.load import load_data  # torch takes seconds
+    from codim.division.labelled_set import given_division
+
+    data, truth = load_data(config, noise)
+    counts = len(data.images), len(data.train_index), len(data.val_index), len(data.classes)
+    seen = ConditionData(*counts, truth.noise_rate, truth.transition.tolist())
+    return seen, lambda divide: given_division(data, divide)
+
+
+def published(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
+    """`Look` at the published shape of the data set."""
+    data = nominal_data(config, noise)
+    counts = len(data.labels), len(data.train_index), len(data.val_index), data.classes
+    return ConditionData(*counts, data.noise_rate, data.transition.tolist()), data.require_given
+
+
+def least(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
+    """`Look` at the least that the data can ask for, so that nothing is refused that they would admit: the labels
+    decide how the split rounds, by up to an image a class either way; a given labelled set is left to the data."""
+    if config.name not in NOMINAL or not NOMINAL[config.name].whole:
+        return None
+    seen, _ = published(config, noise)
+    room = 2 * seen.classes if config.validation == "split" and config.val_fraction else 0
+    training, validation = max(seen.training_images - room, 1), seen.validation_images + room
+    fewest = replace(seen, training_images=training, validation_images=validation)
+    return fewest, lambda divide: None
+
+
+class Check:
+    """The checks that need the code's settings, and the data for the lengths of the stages."""
+
+    def __init__(self, spec: StudySpec, source: Source, look: Look, about: str) -> None:
+        """`about`: stands before a bound that the data may yet move."""
+        self.spec, self.source, self.look, self.about = spec, source, look, about
+
+    def paths(self) -> None:
+        for path in self.spec.space:
+            if path.count("/") != 1:
+                raise self.source.error(("space", path), f"space -> {path}: a path is section/setting")
+            if path in NOT_SEARCHED or path.split("/")[0] in NOT_SEARCHED:
+                raise self.source.error(("space", path), f"space -> {path}: cannot be searched")
+        self._own_places(("fixed",), self.spec.fixed, ("noise", "train/seed"))
+        for name, settings in self.spec.baselines.items():
+            self._own_places(("baselines", name), settings, ("noise", "data", "train/seed"))
+
+    def _own_places(self, location: Location, settings: Mapping[str, Any], refused: Sequence[str]) -> None:
+        for section, inner in settings.items():
+            if section != "method" and not isinstance(inner, Mapping):
+                place = " -> ".join((*map(str, location), section))
+                wanted = f"{place}: {inner!r}; allowed: settings, {{name: value}}"
+                raise self.source.error((*location, section), wanted)
+        for path in refused:
+            section, _, setting = path.partition("/")
+            inner = settings.get(section)
+            if section in settings and (not setting or (isinstance(inner, Mapping) and setting in inner)):
+                place = "the conditions give the noise, the study gives each trial its seed, all trials share the data"
+                raise self.source.error((*location, *path.split("/")), f"{path} cannot stand here: {place}")
+
+    def condition(self, condition: Condition) -> ConditionData | None:
+        """Check every corner in one condition; return what the driver needs to know of its data, None where the data
+        are unknown, and the lengths of the stages therefore are not checked."""
+        base = self._composed(("fixed",), self.spec.fixed, condition)
+        try:
+            seen = self.look(base.data, base.noise)
+        except ValueError as error:
+            raise self.source.error(("conditions", condition.position), f"condition {condition.id}: {error}") from None
+        if seen is None:
+            self._corners(condition, None)
+            for name in self.spec.baselines:
+                self._composed(("baselines", name), baseline_settings(self.spec, name), condition)
+            return None
+        data, require_given = seen
+        if not data.validation_images:
+            raise self.source.error(
+                ("fixed", "data", "val_fraction"), f"data/val_fraction: {base.data.val_fraction} holds out no image, "
+                "but the objective is measured on the validation part; allowed: between 0 and 1, e.g. 0.2"
+            )  # fmt: skip
+        for params in self._corners(condition, data):
+            config = self._composed(("fixed",), merge(self.spec.fixed, nested(params)), condition)
+            self._budget(("fixed", "train", "samples"), config, data, params)
+            self._given(("fixed", "divide"), config, require_given)
+            self._min_budget(config, data, params)
+        for name in self.spec.baselines:
+            location = ("baselines", name)
+            config = self._composed(location, baseline_settings(self.spec, name), condition)
+            self._budget(location, config, data, {})
+            self._given(location, config, require_given)
+        return data
+
+    def _corners(self, condition: Condition, data: ConditionData | None) -> list[dict[str, Value]]:
+        """Every corner of those dimensions that move the milestones; each value of the others once.
+
+        Settings are bounded one by one, so single values find every value that is out of range; only the lengths of the
+        stages depend on several settings at once. A value between the corners finds a setting that must be whole.
+        """
+        space, corners = self.spec.space, [dict[str, Value]()]
+        moving: dict[str, tuple[Value, ...]] = {}
+        for path, dimension in space.items():
+            marks = set()
+            for value in (*dimension.corners(), *dimension.inside()):
+                params = switched_on(space, path) | {path: value}
+                config = self._composed(("space", path), merge(self.spec.fixed, nested(params)), condition)
+                if data:
+                    marks.add(_stages(config, data))
+                corners.append(params)
+            if len(marks) > 1:
+                moving[path] = dimension.corners()
+        moving |= {p: space[p].corners() for path in moving for p in switched_on(space, path)}
+        if math.prod(map(len, moving.values())) > MAX_CORNERS:
+            raise self.source.error(
+                ("space", next(iter(moving))), f"space: {', '.join(moving)} move the stages of a training, and "
+                f"have too many values to check together; allowed: {MAX_CORNERS} combinations"
+            )  # fmt: skip
+        points = (dict(zip(moving, values, strict=True)) for values in itertools.product(*moving.values()))
+        return corners + [present(space, point) for point in points]
+
+    def _composed(self, location: Location, settings: Mapping[str, Any], condition: Condition) -> TrainConfig:
+        try:
+            config = compose(settings, condition, 0)
+            require_even_shares(config, self.spec.resources.workers_per_trial)
+            return config
+        except ValueError as error:
+            raise self._explained(location, str(error).splitlines()[0]) from None
+
+    def _explained(self, location: Location, message: str) -> SpecError:
+        path = message.split(":")[0]
+        section, _, setting = path.partition("/")
+        if "Extra inputs are not permitted" in message:
+            names = list(TrainConfig.model_fields)
+            if section in names and setting:
+                names = list(getattr(TrainConfig.model_fields[section].annotation, "model_fields", names))
+            message = f"{path}: unknown setting; allowed: {', '.join(close_first(path.split('/')[-1], names))}"
+        return self.source.error((*location, *path.split("/")), f"{' -> '.join(map(str, location))}: {message}")
+
+    def _budget(
+        self, location: Location, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]
+    ) -> None:
+        if self.spec.confirm.seeds and config.data.validation == "split":
+            data = replace(data, training_images=data.images)  # longer epochs, by which some stages are counted
+        marks = _stages(config, data)
+        needed = marks.rampup if config.train.co_training else marks.pretrain
+        if config.train.samples <= needed:
+            raise self.source.error(
+                location, f"train/samples: {config.train.samples} is too small{_told(config, marks, params)}; "
+                f"allowed: more than {self.about}{needed}"
+            )  # fmt: skip
+
+    def _given(self, location: Location, config: TrainConfig, require_given: Callable[[DivideConfig], object]) -> None:
+        if config.divide.split == "given":
+            try:
+                require_given(config.divide)
+            except ValueError as error:
+                raise self.source.error(location, str(error)) from None
+
+    def _min_budget(self, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]) -> None:
+        pruner, marks = self.spec.pruner, _stages(config, data)
+        if pruner.kind != "none" and pruner.min_budget >= config.train.samples:
+            raise self.source.error(
+                ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} leaves nothing to stop; allowed: "
+                f"below train/samples, {config.train.samples}"
+            )  # fmt: skip
+        if pruner.kind != "none" and config.train.co_training and pruner.min_budget < marks.rampup:
+            raise self.source.error(
+                ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} is too small"
+                f"{_told(config, marks, params)}; allowed: {self.about}{marks.rampup} or more, since before that "
+                "trials do not show what they are worth"
+            )  # fmt: skip
+
+
+def _told(config: TrainConfig, marks: Milestones, params: Mapping[str, Value]) -> str:
+    corner = f" at {', '.join(f'{path} = {value}' for path, value in params.items())}" if params else ""
+    return f"{corner}: {ends_in_words(config, marks)}"
+
+
+def _stages(config: TrainConfig, data: ConditionData) -> Milestones:
+    """`milestones`, whatever the budget: its own message cannot say which entry of the study file is at fault."""
+    unbounded = config.train.model_copy(update={"samples": 2**62})
+    return milestones(config.model_copy(update={"train": unbounded}), data.images, data.training_images)

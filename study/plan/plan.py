@@ -1,0 +1,100 @@
+"""Plan: a study file checked against the code's settings and the data; it composes the TrainConfig of every trial.
+
+Everything that can be wrong with a study is found here, before any Ray process starts: what the file says by itself
+first, and without torch, which takes seconds; then what the data say.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from codim.config.train_config import TrainConfig, merge
+from study.dimensions import Value, nested, present
+from study.plan.compose import baseline_settings, compose
+from study.plan.consistency import require_consistent
+from study.plan.feasibility import Check, Look, least, loaded, published
+from study.spec.conditions import Condition, ConditionData, read_conditions
+from study.spec.study_spec import StudySpec, load_study
+from study.spec.yaml_file import Source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that can be run."""
+
+    spec: StudySpec
+    conditions: tuple[Condition, ...]
+    """In their order along the noise axis."""
+    data: Mapping[str, ConditionData]
+    """By condition id; empty in an outline."""
+
+    @property
+    def trials_per_condition(self) -> int:
+        return len(self.spec.baselines) + self.spec.budget.trials_per_condition
+
+    @property
+    def trials(self) -> int:
+        return self.trials_per_condition * len(self.conditions)
+
+    @property
+    def confirmed_settings(self) -> int:
+        """Of one condition, at most: baselines, best ones, and where there are several conditions the robust one."""
+        return len(self.spec.baselines) + self.spec.confirm.top_k + (len(self.conditions) > 1)
+
+    @property
+    def confirmations(self) -> int:
+        return self.confirmed_settings * self.spec.confirm.seeds * len(self.conditions)
+
+    def searched_config(self, condition: Condition, params: Mapping[str, Value], seed: int) -> TrainConfig:
+        """Of a searched trial. `params`: `section/setting` -> value."""
+        return compose(merge(self.spec.fixed, nested(params)), condition, seed)
+
+    def corner(self, condition: Condition, end: Literal[0, -1]) -> TrainConfig:
+        """Of a searched trial at the lower (0) or upper (-1) end of every range."""
+        space = self.spec.space
+        return self.searched_config(condition, present(space, {p: d.corners()[end] for p, d in space.items()}), 0)
+
+    def baseline_config(self, condition: Condition, name: str, seed: int) -> TrainConfig:
+        return compose(baseline_settings(self.spec, name), condition, seed)
+
+    def params_of(self, config: TrainConfig) -> dict[str, Value]:
+        """The searched settings as they stand in `config`, without those whose `when` does not hold there."""
+        return present(self.spec.space, {path: _setting(config, path) for path in self.spec.space})
+
+
+def load_plan(path: Path, nominal: bool = False) -> Plan:
+    """Read a study file and check every corner of its space x every condition, and every baseline.
+
+    Args:
+        nominal: check against the published shape of the data set, and without label files: neither need be here.
+
+    Raises:
+        SpecError: names file, line, path, value and what is allowed.
+    """
+    spec, source = load_study(path)
+    return _plan(spec, source, published, nominal=True) if nominal else full_plan(spec, source)
+
+
+def full_plan(spec: StudySpec, source: Source) -> Plan:
+    """Of a study file that is read already; for the rest as `load_plan`."""
+    return _plan(spec, source, loaded)
+
+
+def outline(spec: StudySpec, source: Source) -> Plan:
+    """What `full_plan` gives, without the data, and checked as far as is certain without them."""
+    return replace(_plan(spec, source, least, about="about "), data={})
+
+
+def _plan(spec: StudySpec, source: Source, look: Look, nominal: bool = False, about: str = "") -> Plan:
+    require_consistent(spec, source)
+    conditions, check = read_conditions(spec, source, nominal), Check(spec, source, look, about)
+    check.paths()
+    data = {condition.id: check.condition(condition) for condition in conditions}
+    return Plan(spec, tuple(conditions), {name: seen for name, seen in data.items() if seen})
+
+
+def _setting(config: TrainConfig, path: str) -> Value:
+    section, setting = path.split("/")
+    value: Value | Path = getattr(getattr(config, section), setting)
+    return str(value) if isinstance(value, Path) else value

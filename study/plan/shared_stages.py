@@ -1,0 +1,128 @@
+"""Shared stages: what several trials need and none of them changes is computed once, and found by what it depends on.
+
+Stage 0, the pre-training, depends on images, network, augmentation and its own settings, so all conditions share it.
+Stage 1, the warm-up, depends on the noise too, and on the optimiser; the trials of a condition share it.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Set
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from codim.config.budget import milestones
+from codim.config.divide import DivideConfig
+from codim.config.train import LoopConfig
+from codim.config.train_config import TrainConfig
+from codim.noise.base import NoNoise
+from study.plan.plan import Plan
+from study.spec.conditions import ConditionData
+
+Kind = Literal["pre-training", "warm-up"]
+
+
+class Stage(NamedTuple):
+    """A stage of some training."""
+
+    kind: Kind
+    key: str
+    """SHA-256 of all that it depends on, of a file its content."""
+    config: TrainConfig
+    """Its own training: whatever does not enter the stage stands at its default."""
+
+
+def pretraining(config: TrainConfig) -> Stage | None:
+    """Of a training; None where it has none."""
+    if not config.pretrain.epochs:
+        return None
+    own = TrainConfig(
+        data=config.data,
+        noise=config.noise if config.noise.kind == "openset" else NoNoise(),  # the one that changes the images
+        network=config.network,
+        augment=config.augment,
+        pretrain=config.pretrain,
+        train=LoopConfig(device=config.train.device),
+    )
+    settings = own.model_dump(mode="json", include={"noise", "network", "augment", "pretrain"})
+    if config.network.weights is not None:  # the same file in another place is the same
+        settings["network"]["weights"] = _digest(config.network.weights)
+    return _stage("pre-training", own, settings | {"data": config.data.images()})
+
+
+def warm_up(config: TrainConfig) -> Stage | None:
+    """Of a training, from its start; None where it has none or keeps it to itself (`warmup/seed`)."""
+    if not config.warms_up or config.warmup.seed is None:
+        return None
+    own = TrainConfig(
+        data=config.data,
+        noise=config.noise,
+        network=config.network,
+        augment=config.augment,
+        pretrain=config.pretrain,
+        warmup=config.warmup,
+        divide=DivideConfig(loss_history=config.divide.loss_history),
+        optim=config.optim,
+        train=config.train.model_copy(update={"seed": 0, "epoch": "labelled"}),
+        average=config.average,
+    )
+    read = [config.network.weights, config.noise.path if config.noise.kind == "file" else None]
+    digests = {"files": [_digest(path) for path in read if path is not None]}
+    return _stage("warm-up", own, own.model_dump(mode="json") | digests)
+
+
+def shared_stages(plan: Plan) -> list[Stage]:
+    """Those that more than one trial needs, in an order in which none comes before what it builds on.
+
+    Where a searched setting enters a stage, each searched trial computes its own; the baselines may still share theirs.
+    """
+    needed = []
+    for of in (pretraining, warm_up):
+        for condition in plan.conditions:
+            baselines = [of(plan.baseline_config(condition, name, 0)) for name in plan.spec.baselines]
+            # Two searched trials that differ in every setting: they have in common what all have.
+            low, high = (of(plan.corner(condition, end)) for end in (0, -1))
+            needed += [stage for stage in (*baselines, *((low, high) if low == high else ())) if stage]
+    users = Counter(stage.key for stage in needed)
+    return list({stage.key: stage for stage in needed if users[stage.key] > 1}.values())
+
+
+class Drawn(NamedTuple):
+    """Samples by stage, of one network."""
+
+    pretrain: int = 0
+    warmup: int = 0
+    cotrain: int = 0
+
+
+def drawn_by_trial(config: TrainConfig, data: ConditionData, shared: Set[str]) -> Drawn:
+    """What a whole training draws itself: not what it finds, the stages whose keys are `shared`."""
+    marks = milestones(config, data.images, data.training_images)
+    warm = marks.warmup if config.train.co_training else config.train.samples
+    first, second = pretraining(config), warm_up(config)
+    if second and second.key in shared:
+        return Drawn(cotrain=config.train.samples - warm)
+    own = 0 if first and first.key in shared else marks.pretrain
+    return Drawn(own, warm - marks.pretrain, config.train.samples - warm)
+
+
+def drawn_by_stage(stage: Stage, data: ConditionData) -> Drawn:
+    marks = milestones(stage.config, data.images, data.training_images)
+    return Drawn(marks.pretrain) if stage.kind == "pre-training" else Drawn(warmup=marks.warmup - marks.pretrain)
+
+
+def _stage(kind: Kind, config: TrainConfig, settings: dict[str, Any]) -> Stage:
+    text = json.dumps({"stage": kind, **settings}, sort_keys=True)
+    return Stage(kind, hashlib.sha256(text.encode()).hexdigest(), config)
+
+
+def _digest(path: Path) -> str:
+    return _digest_at(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _digest_at(path: Path, changed: int) -> str:
+    """SHA-256 of a file. `changed`: when it was, so that a file is read again only after a change."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Before anything starts: does it fit, what will it cost."""

@@ -1,0 +1,228 @@
+"""What a study will cost, before it: hours, samples, money, disk. And at its end, what it did cost beside that."""
+
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, get_args
+
+from codim.config.train_config import TrainConfig
+from codim.runtime.progress_bar import clock
+from study.errors import SpecError
+from study.plan.plan import Plan
+from study.plan.shared_stages import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages
+from study.results.folder import ResultsFolder, write_json
+from study.results.json_schema import Environment, Phase, read_json
+from study.results.object_storage import is_remote
+from study.results.records import TrialRecord
+from study.spec.conditions import ConditionData
+
+COPIES = 3
+"""Of a checkpoint: the newest, the one before, and one that is being written."""
+TRIAL_BYTES = 250_000
+"""Rows of a trial in the tables and in Optuna's journal. A trial of the digits study, of 37 epochs, leaves 22,000;
+this is for 400."""
+TIMING = "timing a few steps of each stage (seconds; two minutes for a large network on CPUs)"
+"""Name of that step before a study, with how long it takes."""
+
+
+class Speed(NamedTuple):
+    """How fast a trial is, and how large."""
+
+    pretrain: float
+    """Seconds per sample of a stage, its share of the evaluation and of the observer's passes included; as the next
+    two."""
+    warmup: float
+    cotrain: float
+    checkpoint_bytes: float
+    """Of one checkpoint, with all images of the data set."""
+
+
+class Forecast(NamedTuple):
+    """What the whole study takes."""
+
+    trials: int
+    hours: float
+    """Wall time with `concurrent` trials at a time, if nothing is pruned; as `samples`."""
+    concurrent: int
+    samples: int
+    """Of all trials, and once of each stage that they share."""
+    price_per_hour: float
+    """Of all nodes together; 0: not given."""
+    disk_bytes: int
+    """Results folder, at its largest."""
+    expected_hours: float
+    """Wall time with what the pruner is expected to save; as `expected_samples`."""
+    expected_samples: int
+
+
+def representative(plan: Plan) -> TrainConfig:
+    """A searched trial, at the upper end of every range."""
+    return plan.corner(plan.conditions[0], -1)
+
+
+def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase | None = None) -> Forecast:
+    """From the measured speed, which is one worker's, and size of a trial to those of the study; as if n workers were
+    n times as fast.
+
+    Args:
+        nodes: that are paid for.
+        phase: the only one to run; both by default.
+    """
+    condition = plan.conditions[0]
+    data, shared = plan.data[condition.id], shared_stages(plan)
+    searched, baselines = representative(plan), [plan.baseline_config(condition, b, 0) for b in plan.spec.baselines]
+    trials: list[Drawn] = []
+    """Of one condition."""
+    pruned = 0.0, 0
+    """Seconds and samples that its search is expected to save."""
+    if phase != "confirm":
+        own = [*baselines, *[searched] * plan.spec.budget.trials_per_condition]
+        keys = {stage.key for stage in shared}
+        trials += [drawn_by_trial(config, data, keys) for config in own]
+        pruned = _pruned(plan, searched, data, speed)
+    if phase != "search":
+        own = [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))] * plan.spec.confirm.seeds
+        # Fresh noise and all images: longer epochs, and of the stages only pre-training is shared.
+        whole = replace(data, training_images=data.images) if searched.data.validation == "split" else data
+        keys = {stage.key for stage in shared if stage.kind == "pre-training"}
+        trials += [drawn_by_trial(config, whole, keys) for config in own]
+    several = len(plan.conditions)
+    at_once = plan.spec.resources.workers_per_trial * concurrent
+    seconds = several * sum(_seconds(drawn, speed) for drawn in trials) / at_once
+    samples = several * sum(map(sum, trials))
+    saved_seconds, saved_samples = several * pruned[0] / at_once, several * pruned[1]
+    for kind in get_args(Kind):
+        once = [drawn_by_stage(stage, data) for stage in shared if stage.kind == kind]
+        seconds += sum(_seconds(drawn, speed) for drawn in once) / min(concurrent, len(once)) if once else 0
+        samples += sum(map(sum, once))
+    count = several * len(trials)
+    at_a_time = COPIES * min(concurrent, count) + len(shared)
+    disk = round(at_a_time * speed.checkpoint_bytes) + count * TRIAL_BYTES
+    return Forecast(
+        trials=plan.trials,
+        hours=seconds / 3600,
+        concurrent=concurrent,
+        samples=samples,
+        price_per_hour=nodes * plan.spec.resources.price_per_node_hour,
+        disk_bytes=disk,
+        expected_hours=(seconds - saved_seconds) / 3600,
+        expected_samples=samples - saved_samples,
+    )
+
+
+def _pruned(plan: Plan, searched: TrainConfig, data: ConditionData, speed: Speed) -> tuple[float, int]:
+    """Seconds and samples that the pruner is expected to save in the search of one condition."""
+    from study.plan.rungs import stages_end  # Optuna is slow to import
+    from study.search.pruners import drawn_share
+
+    spec, stages = plan.spec, stages_end(searched, data)
+    if spec.objective.cost:  # then no trial is stopped
+        return 0.0, 0
+    count = spec.budget.trials_per_condition
+    share = drawn_share(spec.pruner, searched.train.samples, stages, count)
+    saved = round(count * (1 - share) * (searched.train.samples - stages))
+    return saved * (speed.cotrain if searched.train.co_training else speed.warmup), saved
+
+
+def _seconds(drawn: Drawn, speed: Speed) -> float:
+    return drawn.pretrain * speed.pretrain + drawn.warmup * speed.warmup + drawn.cotrain * speed.cotrain
+
+
+def require_disk(folder: ResultsFolder, expected: Forecast) -> str:
+    """What the results need beside what is free where they go, in words. Raises SpecError: too little is free."""
+    if is_remote(folder.at()):
+        return f"storage: at most {size(expected.disk_bytes)} in {folder.at()}"
+    existing = next(path for path in (folder.root, *folder.root.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < expected.disk_bytes:
+        raise SpecError(
+            f"--results: {folder.root} needs about {size(expected.disk_bytes)} ({COPIES} checkpoints for each of "
+            f"{expected.concurrent} trials at a time, shared stages, tables), {size(free)} are free there; free some, "
+            "give another --results, or lower resources -> max_concurrent"
+        )
+    return f"disk: at most {size(expected.disk_bytes)} in {folder.root}, {size(free)} are free"
+
+
+def size(count: float) -> str:
+    """Bytes, as people read them: 1.2 GiB."""
+    units = ("bytes", "KiB", "MiB", "GiB", "TiB")
+    power = min(int(math.log(max(count, 1), 1024)), len(units) - 1)
+    return f"{count / 1024**power:.3g} {units[power]}"
+
+
+def describe_forecast(expected: Forecast) -> str:
+    most = _told(expected.trials, expected.hours, expected.samples, expected.price_per_hour)
+    saving = ""
+    if expected.expected_samples < expected.samples:
+        saving = f"; about {clock(expected.expected_hours * 3600)} with what is usually pruned"
+    return (
+        f"forecast: at most {most}, with {expected.concurrent} at a time{saving} (from a few steps and test images "
+        "timed on a part of the data)"
+    )
+
+
+def _told(trials: int, hours: float, samples: int, price_per_hour: float) -> str:
+    money = f", {hours * price_per_hour:.2f} to pay" if price_per_hour else ""
+    return f"{trials} trials, {samples} samples, {clock(hours * 3600)}{money}"
+
+
+def remaining(plan: Plan, expected: Forecast, records: Sequence[TrialRecord]) -> str:
+    """What of the forecast is left after the trials so far. Of one that has ended all is done, whatever it drew."""
+    own = [r.samples if r.status == "running" else r.budget for r in records]
+    done = sum(max(n - r.shared_samples, 0) for n, r in zip(own, records, strict=True))
+    left = max(0.0, 1 - done / max(expected.samples, 1))
+    ended = sum(record.status != "running" for record in records)
+    return f"of it {ended} trials have ended before: at most {clock(left * expected.hours * 3600)} left"
+
+
+class Usage:
+    """Wall time of every start of a study, kept in environment.json; the time between two starts is not counted."""
+
+    def __init__(self, folder: ResultsFolder) -> None:
+        """A start. That an earlier one was killed shows in its row, and the tables know how far it came."""
+        self.folder = folder
+        self._started = time.monotonic()
+        self._before: list[dict[str, Any]] = read_json(folder.environment, Environment).get("starts", [])
+        for start in self._before:
+            if start["hours"] is None:
+                last = folder.trials.stat().st_mtime if folder.trials.exists() else 0.0
+                begun = datetime.fromisoformat(start["at"]).timestamp()
+                start["hours"] = max(0.0, last - begun) / 3600
+        self._now: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "hours": None}
+
+    @property
+    def starts(self) -> list[dict[str, Any]]:
+        """For environment.json: when, and hours of wall time; of the one that runs None."""
+        return [*self._before, self._now]
+
+    def end(self) -> float:
+        """Keep what this start took. Returns the hours of all."""
+        self._now["hours"] = (time.monotonic() - self._started) / 3600
+        write_json(self.folder.environment, read_json(self.folder.environment, Environment) | {"starts": self.starts})
+        return math.fsum(start["hours"] for start in self.starts)
+
+
+def used(plan: Plan, records: Sequence[TrialRecord]) -> int:
+    """Samples that the trials drew, and once those of each stage that they share."""
+    stages = [drawn_by_stage(stage, plan.data[plan.conditions[0].id]) for stage in shared_stages(plan)]
+    return sum(max(record.samples - record.shared_samples, 0) for record in records) + sum(map(sum, stages))
+
+
+def compare(expected: Mapping[str, Any], trials: int, samples: int, hours: float) -> str:
+    """Forecast and truth in one line.
+
+    Args:
+        expected: the forecast of environment.json.
+        trials, samples: that there were; samples as `used`.
+    """
+    price = expected.get("price_per_hour", 0.0)
+    spent = _told(trials, hours, samples, price)
+    if "samples" not in expected:  # of an older version
+        return f"used: {spent}"
+    told_hours = expected.get("expected_hours", expected["hours"])
+    told_samples = expected.get("expected_samples", expected["samples"])
+    share = f"{hours / told_hours:.0%} of the hours, {samples / told_samples:.0%} of the samples"
+    return f"used: {spent}; forecast: {_told(expected['trials'], told_hours, told_samples, price)} ({share})"

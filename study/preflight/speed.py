@@ -1,0 +1,103 @@
+"""How fast this machine trains: a few steps of each stage, timed."""
+
+import math
+import tempfile
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from codim.config.budget import epoch_images
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData, Truth, load_data
+from codim.evaluation.observer import Observer
+from codim.runtime.device import give_back_memory, torch_device
+from codim.training.checkpoint import InputSpec, save_checkpoint
+from codim.training.loop import run_epochs
+from codim.training.state import TrainState
+from study.preflight.forecast import Speed
+
+GLANCE_IMAGES, SLICE_IMAGES = 64, 512
+"""Images of the data that are timed: a glance says whether the larger part is done within LONGEST_SECONDS. Where it is
+not, as with a large network on a CPU, the glance is the timing: each of its steps takes long enough to be timed."""
+LONGEST_SECONDS = 60.0
+EPOCHS = 2
+"""Per stage; the last one counts, the first one also warms up."""
+
+
+def measure_speed(config: TrainConfig, threads: int) -> Speed:
+    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data; then weigh a
+    checkpoint."""
+    torch.set_num_threads(threads)
+    whole, truth = load_data(config.data, config.noise, torch_device(config.train.device))
+    speed = _measured(config, whole, truth, GLANCE_IMAGES)
+    if EPOCHS * SLICE_IMAGES * (speed.pretrain + speed.warmup + speed.cotrain) <= LONGEST_SECONDS:
+        speed = _measured(config, whole, truth, SLICE_IMAGES)
+    give_back_memory()  # of the driver, which may run for days and never trains again
+    return speed
+
+
+def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, images: int) -> Speed:
+    part = _slice(whole, images)
+    ours, whole_epoch = (epoch_images(config, len(data.train_index)) for data in (part, whole))
+    truth = _truth_of(part, whole_truth, ours / whole_epoch)
+    augmenter = Augmenter.fit(config.augment, part.images)
+    observer = Observer(part, truth, augmenter)
+    short = config.model_copy(
+        update={
+            "pretrain": config.pretrain.model_copy(update={"epochs": EPOCHS, "lr": 1e-4}),
+            "warmup": config.warmup.model_copy(update={"epochs": EPOCHS}),
+            # A given labelled set need not fit the part; the steps are the same.
+            "divide": config.divide.model_copy(update={"split": "mixture"}),
+            "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
+            "train": config.train.model_copy(update={"samples": 2**62, "co_training": True, "epoch": "dataset"}),
+            # Where a high learning rate diverges, the trial fails; the timing must not.
+            "optim": config.optim.model_copy(update={"lr": 1e-4}),
+        }
+    )
+    seconds: dict[str, float] = {}
+    drawn, state = 0, TrainState.create(short, part)
+    for metrics in run_epochs(short, part, state):
+        started = time.perf_counter()
+        if state.evaluation is not None:
+            observer.measure(state.networks, state.evaluation, state.divisions)
+        seconds[metrics.phase] = (metrics.seconds + time.perf_counter() - started) / (metrics.samples - drawn)
+        drawn = metrics.samples
+        if metrics.phase == "cotrain" and metrics.epoch + 1 >= 3 * EPOCHS:
+            break
+    per_image = sum(tensor.nbytes for tensor in _of_images(state)) / len(part.train_index)
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder, "checkpoint.pt"), short, state, InputSpec.of(part, augmenter))
+        own = Path(folder, "checkpoint.pt").stat().st_size
+    weight = own + per_image * (len(whole.train_index) - len(part.train_index))
+    return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"], weight)
+
+
+def _of_images(state: TrainState) -> list[Tensor]:
+    """What grows with the number of images in a checkpoint."""
+    own = [getattr(division, f.name) for division in state.divisions for f in fields(division)]
+    return [state.active, *state.loss_history, *(value for value in own if isinstance(value, Tensor))]
+
+
+def _slice(data: TrainingData, images: int) -> TrainingData:
+    n = min(images, len(data.images))
+    index = torch.arange(n, device=data.images.device)
+    return replace(
+        data,
+        images=data.images[:n],
+        labels=data.labels[:n],
+        train_index=index[: n - n // 8],
+        val_index=index[n - n // 8 :],
+    )
+
+
+def _truth_of(part: TrainingData, truth: Truth, share: float) -> Truth:
+    """Of the images of `part`, with a share of the test images: as many to each image of an epoch as in the whole."""
+    n = len(part.images)
+    tests = ("test_images", "test_labels", "second_test_images", "second_test_labels")
+    parts = {name: getattr(truth, name) for name in tests}
+    cut = {name: own[: math.ceil(share * len(own))] for name, own in parts.items() if own is not None}
+    return replace(truth, labels=truth.labels[:n], clean=None if truth.clean is None else truth.clean[:n], **cut)

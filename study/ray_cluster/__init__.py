@@ -1,0 +1,1 @@
+"""Ray: connecting, the nodes, the head, and what is patched in it."""

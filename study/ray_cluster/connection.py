@@ -1,0 +1,184 @@
+"""The only ray.init: a Ray of our own on this machine, or a running cluster."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Tune reads these when it starts. Our tables replace its loggers, and the journal its state.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+
+import ray
+from ray._private.services import find_bootstrap_address
+from ray.exceptions import AuthenticationError, RayError
+from ray.util.state import list_nodes
+from ray.util.state.exception import RayStateApiException
+
+import codim
+import study
+from codim.text.safe_text import printable
+from study.errors import ClusterError
+from study.ray_cluster.head_watch import head_watched
+from study.ray_cluster.own_ray import own_ray
+from study.spec.study_spec import Resources
+
+OF_LOST_NODES = ("The node with node id", "Raylet is terminated")
+MOST_CHARACTERS = 300
+TOKEN_HELP = (
+    "if the Ray cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=<token> (or RAY_AUTH_TOKEN_PATH, "
+    "or put it in ~/.ray/auth_token); `ray get-auth-token` on the head node prints it"
+)
+
+
+@contextmanager
+def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
+    """Ray while the context lasts; gives the address of its dashboard.
+
+    Args:
+        address: `auto` (RAY_ADDRESS, or what `ray start` started here) or `host:port` of a running cluster; None: a Ray
+            of our own on this machine, with so many CPUs and GPUs; it leaves no process and no temporary file.
+    Raises:
+        ClusterError: no cluster there, it refuses us, or a task of ours failed in it.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    ray_process = own_ray(cpus, gpus, **quiet) if address is None else _joined(address, quiet)
+    with _brief_messages(), ray_process as context:
+        try:
+            with head_watched(ray.get_runtime_context().gcs_address):
+                yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
+        except RayError as error:
+            raise ClusterError(str(error)) from error
+
+
+@contextmanager
+def _joined(address: str, quiet: dict[str, Any]) -> Iterator[Any]:
+    found = _found(address)
+    modules = [str(Path(package.__path__[0])) for package in (codim, study)]
+    try:
+        context = ray.init(address=found, runtime_env={"py_modules": modules}, **quiet)
+    except (AuthenticationError, ConnectionError, RuntimeError) as error:
+        # Without the right token Ray gives up after 10 s and says only that it cannot connect.
+        reason = str(error).strip().partition("\n")[0]
+        raise ClusterError(
+            f"--address {address}: something answers there, but not to us ({reason}); {TOKEN_HELP}"
+        ) from error
+    try:
+        yield context
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _brief_messages() -> Iterator[None]:
+    """What Ray (2.60) prints of its own accord, whatever logging says, as one line each: the end of a raylet brings 40
+    lines of its state. Nodes that are lost the study names itself (study/ray_cluster/nodes.py)."""
+    before = ray._private.worker.print_to_stdstream
+
+    def brief(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+        for message in data["lines"]:
+            first = str(message).strip().partition("\n")[0]
+            if first and not first.startswith(OF_LOST_NODES):
+                print(f"Ray: {printable(first)[:MOST_CHARACTERS]}", file=sys.stderr, flush=True)
+
+    ray._private.worker.print_to_stdstream = brief
+    try:
+        yield
+    finally:
+        ray._private.worker.print_to_stdstream = before
+
+
+def _found(address: str) -> str:
+    """host:port of a cluster that answers. Ray's own `auto` would also join a Ray that another program keeps to itself,
+    and wait for minutes for a host:port that nobody listens on. Raises ClusterError."""
+    if address.startswith("ray://"):
+        raise ClusterError(
+            f"--address {address}: through Ray Client, Tune would move the search out of this process; run the study "
+            "on a node of the cluster with --address auto, e.g. by `ray job submit`"
+        )
+    found = address
+    if address == "auto":
+        started = [os.environ.get("RAY_ADDRESS") or find_bootstrap_address(None)]
+        started = started if started[0] else started_here()
+        if not started:
+            raise _no_cluster(address, ConnectionError("none was started on this machine, and RAY_ADDRESS is not set"))
+        if len(started) > 1:
+            raise ClusterError(
+                f"--address auto: {' and '.join(started)} were started on this machine; give one of them"
+            )
+        found = started[0]
+    host, _, port = found.rpartition(":")
+    if not host or not port.isdigit():
+        raise ClusterError(f"--address {address}: allowed: auto, host:port")
+    if error := _fault(found):
+        raise _no_cluster(address, error) from error
+    return found
+
+
+def _fault(address: str) -> OSError | None:
+    """Why nobody answers at host:port; None: somebody does."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def started_here() -> list[str]:
+    """Addresses of the clusters that `ray start` started on this machine with a --temp-dir of their own. A Ray that a
+    program started for itself leaves none."""
+    import psutil  # Ray's own
+
+    folders = set()
+    for process in psutil.process_iter(["cmdline"]):
+        for word in process.info["cmdline"] or ():
+            if word.startswith(("--session-dir=", "--session_dir=")):
+                folders.add(str(Path(word.partition("=")[2]).parent))
+    found = {address for folder in folders if (address := find_bootstrap_address(folder))}
+    return sorted(address for address in found if not _fault(address))  # the file outlives its cluster
+
+
+def _no_cluster(address: str, error: Exception) -> ClusterError:
+    reason = str(error).strip().splitlines()[0]
+    return ClusterError(
+        f"--address {address}: no Ray cluster answers ({reason}); start one with `ray start --head`, or leave "
+        "--address out to run on this machine"
+    )
+
+
+def node_resources() -> list[tuple[float, float]]:
+    """CPUs and GPUs of each node that is alive."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return [(node.get("CPU", 0), node.get("GPU", 0)) for node in nodes]
+
+
+def require_dashboard(resources: Resources) -> None:
+    """Check that trials of several workers give back what they hold. Raises ClusterError.
+
+    When such a trial is pruned, its Ray Train run dies with it, and the CPUs of its workers come back by a process of
+    Ray Train that asks the dashboard whether the run is dead.
+    """
+    if resources.workers_per_trial == 1:
+        return
+    own = {node["NodeID"] for node in ray.nodes()}  # type: ignore[no-untyped-call]
+    try:
+        # Where a cluster has no dashboard Ray asks at the default port, where that of another cluster may answer.
+        answered = {node.node_id for node in list_nodes(address=ray.get_runtime_context().gcs_address)}
+        fault = "" if answered & own else "only that of another cluster answers"
+    except (RayStateApiException, OSError, ValueError) as error:
+        fault = f"it does not answer: {str(error).strip().partition(chr(10))[0]}"
+    if fault:
+        raise ClusterError(
+            "resources -> workers_per_trial: several workers need Ray's dashboard, without which a pruned trial never "
+            f"gives back its CPUs ({fault}); start the cluster with `ray start --head --include-dashboard=true` and "
+            "ray[default]"
+        )

@@ -1,0 +1,247 @@
+"""The nodes of a cluster, each asked by a small task of its own: can it run a trial of this study?"""
+
+import os
+import platform
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from codim.runtime.progress_bar import LINE_SECONDS, clock
+from codim.runtime.under_way import told
+from study.errors import ClusterError
+from study.plan.plan import Plan
+from study.preflight.checks import LIBRARIES, concurrent_trials, threads
+from study.preflight.forecast import TIMING, Speed, representative
+from study.results.object_storage import Remote, is_remote
+from study.spec.study_spec import Resources
+
+WATCH_SECONDS = 5.0
+"""Between two looks at which nodes are alive."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that is alive."""
+
+    id: str
+    """Ray's."""
+    name: str
+    """Its address, and where several share one, the port too."""
+    cpus: float
+    gpus: float
+    gib: float
+    """Memory."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node says of itself."""
+
+    versions: dict[str, str]
+    fault: str
+    """Why it cannot load the data or use the results folder; empty: it can."""
+    warning: str = ""
+    """Why trials are slow there."""
+
+
+def nodes() -> list[Node]:
+    """Of the cluster that is connected, in the order of their names."""
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    addresses = [node["NodeManagerAddress"] for node in alive]
+    found = []
+    for node in alive:
+        address, has = node["NodeManagerAddress"], node["Resources"]
+        name = f"{address}:{node['NodeManagerPort']}" if addresses.count(address) > 1 else address
+        found.append(Node(node["NodeID"], name, has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0) / 2**30))
+    return sorted(found, key=lambda node: node.name)
+
+
+class Watch:
+    """Says which nodes leave and join the cluster."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._looked = say, time.monotonic()
+        self._known = {node.id: node for node in nodes()}
+
+    def look(self) -> None:
+        """Cheap to call often."""
+        if time.monotonic() - self._looked < WATCH_SECONDS:
+            return
+        self._looked = time.monotonic()
+        alive = {node.id: node for node in nodes()}
+        for gone in self._known.keys() - alive.keys():
+            node = self._known.pop(gone)
+            self._say(f"node {node.name} is lost ({_has(node)}); its work goes on elsewhere, where there is room")
+        for new in alive.keys() - self._known.keys():
+            self._known[new] = alive[new]
+            self._say(f"node {alive[new].name} has joined: {_has(alive[new])}")
+
+
+def _has(node: Node) -> str:
+    return f"{node.cpus:g} CPUs, {node.gpus:g} GPUs"
+
+
+def describe_nodes(resources: Resources, found: Sequence[Node]) -> str:
+    """What each has, and how many trials fit on it at a time."""
+    lines = [f"nodes: {len(found)}"]
+    for node in found:
+        fits = concurrent_trials(resources, [(node.cpus, node.gpus)])
+        lines.append(f"  {node.name}: {_has(node)}, {node.gib:.1f} GiB: {fits} trials at a time")
+    return "\n".join(lines)
+
+
+def require_able(
+    plan: Plan, found: Sequence[Node], folder: str, dry_run: bool, say: Callable[[str], None] = print
+) -> None:
+    """Check that every node has our versions, the data and the files that the study names, and the results folder.
+
+    Args:
+        dry_run: write nothing; a folder that is no more than of the same name on another node then passes.
+    Raises:
+        ClusterError: names every node that is not able, and why.
+    """
+    configs = [plan.searched_config(condition, {}, 0).model_dump(mode="json") for condition in plan.conditions]
+    configs += [
+        plan.baseline_config(plan.conditions[0], name, 0).model_dump(mode="json") for name in plan.spec.baselines
+    ]
+    configs.append(representative(plan).model_dump(mode="json"))
+    here, faults = _versions(), []
+    with _marked(folder, dry_run) as mark:
+        task, need = ray.remote(num_cpus=0, max_retries=0)(_answer), plan.spec.resources.gpus_per_worker
+        asked = [
+            # With its share of a GPU: without one Ray hides them all.
+            task.options(scheduling_strategy=_only_on(node), num_gpus=need if node.gpus >= need else 0).remote(
+                configs, folder, mark, bool(need) and node.gpus >= need
+            )
+            for node in found
+        ]
+        _await(found, asked, say)
+        for node, reference in zip(found, asked, strict=True):
+            try:
+                answer = ray.get(reference)
+            except RayError as error:
+                faults.append(f"node {node.name} cannot run our code: {str(error).strip().splitlines()[-1]}")
+                continue
+            for name, own in answer.versions.items():
+                if own != here[name]:
+                    faults.append(f"node {node.name} has {name} {own}, this process {here[name]}")
+            if answer.warning:
+                say(f"warning: node {node.name}: {answer.warning}")
+            if answer.fault:
+                faults.append(f"node {node.name}: {answer.fault}")
+            elif mark and f"{mark}.{node.id}" not in Remote(folder).names(recursive=False):
+                faults.append(f"node {node.name}: what it writes into {folder} is not seen here")
+    if faults:
+        raise ClusterError("; ".join(faults))
+
+
+@contextmanager
+def _marked(folder: str, dry_run: bool) -> Iterator[str]:
+    """Name of a file in `folder` by which a node knows that it sees the same one; empty in a dry run."""
+    if dry_run:
+        yield ""
+        return
+    place, mark = Remote(folder), f".seen-{uuid.uuid4().hex}"
+    place.put(mark, b"")
+    try:
+        yield mark
+    finally:
+        for name in place.names(recursive=False):
+            if name.startswith(mark):
+                place.delete(name)
+
+
+def _only_on(node: Node) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node.id, soft=False)
+
+
+def _await(found: Sequence[Node], asked: Sequence[Any], say: Callable[[str], None]) -> None:
+    """Until all nodes have answered or failed to, saying now and then which have not."""
+    begun, open_ = time.monotonic(), dict(zip(asked, found, strict=True))
+    say(f"asking {len(found)} nodes for versions, data and results folder; each loads the data once ...")
+    while open_:
+        for reference in ray.wait(list(open_), num_returns=len(open_), timeout=LINE_SECONDS)[0]:
+            del open_[reference]
+        if open_:
+            names = ", ".join(node.name for node in open_.values())
+            say(f"no answer yet from {names}: {clock(time.monotonic() - begun)} so far")
+
+
+def measured_speed(plan: Plan, found: Sequence[Node], say: Callable[[str], None]) -> Speed:
+    """`measure_speed` on the first node that holds a worker. Raises RayError."""
+    from study.preflight.speed import measure_speed
+
+    need = plan.spec.resources
+    node = next(n for n in found if n.cpus >= need.cpus_per_worker and n.gpus >= need.gpus_per_worker)
+    task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
+    with told(say, f"node {node.name}: {TIMING}"):
+        asked = task.options(scheduling_strategy=_only_on(node)).remote(representative(plan), threads(plan))
+        speed: Speed = ray.get(asked)
+    return speed
+
+
+def _answer(configs: list[dict[str, Any]], folder: str, mark: str, with_gpu: bool) -> Answer:
+    """In a worker. `with_gpu`: the node has given it one."""
+    faults, warning = [_storage_fault(folder, mark), _gpu_fault() if with_gpu else ""], ""
+    try:
+        import torch
+
+        from codim.config.train_config import TrainConfig
+        from codim.data.load import load_data
+        from codim.runtime.device import slow_precision
+
+        # Validation looks for the files that settings name, such as label files and initial weights.
+        checked = [TrainConfig.model_validate(config) for config in configs]
+        load_data(checked[0].data, checked[0].noise)
+        warning = slow_precision(torch.device("cuda" if with_gpu else "cpu"), checked[0].network.precision)
+    except (ValueError, OSError, ImportError) as error:
+        faults.append(" ".join(str(error).split()))
+    return Answer(_versions(), "; ".join(filter(None, faults)), warning)
+
+
+def _gpu_fault() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return ""
+    return (
+        f"it offers GPUs, and torch {torch.__version__} sees none there; start it with the right --num-gpus, or "
+        "install a torch and a driver that fit each other"
+    )
+
+
+def _storage_fault(folder: str, mark: str) -> str:
+    shared = "on a cluster of several nodes the results must lie on storage that all of them share"
+    if not mark and not is_remote(folder):
+        existing = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
+        writable = os.access(existing, os.W_OK | os.X_OK)
+        return "" if writable else f"--results {folder}: {existing} cannot be written there; {shared}"
+    try:
+        place = Remote(folder)
+        seen = place.names(recursive=False)
+        if mark and mark not in seen:
+            return f"--results {folder}: it does not see this folder; {shared}"
+        if mark:
+            place.put(f"{mark}.{ray.get_runtime_context().get_node_id()}", b"")
+    except OSError as error:
+        return f"--results {folder}: it cannot use it: {error.strerror}"
+    return ""
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found

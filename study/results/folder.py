@@ -1,0 +1,162 @@
+"""The results folder of a study: paths and atomic writes."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from codim.text.safe_text import printable
+from study.results.json_schema import SCHEMA_VERSION, OtherVersion
+from study.results.records import TrialRecord
+from study.results.table_schema import METADATA_KEY, checked_epochs, checked_trials
+from study.results.tables import (
+    _RECORD,
+    _STRINGS,
+    EPOCH_SCHEMA,
+    TRIAL_SCHEMA,
+    _checked_record,
+    _numbers,
+    records_of,
+    trials_table,
+)
+
+
+class ResultsFolder:
+    """Paths and atomic writes of one study's folder. Readers never see half a file."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.spec = self.root / "spec.json"
+        self.environment = self.root / "environment.json"
+        self.journal = self.root / "optuna.journal"
+        self.trials = self.root / "trials.parquet"
+        self.epochs = self.root / "epochs"
+        self.stages = self.root.parent / "stages"
+        self.ray = self.root / "ray"
+
+    def at(self, *parts: str) -> str:
+        """What a worker on any node calls a place in it."""
+        return str(self.root.joinpath(*parts))
+
+    @property
+    def stages_address(self) -> str:
+        """What it calls the folder of the shared stages."""
+        return str(self.stages)
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Held by the driver, beside the lock, where other machines cannot see that."""
+        yield
+
+    @property
+    def due(self) -> bool:
+        """Whether the driver must write its tables before the next `keep`."""
+        return False
+
+    def keep(self, now: bool = False) -> None:
+        """Called often by the driver, and `now` at its end: what it wrote is there."""
+
+    def refresh(self) -> None:
+        """Called by a reader before each look."""
+
+    def remove(self, trial: str) -> None:
+        """What a trial needed to go on."""
+        shutil.rmtree(self.ray / "trials" / trial, ignore_errors=True)
+
+    def write_trials(self, records: Sequence[TrialRecord]) -> None:
+        _write(trials_table(records), self.trials)
+
+    def read_trials(self) -> list[TrialRecord]:
+        """All trials, those included that ended after the table was written. Raises ValueError: a table is damaged."""
+        records = {record.trial: record for record in records_of(read_trials_table(self.trials))}
+        for path in sorted(self.epochs.glob("*.parquet")):
+            if path.stem not in records or records[path.stem].status == "running":
+                with _whole(path):
+                    if text := (pq.read_schema(path).metadata or {}).get(_RECORD):
+                        records[path.stem] = _checked_record(json.loads(text), path.stem)
+        return list(records.values())
+
+    def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
+        """`ended`: the trial's record, once it is final."""
+        columns = [pa.array([row.get(f.name) for row in rows], f.type, from_pandas=True) for f in EPOCH_SCHEMA]
+        table = pa.table(columns, schema=EPOCH_SCHEMA)
+        metadata: dict[bytes, str] = {METADATA_KEY: SCHEMA_VERSION}
+        if ended:
+            metadata[_RECORD] = json.dumps(asdict(ended), default=datetime.isoformat)
+        with (
+            _replaced(self.epochs / f"{trial}.parquet") as file,
+            # Arrow's copy of the schema, and dictionaries and bounds of all numbers, take more than most trials' rows.
+            pq.ParquetWriter(
+                file, EPOCH_SCHEMA, store_schema=False, use_dictionary=_STRINGS, write_statistics=_STRINGS
+            ) as writer,
+        ):
+            writer.write_table(table)
+            writer.add_key_value_metadata(metadata)
+
+    def read_epochs(self, trial: str) -> list[dict[str, Any]]:
+        """Raises ValueError: they are damaged."""
+        path = self.epochs / f"{trial}.parquet"
+        with _whole(path):
+            if not path.exists():
+                return []
+            table = checked_epochs(_read(path), [trial])
+        return [_numbers(row) for row in table.to_pylist()]
+
+
+def read_trials_table(path: Path) -> pa.Table:
+    """The table of trials, checked; without a row where it is not written yet. Raises ValueError: it is damaged."""
+    with _whole(path):
+        return checked_trials(_read(path) if path.exists() else trials_table([]), TRIAL_SCHEMA)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """A fault of what is read within it is one of this file. Raises ValueError."""
+    try:
+        yield
+    except OtherVersion as error:
+        raise OtherVersion(f"{path} has {error}") from None
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError) as error:
+        reason = printable(str(error).partition("\n")[0])[:200] or type(error).__name__
+        raise ValueError(f"{path} is damaged ({reason}); restore it from a copy") from error
+
+
+def _read(path: Path) -> pa.Table:
+    """`pq.read_table` opens a named file more than once, and may find a newer one in between; given an open file of
+    Python's, its threads may let go of it after the interpreter's end, which aborts the process."""
+    with pq.ParquetFile(path) as file:
+        return file.read()
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with _replaced(path) as file:
+        pq.write_table(table, file)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Atomically, readable by people."""
+    with _replaced(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[bytes]]:
+    """The file that stands at `path` once it is whole; nothing is left of one that cannot be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # a rename can reach the disk before the bytes do
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+"""A forest over the settings of finished trials."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from codim.noise.transition import Floats
+from study.dimensions import CategoricalDimension, Dimension, Value, encoded
+
+TREES = 100
+
+
+def surrogate(
+    space: Mapping[str, Dimension], known: Sequence[tuple[Mapping[str, Value], float]], trees: int = TREES
+) -> Callable[[Sequence[Mapping[str, Value]]], Floats]:
+    """What predicts the objectives (n,) of n settings in one condition, from (setting, objective) `known` there."""
+    from sklearn.ensemble import RandomForestRegressor  # slow to import
+
+    forest = RandomForestRegressor(trees, max_features=0.5, random_state=0)
+    forest.fit([_coordinates(space, params) for params, _ in known], [value for _, value in known])
+
+    def predict(settings: Sequence[Mapping[str, Value]]) -> Floats:
+        return np.asarray(forest.predict([_coordinates(space, params) for params in settings]), dtype=np.float64)
+
+    return predict
+
+
+def _coordinates(space: Mapping[str, Dimension], params: Mapping[str, Value]) -> list[float]:
+    """A setting as numbers; a tree asks for their order only, so ranges need no scale."""
+    numbers: list[float] = []
+    for path, dimension in space.items():
+        value = params.get(path)  # None: its `when` does not hold
+        if isinstance(dimension, CategoricalDimension):
+            numbers += [float(choice == value) for choice in dimension.choices]
+        else:
+            numbers.append(math.nan if value is None else float(encoded(dimension, value)))
+    return numbers

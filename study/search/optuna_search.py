@@ -1,0 +1,225 @@
+"""One Optuna study per condition, in one journal. Optuna is known here and in samplers, pruners, space and attempt.
+
+Each condition's search sees its own trials only. Baselines are kept in an Optuna study of their own, "<condition>
+baselines": most of them are no points of the space (another method, or a stage left out), and a trial without the
+space's parameters would disturb the sampler's joint model and set the pruner's bar. A baseline that *is* a point of the
+space is copied, once complete, into the condition's study, where it informs the sampler.
+"""
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+
+from study.dimensions import Value, decoded, encoded, in_order, searched
+from study.plan.plan import Plan
+from study.plan.rungs import common_step, first_step, stages_end
+from study.results.json_schema import Status
+from study.search.distributions import distribution, suggested
+from study.search.journal import repair_journal
+from study.search.proposal import Proposed
+from study.search.pruners import make_pruner
+from study.search.samplers import make_sampler, quasi_random
+from study.search.transfer import transferred
+from study.spec.conditions import Condition
+from study.trial import INTERRUPTED, Outcome
+
+_STATES: dict[Status, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+class Search:
+    """Proposes trials, hears their epochs, tells Optuna their end. One writer: the process that made it."""
+
+    def __init__(self, plan: Plan, journal: Path, finished: Mapping[str, Outcome]) -> None:
+        """Open the journal, or begin one. The caller holds the results folder's lock.
+
+        Args:
+            finished: by identifier, what the records know; a driver killed after a record left its trial running here.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.plan = plan
+        repair_journal(journal)
+        # Optuna's default lock is a symbolic link, which some file systems refuse.
+        storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+        self._distributions = {path: distribution(dimension) for path, dimension in plan.spec.space.items()}
+        self._searched: dict[str, optuna.Study] = {}
+        self._baselines: dict[str, optuna.Study] = {}
+        self._first_steps: dict[str, int] = {}
+        directions = ["maximize", "minimize"] if plan.spec.objective.cost else ["maximize"]
+        common: dict[str, Any] = {"storage": storage, "directions": directions, "load_if_exists": True}
+        for condition in plan.conditions:
+            corner = plan.corner(condition, 0)
+            stages = stages_end(corner, plan.data[condition.id])
+            pruner = make_pruner(plan.spec.pruner, corner.train.samples, stages)
+            self._first_steps[condition.id] = first_step(plan.spec.pruner, stages)
+            study = optuna.create_study(study_name=condition.id, pruner=pruner, **common)
+            # The number of trials enters the seed: a search that goes on must not draw the same points again.
+            study.sampler = make_sampler(plan.spec, self._seed(condition, len(study.get_trials(deepcopy=False))))
+            self._searched[condition.id] = study
+            self._baselines[condition.id] = optuna.create_study(
+                study_name=f"{condition.id} baselines", pruner=optuna.pruners.NopPruner(), **common
+            )
+        self._started: dict[str, set[str]] = {condition.id: set() for condition in plan.conditions}
+        self._interrupted: list[tuple[Condition, str, str, dict[str, Any]]] = []
+        for condition in plan.conditions:
+            for study in (self._searched[condition.id], self._baselines[condition.id]):
+                self._take_over(condition, study, finished)
+
+    def next(self) -> Proposed | None:
+        """The next trial: an interrupted one, else of the condition with the fewest; None when all are given out."""
+        if self._interrupted:
+            condition, trial, baseline, params = self._interrupted.pop(0)
+            return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
+        transfer, full = self.plan.spec.sampler.transfer, self.plan.trials_per_condition
+        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]) // (full if transfer else 1))
+        number = len(self._started[condition.id])
+        if number >= self.plan.trials_per_condition:
+            return None
+        trial = f"{condition.id}-{number:04d}"
+        self._started[condition.id].add(trial)
+        names = list(self.plan.spec.baselines)
+        if number < len(names):
+            return self._baseline(condition, trial, names[number])
+        index, known = number - len(names), self._transferred(condition) if transfer else []
+        if index < len(known):
+            return self._point(condition, trial, known[index])
+        sampler, seed = self.plan.spec.sampler, self._seed(condition, 0)
+        return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, index))
+
+    def hear(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
+        """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
+        metric, epoch = self.plan.spec.objective.metric, row["epoch"]
+        attempt.measure(row)
+        if row["phase"] == "pretrain":
+            return True
+        if metric not in row:
+            attempt.failure = f"epoch {epoch} reported no {metric}"
+        elif not math.isfinite(row[metric]):
+            attempt.failure = f"{metric} is {row[metric]} in epoch {epoch}"
+        if attempt.failure:
+            return False
+        attempt.heard(epoch, row[metric])
+        budget = attempt.config.train.samples
+        own = row["samples"] - stages_end(attempt.config, attempt.data)
+        step = common_step(own, self._first_steps[attempt.condition.id], budget)
+        if step <= attempt.step:
+            return True
+        attempt.step = step
+        if self.plan.spec.objective.cost:  # Optuna keeps curves of one objective only
+            return True
+        attempt.handle.report(attempt.objective, step)
+        if attempt.baseline or row["samples"] >= budget:
+            return True
+        if attempt.handle.should_prune() and not replayed:
+            attempt.pruned_after = row["samples"]
+        return not attempt.pruned_after
+
+    def tell(self, attempt: Proposed, outcome: Outcome) -> None:
+        """The end of a trial; its record is written before."""
+        study = (self._baselines if attempt.baseline else self._searched)[attempt.condition.id]
+        self._end(study, attempt.handle, outcome)
+        if attempt.baseline and outcome.status == "complete":
+            self._inform(attempt.condition, attempt.baseline, self._values(outcome), outcome.constraints)
+
+    def _baseline(self, condition: Condition, trial: str, name: str) -> Proposed:
+        config = self.plan.baseline_config(condition, name, _number(trial))
+        handle = self._baselines[condition.id].ask()
+        handle.set_user_attr("baseline", name)
+        handle.set_user_attr("trial", trial)
+        params, data, spec = self.plan.params_of(config), self.plan.data[condition.id], self.plan.spec
+        own = (trial, condition, data, name, params, config, spec.objective.last)
+        return Proposed(*own, handle=handle, limits=spec.constraints)
+
+    def _point(self, condition: Condition, trial: str, fixed: dict[str, Any]) -> Proposed:
+        study = self._searched[condition.id]
+        if fixed:
+            study.enqueue_trial(fixed, {"trial": trial})
+        handle = study.ask()
+        handle.set_user_attr("trial", trial)
+        spec = self.plan.spec
+        params: dict[str, Value] = {}
+        for path in in_order(spec.space):
+            if searched(spec.space, path, params):
+                value = suggested(handle, path, self._distributions[path])
+                params[path] = decoded(spec.space[path], value)
+        config, data = self.plan.searched_config(condition, params, _number(trial)), self.plan.data[condition.id]
+        own = (trial, condition, data, "", params, config, spec.objective.last)
+        return Proposed(*own, handle=handle, limits=spec.constraints)
+
+    def _take_over(self, condition: Condition, study: optuna.Study, finished: Mapping[str, Outcome]) -> None:
+        """What an earlier driver left: trials under way are ended, and listed for another attempt."""
+        while study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
+            study.ask()
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            outcome = finished.get(trial.user_attrs.get("trial", ""), INTERRUPTED)
+            self._end(study, optuna.Trial(study, trial._trial_id), outcome)
+        latest = {t.user_attrs["trial"]: t for t in study.get_trials() if "trial" in t.user_attrs}
+        for name, trial in latest.items():
+            self._started[condition.id].add(name)
+            baseline = trial.user_attrs.get("baseline", "")
+            if trial.state == TrialState.FAIL and trial.user_attrs.get("cause") == INTERRUPTED.cause:
+                params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+                self._interrupted.append((condition, name, baseline, params))
+            elif trial.state == TrialState.COMPLETE and baseline:
+                self._inform(condition, baseline, trial.values, trial.constraints)
+
+    def _inform(
+        self, condition: Condition, name: str, values: Sequence[float], constraints: Mapping[str, float]
+    ) -> None:
+        """Copy a complete baseline into the condition's search if it is a point of the space, once."""
+        study, space = self._searched[condition.id], self.plan.spec.space
+        if any(trial.user_attrs.get("baseline") == name for trial in study.get_trials(deepcopy=False)):
+            return
+        config = self.plan.baseline_config(condition, name, 0)
+        params = self.plan.params_of(config)
+        if config != self.plan.searched_config(condition, params, 0):
+            return
+        point = {path: encoded(space[path], value) for path, value in params.items()}
+        with contextlib.suppress(ValueError):  # a value outside its range
+            study.add_trial(
+                optuna.trial.create_trial(
+                    values=values,
+                    params=point,
+                    distributions={path: self._distributions[path] for path in point},
+                    user_attrs={"baseline": name},
+                    constraints=dict(constraints),
+                )
+            )
+
+    def _transferred(self, condition: Condition) -> list[dict[str, Any]]:
+        finished = [c for c in self.plan.conditions if len(self._started[c.id]) >= self.plan.trials_per_condition]
+        complete = {c: self._searched[c.id].get_trials(deepcopy=False, states=[TrialState.COMPLETE]) for c in finished}
+        return transferred(condition, {c: [(t.params, t.values[0]) for t in own] for c, own in complete.items()})
+
+    def _end(self, study: optuna.Study, handle: optuna.Trial, outcome: Outcome) -> None:
+        if outcome.cause:
+            handle.set_user_attr("cause", outcome.cause)
+        for name, beyond in outcome.constraints.items():
+            handle.set_constraint(name, beyond)
+        complete = outcome.status == "complete"
+        study.tell(handle, self._values(outcome) if complete else None, state=_STATES[outcome.status])
+
+    def _values(self, outcome: Outcome) -> list[float]:
+        """As Optuna knows them."""
+        return [outcome.objective, outcome.seconds] if self.plan.spec.objective.cost else [outcome.objective]
+
+    def _seed(self, condition: Condition, trials: int) -> int:
+        """The same on every machine, which Python's hash() is not."""
+        text = f"{self.plan.spec.sampler.seed}/{condition.id}/{trials}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+def _number(trial: str) -> int:
+    """Place of a trial in its condition, which is its seed too: below 1000 in any sensible study."""
+    return int(trial.rpartition("-")[2])

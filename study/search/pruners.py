@@ -1,0 +1,93 @@
+"""Optuna's pruners by the names of a study file, for trials that may be interrupted and go on.
+
+What they count is the co-training: pre-training and warm-up are much the same for all settings, and most of a short
+budget. Were they counted, the second rung would lie behind the end, and most of what is to be saved would be trained.
+"""
+
+from random import Random
+from typing import Any
+
+import optuna
+
+from study.plan.rungs import CURVE_POINTS, common_step, first_step
+from study.spec.study_spec import Pruner
+from study.trial import INTERRUPTED
+
+
+def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.BasePruner:
+    """Of a condition's search. `budget`, `stages`: of a searched trial, in samples. Steps are samples past the stages.
+
+    Hyperband's brackets differ in where they may stop a trial, not in what the sampler learns from: Optuna would give
+    each bracket's trials a model of their own, which at tens of trials a condition never gets past its start. Hidden
+    in `_Fair`, it does not.
+    """
+    first = first_step(pruner, stages)
+    if pruner.kind == "successive_halving":
+        return _Fair(optuna.pruners.SuccessiveHalvingPruner(first, pruner.reduction_factor))
+    if pruner.kind == "hyperband":
+        return _Fair(_Hyperband(first, budget - stages, pruner.reduction_factor))
+    if pruner.kind == "median":
+        return _Fair(optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first))
+    return optuna.pruners.NopPruner()
+
+
+SIMULATED_STUDIES, SIMULATED_TRIALS = 20, 100
+"""Behind an expected share; trials of one study at most, since of more the share hardly changes."""
+
+
+def drawn_share(pruner: Pruner, budget: int, stages: int, trials: int) -> float:
+    """Return the share of the samples past the stages that searched trials are expected to draw: simulated, of trials
+    that come one after the other in random order, each as good at every step as at its end."""
+    trials, end, drawn = min(trials, SIMULATED_TRIALS), budget - stages, 0
+    if pruner.kind == "none" or not trials:
+        return 1.0
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    first, draw = first_step(pruner, stages), Random(0)
+    steps = sorted({common_step(end * point // CURVE_POINTS, first, budget) for point in range(1, CURVE_POINTS)})
+    for number in range(SIMULATED_STUDIES):
+        # Hyperband draws a trial's bracket from the study's name.
+        own = make_pruner(pruner, budget, stages)
+        study = optuna.create_study(study_name=str(number), direction="maximize", pruner=own)
+        for _ in range(trials):
+            trial, value = study.ask(), draw.random()
+            for step in steps:
+                trial.report(value, step)
+                if trial.should_prune():
+                    drawn += step
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                    break
+            else:
+                drawn += end
+                study.tell(trial, value)
+    return drawn / (SIMULATED_STUDIES * trials * end)
+
+
+class _Fair(optuna.pruners.BasePruner):
+    """A pruner in which an interrupted attempt no longer competes: the attempt that continues it does."""
+
+    def __init__(self, inner: optuna.pruners.BasePruner) -> None:
+        self.inner = inner
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        return self.inner.prune(_WithoutInterrupted(study), trial)  # type: ignore[arg-type]
+
+
+class _Hyperband(optuna.pruners.HyperbandPruner):
+    """Optuna's, which looks past the study that it is given, and into the storage."""
+
+    def _create_bracket_study(self, study: optuna.Study, bracket_id: int) -> optuna.Study:
+        return _WithoutInterrupted(super()._create_bracket_study(study, bracket_id))  # type: ignore[return-value]
+
+
+class _WithoutInterrupted:
+    """What a pruner sees of an Optuna study."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def get_trials(self, *args: Any, **kwargs: Any) -> list[optuna.trial.FrozenTrial]:
+        trials = self._study.get_trials(*args, **kwargs)
+        return [trial for trial in trials if trial.user_attrs.get("cause") != INTERRUPTED.cause]

@@ -1,0 +1,315 @@
+"""StudySpec: one study, as its file in search_spaces/ describes it. No Ray here, and no training."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from codim.section import Section
+from study.dimensions import CategoricalDimension, Choice, Dimension, FloatDimension, IntDimension
+from study.spec.yaml_file import Source
+
+PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
+"""Settings that name a file or a folder, beside the `path` of a condition."""
+SHARED_GPU = 0.25
+"""What a trial of one worker takes of a GPU where the study file leaves it open: four small networks fill one."""
+STAGES = "stages"
+"""Folder of the shared stages, beside those of the studies."""
+OBJECTIVES = ("val_acc", "val_acc_a", "val_acc_b")
+CONSTRAINED = ("seconds", "val_loss", "labelled_fraction", "separation", "classes_without_labelled")
+"""Metrics that a constraint may bound: those of EpochMetrics that say something about the trial as a whole."""
+
+
+class Objective(Section):
+    """What the search maximises, in [0, 1]."""
+
+    metric: str = "val_acc"
+    """Accuracy on the validation part against its given labels: of the ensemble, or of network a or b alone."""
+    reduction: str = "mean_last_5"
+    """mean_last_<k>: mean over the last k evaluated epochs. Never a maximum: that would choose by luck."""
+    cost: Literal["seconds"] | None = None
+    """A second objective, to be small: wall time of the whole training. Not samples, of which all trials draw the
+    same number."""
+
+    @field_validator("metric")
+    @classmethod
+    def _honest(cls, metric: str) -> str:
+        if metric.startswith(("test", "oracle")):
+            raise ValueError(
+                f"{metric!r} is refused: a search that looks at test images or true labels reports accuracy that "
+                f"nobody could reach without them; allowed: {', '.join(OBJECTIVES)}"
+            )
+        if metric not in OBJECTIVES:
+            raise ValueError(f"{metric!r} is unknown; allowed: {', '.join(OBJECTIVES)}")
+        return metric
+
+    @field_validator("reduction")
+    @classmethod
+    def _known(cls, reduction: str) -> str:
+        if not re.fullmatch(r"mean_last_[1-9]\d{0,4}", reduction):
+            raise ValueError(f"{reduction!r} is unknown; allowed: mean_last_<k>, e.g. mean_last_5")
+        return reduction
+
+    @property
+    def last(self) -> int:
+        """The k of mean_last_<k>."""
+        return int(self.reduction.removeprefix("mean_last_"))
+
+
+class Limit(Section):
+    """Bounds of one metric. A trial beyond them is never the best, and the sampler keeps away from there."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("names no bound; allowed: min, max, or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min must not be above max (found min {self.min}, max {self.max})")
+        return self
+
+
+class Sampler(Section):
+    kind: Literal["tpe", "gp", "cmaes", "random", "qmc"] = "tpe"
+    """tpe: multivariate tree-structured Parzen estimator. gp: Gaussian process. cmaes: CMA-ES. qmc: Sobol points."""
+    seed: int = 0
+    """Each condition draws its own seed from this one and its id."""
+    startup: int = Field(default=10, ge=1, le=1_000)
+    """tpe, gp, cmaes: quasi-random points (Sobol) at the start of each condition."""
+    transfer: bool = False
+    """One condition after the other, each from the best settings of its nearest neighbour along the noise axis
+    (study/search/transfer.py), instead of all in turn."""
+
+
+class Pruner(Section):
+    """Stops searched trials early, each against its own condition only. Baselines always run to the end."""
+
+    kind: Literal["successive_halving", "hyperband", "median", "none"] = "successive_halving"
+    min_budget: int = Field(default=0, ge=0)
+    """Samples that every trial may draw before it can be stopped; must lie past pre-training, warm-up and ramp-up."""
+    reduction_factor: int = Field(default=3, ge=2)
+    """successive_halving, hyperband: one in so many goes on from each rung, and the co-training is so many times longer
+    at the next."""
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _one_seed(cls, kind: Any) -> Any:
+        if kind == "wilcoxon":
+            raise ValueError(
+                "compares two settings over the same seeds, and a trial trains with one seed of its own (the epochs of "
+                "a curve are no independent pairs); allowed: successive_halving, hyperband, median, none"
+            )
+        return kind
+
+
+class Budget(Section):
+    trials_per_condition: int = Field(ge=1, le=100_000)
+    """Searched trials; the baselines run beside them."""
+
+
+class Confirm(Section):
+    """Trains chosen settings again after the search: the best of each condition, its baselines, and one robust setting
+    in every condition."""
+
+    top_k: int = Field(default=3, ge=1, le=1000)
+    """Searched settings of each condition, the best by the objective."""
+    seeds: int = Field(default=0, ge=0, le=1000)
+    """Trainings of each setting, each with a fresh seed and fresh noise. 0: nothing is confirmed."""
+
+
+class Resources(Section):
+    """Of one trial."""
+
+    cpus_per_trial: float = Field(default=1, ge=0.01)
+    """CPU cores, and as many threads of torch (at least one). Several workers share them evenly."""
+    gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
+    """GPUs; a fraction shares one. Several workers share them evenly, each needs whole ones. auto: SHARED_GPU, or one
+    for each of several workers, where there are GPUs; elsewhere none."""
+    workers_per_trial: int = Field(default=1, ge=1)
+    """Data-parallel workers that train one trial together, each on its share of every batch; they may run on different
+    nodes. The result is that of one worker, up to rounding, unless `train/sync_batch_norm` is false."""
+    max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Trials at a time. auto: as many as the machine or cluster holds at the start."""
+    epoch_timeout_minutes: float | None = Field(default=None, gt=0)
+    """An epoch that takes longer (the first one with all that precedes it, such as decoding the images) is taken for a
+    trial that hangs: it fails, and its resources come back. None: trials may take their time."""
+    price_per_node_hour: float = Field(default=0, ge=0)
+    """What a node costs in an hour, in any currency, whether or not trials fill it: for the forecast, and for what the
+    study cost in the end. 0: money is not told."""
+
+    @model_validator(mode="after")
+    def _shared_evenly(self) -> Self:
+        n = self.workers_per_trial
+        for name, amount in (("cpus_per_trial", self.cpus_per_trial), ("gpus_per_trial", self.gpus_per_trial)):
+            if amount == "auto":
+                continue
+            # NCCL refuses two workers on one GPU, and two on one CPU are slower than one.
+            if n > 1 and amount % n:
+                raise ValueError(
+                    f"{name}: {amount:g} cannot be shared evenly by {n} workers; allowed: a multiple of {n}"
+                )
+        return self
+
+    @property
+    def cpus_per_worker(self) -> float:
+        return self.cpus_per_trial / self.workers_per_trial
+
+    @property
+    def gpus(self) -> float:
+        """Of one trial, once `where` has decided what auto is."""
+        assert self.gpus_per_trial != "auto"
+        return self.gpus_per_trial
+
+    @property
+    def gpus_per_worker(self) -> float:
+        return self.gpus / self.workers_per_trial
+
+    def where(self, gpus: float) -> "Resources":
+        """What auto means on nodes with so many GPUs in all."""
+        if self.gpus_per_trial != "auto":
+            return self
+        n = self.workers_per_trial
+        return self.model_copy(update={"gpus_per_trial": (float(n) if n > 1 else SHARED_GPU) if gpus else 0.0})
+
+
+LoggerName = Literal["tensorboard", "mlflow", "wandb"]
+
+
+class StudySpec(Section):
+    """One data set, several noise conditions, one space, one budget. Relative paths count from the study file's
+    folder."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    """Names the results folder."""
+    fixed: dict[str, Any] = Field(default={})
+    """Settings of every trial, {section: {setting: value}}, and optionally `method`; the rest keeps its default."""
+    conditions: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=200)
+    """Noise settings, each with an optional `id`."""
+    space: dict[str, Dimension] = Field(min_length=1, max_length=100)
+    """`section/setting` -> dimension."""
+    baselines: dict[str, dict[str, Any]] = Field(default={})
+    """Name -> settings over `fixed`; a `method` brings its preset. Run first in each condition."""
+    objective: Objective = Objective()
+    constraints: dict[str, Limit] = Field(default={})
+    """Metric -> its bounds: `seconds` of the whole training, the others as the mean over the objective's epochs."""
+    sampler: Sampler = Sampler()
+    pruner: Pruner = Pruner()
+    budget: Budget
+    confirm: Confirm = Confirm()
+    resources: Resources = Resources()
+    checkpoint_seconds: float = Field(default=60, ge=0)
+    """Training time between two checkpoints of a trial: what an interruption can cost. 0: after every epoch."""
+    loggers: tuple[LoggerName, ...] = ()
+    """Where every epoch goes too, as it comes: tensorboard, mlflow, wandb."""
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name == STAGES:
+            raise ValueError(f"{name!r} is the folder of the shared stages; allowed: any other name")
+        return name
+
+    @field_validator("baselines")
+    @classmethod
+    def _printable(cls, baselines: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in baselines:
+            if not name or not name.isprintable():
+                raise ValueError(f"{name!r} is no name; allowed: letters and other characters that can be seen")
+        return baselines
+
+    @field_validator("constraints")
+    @classmethod
+    def _reported(cls, constraints: dict[str, Limit]) -> dict[str, Limit]:
+        for name in constraints:
+            if name not in CONSTRAINED:
+                raise ValueError(f"{name!r} is no metric that every trial reports; allowed: {', '.join(CONSTRAINED)}")
+        return constraints
+
+
+def load_study(path: Path, changes: Sequence[str] = ()) -> tuple[StudySpec, Source]:
+    """Read and check a study file by itself; `study.plan.plan` checks it against the code's settings and the data.
+
+    Args:
+        changes: `path/to/entry=value`, over what the file says.
+
+    Raises:
+        SpecError: names file, line, path, value and what is allowed.
+    """
+    source = Source(path, changes)
+    if not isinstance(source.content, dict):
+        raise source.error((), f"a study file is a mapping with the keys {', '.join(StudySpec.model_fields)}")
+    try:
+        spec = StudySpec.model_validate(source.content)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise source.error(fault["loc"], _explain(fault)) from None
+    placed = {
+        "fixed": _placed(spec.fixed, source),
+        "space": {path: _placed_choices(path, dimension, source) for path, dimension in spec.space.items()},
+        "baselines": {name: _placed(own, source) for name, own in spec.baselines.items()},
+    }
+    return spec.model_copy(update=placed), source
+
+
+def _placed(settings: dict[str, Any], source: Source) -> dict[str, Any]:
+    """The settings with absolute paths."""
+    placed = dict(settings)
+    for path in PATHS:
+        section, name = path.split("/")
+        inner = placed.get(section)
+        if isinstance(inner, dict) and isinstance(inner.get(name), str):
+            placed[section] = {**inner, name: str(source.beside(inner[name]))}
+    return placed
+
+
+def _placed_choices(path: str, dimension: Dimension, source: Source) -> Dimension:
+    """The dimension with absolute paths among its choices, and among those that its `when` names."""
+
+    def placed(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        return tuple(str(source.beside(choice)) if isinstance(choice, str) else choice for choice in choices)
+
+    update: dict[str, Any] = {
+        "when": {parent: placed(wanted) if parent in PATHS else wanted for parent, wanted in dimension.when.items()}
+    }
+    if path in PATHS and isinstance(dimension, CategoricalDimension):
+        update["choices"] = placed(dimension.choices)
+    return dimension.model_copy(update=update)
+
+
+def _explain(fault: ErrorDetails) -> str:
+    where = " -> ".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{where}: unknown key; allowed: {', '.join(_allowed_keys(fault['loc']))}"
+    if fault["type"] == "missing":
+        return f"{where}: missing"
+    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Keys of the section that holds the unknown last part of `location`, the likeliest first."""
+    dimensions: dict[int | str, type[Section]] = {
+        "float": FloatDimension,
+        "int": IntDimension,
+        "categorical": CategoricalDimension,
+        "constraints": Limit,
+    }
+    section: type[Section] = StudySpec
+    for part in location[:-1]:
+        if part in dimensions:
+            section = dimensions[part]
+        elif part in section.model_fields:
+            inner = section.model_fields[str(part)].annotation
+            section = inner if isinstance(inner, type) and issubclass(inner, Section) else section
+    return close_first(str(location[-1]), list(section.model_fields))
+
+
+def close_first(word: str, names: list[str]) -> list[str]:
+    """`names`, those that look like `word` in front."""
+    return sorted(names, key=lambda name: -difflib.SequenceMatcher(None, word, name).ratio())

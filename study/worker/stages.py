@@ -1,0 +1,173 @@
+"""Shared stages: computed once, kept in a folder by their key (study/plan/shared_stages.py)."""
+
+import fcntl
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from codim.config.budget import milestones, pretrain_samples
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter
+from codim.data.load import TrainingData, load_data
+from codim.evaluation.observer import Observer
+from codim.runtime.device import torch_device
+from codim.runtime.tensor_file import previous, read_tensors, write_tensors
+from codim.runtime.under_way import repeated
+from codim.training.checkpoint import InputSpec, load_checkpoint, save_checkpoint
+from codim.training.loop import run_epochs
+from codim.training.pretrain import PretrainState, pretrain_epochs
+from codim.training.state import TrainState
+from study.plan.shared_stages import Stage, pretraining, warm_up
+from study.worker.epoch_rows import Row, read_rows, row_of, write_rows
+
+CHECKPOINT_SECONDS = 60.0
+"""Of a pre-training, which can take hours: a worker that is lost costs no more."""
+PROGRESS = "progress"
+PROGRESS_SECONDS = 0.5
+"""Between two times that it is noted how far a stage is."""
+Made = Literal["computed", "found", "diverged"]
+
+
+def compute_stage(stage: Stage, folder: Path) -> Made:
+    """Make sure that a stage lies in `folder`, below its key; whoever asks at the same time waits for the first.
+
+    Returns:
+        computed: it was missing or damaged. diverged: it is not there, and no training that begins with it can succeed.
+    Raises:
+        ValueError: a pre-training diverged.
+    """
+    with claimed(folder / stage.key):
+        if _is_whole(stage, folder):
+            return "found"
+        if stage.kind == "pre-training":
+            _compute_pretraining(stage, folder)
+        else:
+            try:
+                _compute_warm_up(stage, folder)
+            except FloatingPointError:  # each trial finds it out again, and is a failed trial with that cause
+                return "diverged"
+        return "computed"
+
+
+def start_of(config: TrainConfig, data: TrainingData, folder: Path) -> tuple[TrainState, list[Row]]:
+    """Where a training begins: behind those of its stages that lie in `folder`, with the rows of their epochs (none of
+    a pre-training)."""
+    stage = warm_up(config)
+    if stage and _lies_in(stage, folder):
+        state = load_checkpoint(stage_file(stage, folder), stage.config, data)
+        state.generator.manual_seed(config.train.seed)
+        return state, read_rows(folder / stage.key, state.epoch)
+    return TrainState.create(config, data, read_pretraining(config, folder)), []
+
+
+def read_pretraining(config: TrainConfig, folder: Path) -> dict[str, Tensor] | None:
+    """The weights that the pre-training of `config` left in `folder`; None where it is not."""
+    stage = pretraining(config)
+    return read_tensors(stage_file(stage, folder)) if stage and _lies_in(stage, folder) else None
+
+
+def _lies_in(stage: Stage, folder: Path) -> bool:
+    """Whether a stage is there; where it is damaged, it is computed anew first."""
+    return stage_file(stage, folder).exists() and compute_stage(stage, folder) != "diverged"
+
+
+def _compute_pretraining(stage: Stage, folder: Path) -> None:
+    config = stage.config
+    data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
+    unfinished = folder / stage.key / "unfinished.pt"
+    state = _pretrain_state(config, data, unfinished)
+    saved, augmenter = time.monotonic(), Augmenter.fit(config.augment, data.images)
+    epochs, per_epoch = (
+        config.pretrain.epochs,
+        pretrain_samples(config.pretrain, len(data.images)) / config.pretrain.epochs,
+    )
+    with _progress_noted(stage, folder, lambda: (state.epoch + state.under_way / per_epoch) / epochs):
+        for loss, _ in pretrain_epochs(config.pretrain, data.images, augmenter, state):
+            if not math.isfinite(loss):
+                raise ValueError(f"pre-training: the loss became {loss}; a smaller pretrain/lr may help")
+            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                write_tensors(unfinished, state.saved())
+                saved = time.monotonic()
+    write_tensors(stage_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
+    for path in (unfinished, previous(unfinished)):
+        path.unlink(missing_ok=True)
+
+
+def _pretrain_state(config: TrainConfig, data: TrainingData, unfinished: Path) -> PretrainState:
+    def create() -> PretrainState:
+        return PretrainState.create(config.pretrain, config.network, data.images, len(data.classes))
+
+    state = create()
+    try:
+        state.restore(read_tensors(unfinished))
+    except (ValueError, RuntimeError):  # none, damaged, or begun on another kind of device
+        return create()
+    return state
+
+
+def _compute_warm_up(stage: Stage, folder: Path) -> None:
+    config = stage.config
+    data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
+    augmenter = Augmenter.fit(config.augment, data.images)
+    observer = Observer(data, truth, augmenter)
+    end = milestones(config, len(data.images), len(data.train_index)).warmup
+    state = TrainState.create(config, data, read_pretraining(config, folder))
+    rows, begun = [], state.samples
+    with _progress_noted(stage, folder, lambda: (state.drawn - begun) / (end - begun)):
+        for metrics in run_epochs(config, data, state):
+            # The study spends the time once; no trial does.
+            rows.append(row_of(metrics, observer, state) | {"seconds": 0.0})
+            if state.samples >= end:
+                break
+    write_rows(folder / stage.key, rows)
+    save_checkpoint(stage_file(stage, folder), config, state, InputSpec.of(data, augmenter))
+
+
+def progress_of(stage: Stage, folder: Path) -> float:
+    """Which part of it is done; 0 where nobody has begun."""
+    with suppress(OSError, ValueError):
+        return float((folder / stage.key / PROGRESS).read_text(encoding="utf-8"))
+    return float(stage_file(stage, folder).exists())
+
+
+@contextmanager
+def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> Iterator[None]:
+    """Keep on disk, while the context lasts, which part of a stage is done."""
+    scratch, place = folder / stage.key / f".{PROGRESS}", folder / stage.key / PROGRESS
+
+    def note() -> None:
+        with suppress(OSError):  # only shown; what matters fails by itself
+            scratch.write_text(f"{min(done(), 1):.4f}")
+            scratch.replace(place)
+
+    try:
+        with repeated(PROGRESS_SECONDS, note):
+            yield
+    finally:
+        place.unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a stage's folder; the claim of a killed worker ends with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_whole(stage: Stage, folder: Path) -> bool:
+    try:
+        read_tensors(stage_file(stage, folder))
+        return stage.kind == "pre-training" or bool(read_rows(folder / stage.key, 2**62))
+    except (OSError, ValueError):  # it is only a cache
+        return False
+
+
+def stage_file(stage: Stage, folder: Path) -> Path:
+    return folder / stage.key / ("encoder.pt" if stage.kind == "pre-training" else "checkpoint.pt")
