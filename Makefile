@@ -18,7 +18,7 @@ test: install-test
 # As on a CPU without AVX-512: what computes, without what only counts on it.
 test-avx2: install-test
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
-	  $(BIN)/python -m pytest --numprocesses 2 tests/unit tests/reference tests/golden
+	  $(BIN)/python -m pytest --numprocesses 2 tests/codim tests/reference tests/golden
 
 check: install-test
 	$(BIN)/ruff format --check .

@@ -7,8 +7,8 @@ with a pre-training and a warm-up of its own. Of each search the best setting of
 confirmed as study/confirm/confirm.py does: at full budget on training and validation part, with noise and seeds that no
 search saw, the same noise for all searches. Each repetition searches anew with another seed of the sampler, and the
 ways are compared within it. Trials run one after the other, in this process and its copies, without Ray; a trial that
-shares its stages has the curve of one that does not, to the last bit (tests/study/test_stages.py), so the full-budget
-search uses the shared ones too and is charged for its own.
+shares its stages has the curve of one that does not, to the last bit (tests/study/worker/test_stages.py), so the
+full-budget search uses the shared ones too and is charged for its own.
 """
 
 import multiprocessing

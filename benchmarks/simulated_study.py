@@ -23,12 +23,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-SIMULATED = Path(__file__).parents[1] / "tests" / "study"
-os.environ["PYTHONPATH"] = os.pathsep.join([str(SIMULATED), os.environ.get("PYTHONPATH", "")])  # for Ray's workers
-sys.path.insert(0, str(SIMULATED))
+ROOT = str(Path(__file__).parents[1])
+os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])  # for Ray's workers
+sys.path.insert(0, ROOT)
 
 import optuna  # noqa: E402
-import simulated  # noqa: E402
 import tyro  # noqa: E402
 from kept import keep  # noqa: E402
 from optuna.storages import JournalStorage  # noqa: E402
@@ -43,6 +42,7 @@ from study.plan.plan import load_plan  # noqa: E402
 from study.ray_cluster.connection import connected  # noqa: E402
 from study.results.folder import ResultsFolder  # noqa: E402
 from study.worker.job import Job  # noqa: E402
+from tests.support import simulated  # noqa: E402
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 SAMPLES, MIN_BUDGET = 8000, 4000

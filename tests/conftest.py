@@ -37,14 +37,15 @@ TINY: dict[str, Any] = {
 }
 """Two epochs of each early phase and about three of co-training on `FEW` digits: a fraction of a second."""
 FEW = 240
-OWN_RAY = ("tests/study/test_full_storage.py", "tests/study/test_interrupt.py")
-"""Files of the study's tests that start a Ray for each test; together they take as long as the tests of the core."""
+pytest_plugins = ["tests.support.study_fixtures"]
+APART = tuple(f"tests/faults/test_{name}.py" for name in ("full_storage", "interrupt", "hostile", "mutations"))
+"""Files that use none of the Rays that the tests of the study share: each test starts its own, or needs none."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Which tests stay in one process: those of a file, for the sake of its fixtures; and all of the study's but
-    OWN_RAY, for the sake of the Rays that they share.
+    APART, for the sake of the Rays that they share.
 
     xdist's own groups are lost with pytest 9.2, which sets no `_nodeid`.
     """
@@ -52,7 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "study" if file.startswith("tests/study/") and file not in OWN_RAY else file
+            return "study" if file.startswith(("tests/study/", "tests/faults/")) and file not in APART else file
 
     return Scheduling(config, log)
 

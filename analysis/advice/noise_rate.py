@@ -11,9 +11,9 @@ from the half of each predicted class that is predicted most surely, and
   add to it.
 
 Both ends are those of 95% of resampled data sets. On digits with known noise the interval holds the rate in at least
-nine of ten cases (tests/analysis/test_noise_coverage.py). It is wide where the classifier is bad, and too high for one
-that errs nearly as often where it is sure (a decision tree at rates of .6 and more). Where classifier and labels make
-the same mistakes, as with noise that looks like structure, all of this is too low.
+nine of ten cases (tests/analysis/advice/test_noise_coverage.py). It is wide where the classifier is bad, and too high
+for one that errs nearly as often where it is sure (a decision tree at rates of .6 and more). Where classifier and
+labels make the same mistakes, as with noise that looks like structure, all of this is too low.
 
 Two more estimates stand beside, for comparison only. Confident learning (Northcutt et al. 2021, arXiv 1911.00068;
 cleanlab) counts images whose prediction for another class is as confident as that class' own images are on average; it

@@ -38,7 +38,7 @@ MIN_TRIALS = 10
 LENGTHS = (0.15, 1.0)
 """Bounds of the process' lengths, in ranges of a setting (and in noise rate). Without the upper one the likelihood of
 some hundred trials prefers planes: their best corner is told as surely better than it is. On studies with a known bowl
-(tests/analysis/known_truth.py) the 95% lower bound of the best candidate's gain was above the truth in 8 to 67% of
+(tests/support/known_truth.py) the 95% lower bound of the best candidate's gain was above the truth in 8 to 67% of
 cases with lengths up to 100, in 0 to 8% with these."""
 TREES = 200
 COLLAPSED = 0.1

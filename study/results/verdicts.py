@@ -16,7 +16,8 @@ UNSAFE_CORRELATION = 0.25
 
 Only trials that went on have a final value, and those are alike at the rung: where all settings' values at the rung
 correlate with the final ones by .5 (both normal), Spearman's is .26 among the best third at the rung; and then the best
-of 27 settings is outside that third, and stopped, one time in four. tests/study/test_verdicts.py simulates both.
+of 27 settings is outside that third, and stopped, one time in four. tests/study/results/test_verdicts.py simulates
+both.
 """
 MIN_TRIALS = 10
 """No verdict on fewer complete trials; with 10, the 95 % interval of a correlation of .25 is -.45 to .76."""

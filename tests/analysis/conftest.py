@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-import synthetic
 
 from analysis.frames.load import Trials, load_trials
+from tests.support import synthetic
 
 
 @pytest.fixture(scope="session")

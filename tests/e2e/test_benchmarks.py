@@ -9,12 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-
 from cifar10_gpu import Arguments, Run, train_all
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 TINY = "--rounds 1 --threads 1 --network preact --width 2 --batch-size 8 --steps 1"
 
 

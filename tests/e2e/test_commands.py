@@ -15,8 +15,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from analysis.frames.load import load_trials
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 DIGITS = ROOT / "search_spaces" / "digits.yaml"
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from torch.utils import backend_registration
 
-SCRIPT = Path(__file__).with_name("other_device.py")
+from tests.support import ROOT
+
 pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"), reason="this torch has no such device"
 )
@@ -68,7 +69,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     found = []
     for device in ("cpu", "other"):
         found.append(tmp_path_factory.mktemp(device))
-        subprocess.run([sys.executable, str(SCRIPT), device, json.dumps(commands(images, found[-1]))], check=True)
+        arguments = [device, json.dumps(commands(images, found[-1]))]
+        subprocess.run([sys.executable, "-m", "tests.support.other_device", *arguments], check=True, cwd=ROOT)
     return found[0], found[1]
 
 
@@ -95,6 +97,9 @@ def content(path: Path) -> Any:
 
 def test_the_other_device_refuses_tensors_of_the_cpu() -> None:
     """Else the tests above would show nothing."""
-    code = "import torch, other_device as o\nwith o.OtherDevice(): torch.ones(2, device=o.DEVICE) + torch.ones(2)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=SCRIPT.parent)
+    code = (
+        "import torch, tests.support.other_device as o\n"
+        "with o.OtherDevice(): torch.ones(2, device=o.DEVICE) + torch.ones(2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert "add mixes devices: [('other', (2,)), ('cpu', (2,))]" in done.stderr

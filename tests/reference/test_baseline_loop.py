@@ -5,14 +5,14 @@ batch statistics are those of other images, and there only.
 """
 
 import copy
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from baseline_loop import Loop, past_warmup, usual_transforms
+from literal import literal_clean_probability, literal_labelled, literal_losses
 from sklearn.cluster import KMeans
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import to_pil_image
@@ -28,11 +28,6 @@ from codim.division.divide import scale_losses
 from codim.losses.mixmatch import draw_lambda
 from codim.models.network import Network, seeded_network
 from codim.training.cssl import Batch, cssl_losses
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-
-from baseline_loop import Loop, past_warmup, usual_transforms
-from literal import literal_clean_probability, literal_labelled, literal_losses
 
 N, M, K = 12, 16, 4
 TERMS = ("total", "x", "u", "c", "reg")

@@ -9,14 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_contrastive import nt_xent_oracle, sup_con_oracle, trusted_pairs_oracle
-from test_mixmatch import (
-    brier_oracle,
-    class_balance_oracle,
-    co_guess_oracle,
-    co_refine_oracle,
-    soft_cross_entropy_oracle,
-)
 from torch import Generator, Tensor
 
 from codim.config.augment import AugmentConfig
@@ -27,6 +19,14 @@ from codim.data.augment import Augmenter
 from codim.losses.mixmatch import draw_lambda
 from codim.models.network import Network, seeded_network
 from codim.training.cssl import Batch, _targets, cssl_losses
+from tests.reference.test_contrastive import nt_xent_oracle, sup_con_oracle, trusted_pairs_oracle
+from tests.reference.test_mixmatch import (
+    brier_oracle,
+    class_balance_oracle,
+    co_guess_oracle,
+    co_refine_oracle,
+    soft_cross_entropy_oracle,
+)
 
 N, M, K = 5, 7, 4
 

@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from gradients import PIXELS
 
 from codim.config.network import WIDTHS
 from codim.models.encoders import ENCODERS
+from tests.support import ROOT
+from tests.support.gradients import PIXELS
 
 CPUS = {"AVX2": ("AVX2", "AVX512"), "AVX512_CORE": ("AVX512",)}
 """What ONEDNN_MAX_CPU_ISA may allow, and the kinds of CPU, as torch names them, that can show it."""
@@ -29,10 +29,9 @@ def test_gradients_are_those_without_onednn(isa: str, threads: int) -> None:
     if torch.backends.cpu.get_cpu_capability() not in CPUS[isa]:
         pytest.skip(f"this CPU does not show what oneDNN does with {isa}")
     networks = NETWORKS + (FIXED if threads == 1 else [])
-    program = str(Path(__file__).with_name("gradients.py"))
-    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, program, str(threads), *networks],
+        [sys.executable, "-m", "tests.support.gradients", str(threads), *networks],
         env=environment,
         capture_output=True,
         text=True,

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from study.check import Arguments, main
+from tests.support import ROOT
 
-FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 
 
 def test_every_study_file_is_sound(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,248 @@
+"""The page: what it says, that it needs nothing from outside, and that nothing in the results can act in it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.figures.catalogue import FIGURES
+from analysis.figures.render import draw_figures
+from analysis.frames.load import Trials, load_trials
+from analysis.page import sentences as summary
+from analysis.page.report import render, write_report
+from tests.support import synthetic
+from tests.support.synthetic import record
+
+HOSTILE = "</td><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">$\\frac{"
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+
+
+class Page(HTMLParser):
+    """Tags, addresses that a browser would load, and scripts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        if tag != "a":
+            self.loads += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+
+@pytest.fixture(scope="session")
+def page(study: Trials) -> Path:
+    return write_report(study)
+
+
+DRAWN = FIGURES.keys() - {"confirmed", "variance"}
+"""On that page; the study has not been confirmed."""
+
+
+def test_the_page_needs_nothing_from_outside(page: Path) -> None:
+    text = page.read_text()
+    parsed = Page(text)
+    assert len(parsed.loads) == len(DRAWN)
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in parsed.loads)
+    assert not re.search(r"@import|url\(|https?://", text)
+    assert parsed.tags.count("script") == 1
+    assert parsed.tags.count("main") == text.count("</main>") == 1
+
+
+def test_every_figure_lies_beside_the_page_with_its_data(page: Path) -> None:
+    found = {path.name for path in (page.parent / "figures").iterdir()}
+    assert found == {f"{name}.{kind}" for name in DRAWN for kind in ("png", "svg", "csv")}
+    assert (page.parent / "figures" / "methods.csv").read_text().startswith("condition,method,trial")
+
+
+def test_the_same_results_give_the_same_page(page: Path, study: Trials, tmp_path: Path) -> None:
+    drawn = list(draw_figures(study, tmp_path))
+    assert [figure.name for figure in drawn] == list(FIGURES)
+    assert render(study, drawn) == page.read_text()
+
+
+def test_tables_are_sorted_by_number_and_reachable_by_keyboard(page: Path) -> None:
+    text = page.read_text()
+    assert '<th scope="col" class="number"><button type="button">realised (%)</button></th>' in text
+    assert re.search(r'<td data-order="0\.4[45]\d*" class="number">45\.0</td>', text)
+    assert Page(text).tags.count("button") == text.count('<th scope="col"')
+
+
+def test_hostile_text_is_shown_and_never_runs(tmp_path: Path) -> None:
+    name = f"x{HOSTILE}"
+    spec = synthetic.SPEC | {"name": name, "baselines": {HOSTILE: {}}}
+    spec["space"] = spec["space"] | {HOSTILE: {"type": "categorical", "choices": [HOSTILE, "b"]}}
+    trials = [
+        record("symmetric-0.2", 0, 0.9, baseline=HOSTILE),
+        record("symmetric-0.2", 1, 0.9, params={HOSTILE: HOSTILE}),
+        record("symmetric-0.2", 2, 0.9, status="failed", cause=HOSTILE),
+    ]
+    text = write_report(load_trials(synthetic.write(tmp_path, trials, spec=spec))).read_text()
+    parsed = Page(text)
+    assert parsed.tags.count("script") == 1
+    assert parsed.tags.count("img") == len(parsed.loads)
+    assert all(address.startswith("data:") for address in parsed.loads)
+    assert parsed.handlers == []
+    assert "&lt;script&gt;document.title" in text
+
+
+def test_an_empty_study_has_a_page_of_sentences(empty_study: Trials) -> None:
+    text = write_report(empty_study).read_text()
+    assert "The study is not finished: 0 of 96 trials have ended" in text
+    assert "nothing to compare" in text
+    assert text.count('<p class="why">No figure: ') == len(FIGURES)
+    assert list((empty_study.root / "report" / "figures").iterdir()) == []
+
+
+def test_a_figure_of_an_earlier_report_does_not_stay(empty_study: Trials, tmp_path: Path) -> None:
+    for kind in ("png", "svg", "csv"):
+        (tmp_path / f"budget.{kind}").touch()
+    assert all(drawn.image == "" for drawn in draw_figures(empty_study, tmp_path))
+    assert list(tmp_path.glob("budget.*")) == []
+
+
+def test_progress_of_running_stopped_and_finished_studies(study: Trials) -> None:
+    assert summary.progress_sentence(study).startswith(
+        "The study is not finished: 92 of 96 trials have ended, 4 trials running or interrupted"
+    )
+    ended = study.trials.assign(status=study.trials["status"].replace("running", "failed"))
+    assert summary.progress_sentence(replace(study, trials=ended)).startswith("The study is finished: 96 of 96")
+    assert "not finished: 95 of 96" in summary.progress_sentence(replace(study, trials=ended.iloc[1:]))
+
+
+def test_results_say_what_won_by_how_much_and_how_sure(study: Trials) -> None:
+    first, *_, overall = summary.result_sentences(study)
+    assert first.startswith(
+        "symmetric-0.2 (realised noise 18.0%): the search chose symmetric-0.2-0016, test accuracy 94.8%"
+    )
+    assert "5.8 points above codim-sup (89.0%), the baseline that the objective ranks first; one training each" in first
+    assert "difference is +4.6 points, beyond the ±2.6 points that chance explains (n = 13 searched)" in first
+    assert "in 4 of 4; mean difference +5.9 points [+5.8, +6.1]" in overall
+    assert "with one training each, not confirmed" in overall
+
+
+def test_losing_to_a_baseline_is_said(tmp_path: Path) -> None:
+    trials = [record("symmetric-0.5", 0, 0.95, baseline="ce"), record("symmetric-0.5", 1, 0.90)]
+    (sentence,) = summary.result_sentences(load_trials(synthetic.write(tmp_path, trials)))
+    assert "5.0 points below ce (95.0%)" in sentence
+    assert "-2.5 points, within the ±3.2 points" in sentence
+
+
+@pytest.mark.parametrize(("test", "place"), [(0.95, "level with ce (95.0%)"), (float("nan"), "an unknown number of")])
+def test_a_tie_is_no_defeat_and_the_unknown_none_either(tmp_path: Path, test: float, place: str) -> None:
+    tie = record("symmetric-0.5", 1, 0.95, oracle_test_acc=test)
+    trials = [record("symmetric-0.5", 0, 0.95, baseline="ce"), tie]
+    (sentence,) = summary.result_sentences(load_trials(synthetic.write(tmp_path, trials)))
+    assert place in sentence
+    assert "below" not in sentence
+
+
+def test_cost_against_the_forecast(study: Trials) -> None:
+    sentence = summary.cost_sentence(study)
+    assert "96 trials (68 complete, 20 pruned, 4 failed, 4 running) drew 2,944,000 samples in 2.6 h" in sentence
+    assert "forecast of at most 3 h" in sentence
+    assert "pruning saved 17.0% of the finished trials' own budget" in sentence
+
+
+def test_cautions_name_poor_resolution_few_trials_and_regret(tmp_path: Path) -> None:
+    lucky = record("symmetric-0.8", 0, 0.80, objective=0.30)
+    better = record("symmetric-0.8", 1, 0.95, objective=0.29)
+    notes = "\n".join(summary.cautions(load_trials(synthetic.write(tmp_path, [lucky, better]))))
+    assert "symmetric-0.8: poor resolution. With 2000 validation images and slope 0.20" in notes
+    assert "2 of 2 searched trials cannot be told from the best" in notes
+    assert "Few complete searched trials" in notes
+    assert "symmetric-0.8: the best of 2 searched trials in hindsight is 15.0 points of test accuracy ahead" in notes
+
+
+def test_a_condition_that_cannot_be_ranked_is_said(tmp_path: Path) -> None:
+    flat = record("symmetric-0.8", 0, 0.8, oracle_noise_rate=0.89)
+    notes = summary.cautions(load_trials(synthetic.write(tmp_path, [flat])))
+    assert notes[0].startswith("symmetric-0.8: cannot rank")
+
+
+def test_the_command_prints_the_path_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = synthetic.write(tmp_path, [record("symmetric-0.5", 0, 0.9)])
+    assert main([str(root)]) == 0
+    assert capsys.readouterr().out == f"{root / 'report' / 'index.html'}\n"
+
+
+def test_a_bad_path_ends_with_one_message_and_status_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "analysis", str(tmp_path / "nowhere")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("python -m analysis: ")
+    assert "is not a folder; give a study's results folder" in line
+
+
+def browse(address: str, profile: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    assert CHROMIUM is not None
+    common = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--enable-logging=stderr",
+    ]
+    command = [CHROMIUM, *common, f"--user-data-dir={profile}", *options, address]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@needs_chromium
+def test_a_browser_shows_the_page_without_a_complaint(page: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "page.png"
+    result = browse(page.as_uri(), tmp_path / "profile", "--window-size=1280,2000", f"--screenshot={picture}")
+    assert picture.stat().st_size > 20_000
+    assert "CONSOLE" not in result.stderr
+
+
+@needs_chromium
+def test_a_click_sorts_and_a_narrow_window_does_not_scroll_sideways(page: Path, tmp_path: Path) -> None:
+    probe = """<script>
+      const table = document.querySelectorAll("table")[1];
+      table.querySelectorAll("th button")[3].click();
+      const up = [...table.tBodies[0].rows].map(row => row.cells[3].textContent);
+      table.querySelectorAll("th button")[3].click();
+      const down = [...table.tBodies[0].rows].map(row => row.cells[3].textContent);
+      document.title = [up, down, document.documentElement.scrollWidth <= innerWidth].join(";");
+    </script></body>"""
+    # The page's own policy forbids a second script, as it should.
+    text = re.sub("<meta http-equiv=.*?>", "", page.read_text()).replace("</body>", probe)
+    (tmp_path / "probe.html").write_text(text)
+    options = ("--window-size=500,900", "--dump-dom")
+    result = browse((tmp_path / "probe.html").as_uri(), tmp_path / "profile", *options)
+    assert "<title>1.57,3.46,124,447;447,124,3.46,1.57;true</title>" in result.stdout
+
+
+@needs_chromium
+def test_words_filter_a_table_and_printing_unfolds_it(page: Path, tmp_path: Path) -> None:
+    probe = """<script>
+      const field = [...document.querySelectorAll("input[type=search]")].at(-1);
+      const rows = [...document.getElementById(field.dataset.table).tBodies[0].rows];
+      const shown = text => {
+        field.value = text;
+        field.dispatchEvent(new Event("input"));
+        return rows.filter(row => !row.hidden).length;
+      };
+      const found = [shown("SYMMETRIC-0.2 pruned"), field.nextElementSibling.textContent, shown("nowhere"), shown("")];
+      dispatchEvent(new Event("beforeprint"));
+      document.title = [...found, document.querySelector("details").open].join(";");
+    </script></body>"""
+    text = re.sub("<meta http-equiv=.*?>", "", page.read_text()).replace("</body>", probe)
+    (tmp_path / "probe.html").write_text(text)
+    result = browse((tmp_path / "probe.html").as_uri(), tmp_path / "profile", "--dump-dom")
+    assert "<title>5;5 of 96 rows;0;96;true</title>" in result.stdout

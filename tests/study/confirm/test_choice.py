@@ -1,0 +1,165 @@
+"""Which settings are confirmed: by value, and without a look at what only an observer knows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codim.noise import NOISE_ADAPTER
+from codim.noise.asymmetric import AsymmetricNoise
+from codim.noise.transition import clean_slope, confusable_slope, symmetric_slope, transition_matrix
+from study.confirm.choice import MIN_KNOWN, choose, robust_setting
+from study.confirm.confirm import FRESH_SEEDS, wanted
+from study.confirm.regret import minimax
+from study.plan.plan import Plan, load_plan
+from study.plan.shared_stages import warm_up
+from study.results.folder import ResultsFolder
+from study.results.records import TrialRecord
+from study.results.surrogate import surrogate
+from study.spec.study_spec import CategoricalDimension, FloatDimension
+from tests.support.found import search, searched
+from tests.support.studies import WriteStudy
+
+RATES = (0.2, 0.8)
+
+
+@pytest.fixture
+def plan(write_study: WriteStudy) -> Plan:
+    conditions = [{"kind": "symmetric", "rate": rate} for rate in RATES]
+    return load_plan(write_study(conditions=conditions, confirm={"top_k": 2, "seeds": 3}))
+
+
+@pytest.fixture
+def records(plan: Plan) -> list[TrialRecord]:
+    return search(plan)
+
+
+class TestMinimaxRegret:
+    def test_by_hand(self) -> None:
+        """Regrets in clean points: (0, .2), (.05, .1), (.125, 0); as measured: (0, .04), (.04, .02), (.1, 0)."""
+        table = np.array([[0.80, 0.30], [0.76, 0.32], [0.70, 0.34]])
+        assert minimax(table, [0.8, 0.2]) == 1
+        assert minimax(table, [0.1, 0.1]) == 0
+
+    def test_a_condition_that_cannot_rank_does_not_count(self) -> None:
+        table = np.array([[0.80, 0.10], [0.79, 0.20], [0.50, 0.90]])
+        assert minimax(table, [0.8, 0.05]) == 0
+        assert minimax(table, [0.04, -0.2]) is None
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.6])
+def test_the_slope_of_nominal_noise_is_that_of_its_transition_matrix(rate: float) -> None:
+    def slope(**noise: Any) -> float:
+        return clean_slope(NOISE_ADAPTER.validate_python(noise), 100 if "superclass" in noise.get("map", "") else 10)
+
+    assert slope(kind="symmetric", rate=rate) == pytest.approx(symmetric_slope(rate * 0.9, 10))
+    assert slope(kind="symmetric", rate=rate, include_true=False) == pytest.approx(symmetric_slope(rate, 10))
+    for name in ("digits", "cifar10", "superclass-next"):  # classes that stay clean do not count
+        assert slope(kind="asymmetric", rate=rate, map=name) == pytest.approx(1 - 2 * rate)
+    assert slope(kind="asymmetric", rate=rate, map="superclass-uniform") == pytest.approx(1 - rate - rate / 4)
+    assert slope(kind="asymmetric", rate=0, map="digits") == 1
+    draw = AsymmetricNoise(rate=rate, map="digits")
+    true = np.arange(10).repeat(20_000)
+    realised = transition_matrix(true, draw.apply(true, 10, np.empty((0, 1, 1, 1), np.uint8)), 10)
+    assert confusable_slope(realised) == pytest.approx(1 - 2 * rate, abs=0.01)
+    assert slope(kind="pairflip", rate=rate) == pytest.approx(1 - 2 * rate)
+    assert slope(kind="none") == 1
+
+
+def test_predictions_order_settings_as_the_trials_did() -> None:
+    space = {
+        "a": FloatDimension(type="float", low=1, high=100, log=True, zero=True),
+        "b": CategoricalDimension(type="categorical", choices=("x", "y")),
+    }
+    known = [({"a": a, "b": b}, 0.5 + 0.1 * (b == "y") - 0.3 * (a == 0)) for a in (0, 1, 5, 20, 90) for b in "xy"]
+    worst, middle, best = surrogate(space, known)([{"a": 0, "b": "x"}, {"a": 7, "b": "x"}, {"a": 7, "b": "y"}])
+    assert worst < middle < best
+
+
+def test_the_robust_setting_lies_between_the_optima(plan: Plan, records: list[TrialRecord]) -> None:
+    """Regret is equal at sqrt(3 * 50) = 12.2; the trials stand a factor of 1.67 apart."""
+    robust = robust_setting(plan, records)
+    assert robust
+    assert 12.2 / 1.67 < float(robust.params["mixmatch/lambda_u"]) < 12.2 * 1.67
+    assert not robust.baseline
+
+
+def test_without_enough_to_go_by_there_is_no_robust_setting(plan: Plan, records: list[TrialRecord]) -> None:
+    few = [r for r in records if r.condition == "symmetric-0.2" or int(r.trial[-4:]) < MIN_KNOWN]
+    assert robust_setting(plan, few) is None
+    enough = [r for r in records if r.condition == "symmetric-0.2" or int(r.trial[-4:]) <= MIN_KNOWN]
+    assert robust_setting(plan, enough)
+    assert robust_setting(replace(plan, conditions=plan.conditions[:1]), records) is None
+
+
+def test_what_pruning_found_bad_is_not_predicted_to_be_good(plan: Plan, records: list[TrialRecord]) -> None:
+    """At rate .8 all below 20 were pruned; without them the forest would know only good values there."""
+    for record in records:
+        if record.condition == "symmetric-0.8" and float(record.params["mixmatch/lambda_u"]) < 20:
+            record.status, record.objective = "pruned", 0.01
+    robust = robust_setting(plan, records)
+    assert robust
+    assert float(robust.params["mixmatch/lambda_u"]) > 10
+
+
+def test_the_best_of_each_condition_its_baselines_and_the_robust_one(plan: Plan, records: list[TrialRecord]) -> None:
+    twin = searched(plan, 11, 0, float(records[3].params["mixmatch/lambda_u"]))
+    lucky = searched(plan, 12, 0, 2.0, status="pruned", objective=0.99)
+    broken = searched(plan, 0, 1, 25.0, baseline="codim-sup", status="failed")
+    records = [*(r for r in records if r.trial != broken.trial), broken, twin, lucky]
+    chosen = [(source.trial, condition) for source, condition in choose(plan, records)]
+    robust = robust_setting(plan, records)
+    assert robust
+    assert chosen[:3] == [(f"symmetric-0.2-{n:04d}", "symmetric-0.2") for n in (0, 3, 4)]  # 0011 is the twin of 0003
+    assert [condition for _, condition in chosen[3:5]] == ["symmetric-0.8"] * 2
+    assert set(chosen[5:]) == {(robust.trial, "symmetric-0.2"), (robust.trial, "symmetric-0.8")} - set(chosen[:5])
+    assert len(set(chosen)) == len(chosen)
+
+
+def scrambled(records: list[TrialRecord]) -> list[TrialRecord]:
+    rng = np.random.default_rng(0)
+    return [
+        replace(
+            record,
+            oracle_test_acc=float(rng.random()),
+            oracle_test_acc_best=float(rng.random()),
+            oracle_noise_rate=float(rng.random()),
+            oracle_transition=rng.random((10, 10)).tolist(),
+        )
+        for record in records
+    ]
+
+
+def stored(records: list[TrialRecord], root: Path) -> list[TrialRecord]:
+    ResultsFolder(root).write_trials(records)
+    return ResultsFolder(root).read_trials()
+
+
+@pytest.mark.parametrize("change", [scrambled, lambda records: records[::-1]])
+def test_neither_test_images_nor_true_labels_decide(
+    change: Callable[[list[TrialRecord]], list[TrialRecord]], plan: Plan, records: list[TrialRecord], tmp_path: Path
+) -> None:
+    expected = wanted(plan, {record.trial: record for record in records})
+    others = stored(change(records), tmp_path)
+    found = wanted(plan, {record.trial: record for record in others})
+    assert [(t.trial, t.config) for t in found] == [(t.trial, t.config) for t in expected]
+
+
+def test_seeds_and_noise_are_fresh(plan: Plan, records: list[TrialRecord]) -> None:
+    trainings = wanted(plan, {record.trial: record for record in records})
+    settings = len(choose(plan, records))
+    assert len({t.trial for t in trainings}) == len(trainings) == 3 * settings <= plan.confirmations
+    assert len({t.config.train.seed for t in trainings}) == len(trainings)
+    assert min(t.config.train.seed for t in trainings) >= FRESH_SEEDS > max(record.seed for record in records)
+    for t in trainings:
+        noise = t.condition.noise.model_dump()
+        assert t.config.noise.model_dump() == {**noise, "seed": FRESH_SEEDS + int(t.trial[-1])}
+        assert t.config.data.val_fraction == 0
+        assert t.config.train.samples == t.like.budget
+        assert warm_up(t.config) is None  # its seed is the training's too
+        kept = {"noise": ..., "data": {"val_fraction"}, "warmup": {"seed"}, "train": {"seed"}}
+        before = type(t.config).model_validate(t.like.config)
+        assert t.config.model_dump(exclude=kept) == before.model_dump(exclude=kept)

@@ -1,0 +1,78 @@
+"""A trial without Ray: from a damaged checkpoint it goes on at the previous one, with its rows; where it hangs, it
+ends."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codim.config.train_config import TrainConfig
+from codim.data.load import TrainingData
+from study.worker.job import Job
+from study.worker.trainable import train
+from study.worker.watchdog import HUNG, Hung, watched
+from tests.support import ROOT
+from tests.support.waits import LIMIT_SECONDS
+
+STUCK = """
+import sys
+from pathlib import Path
+from study.worker.watchdog import watched
+
+def rows():
+    yield 1
+    yield 2
+    {how}
+
+for row in watched(rows(), Path(sys.argv[1]), 1 / 60):
+    print(row, flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", ["import time; time.sleep(10_000)", "'a' * 10**7 + 'b' in 'a' * 10**9"])
+def test_a_process_that_hangs_ends_itself(how: str, tmp_path: Path) -> None:
+    """Also in a call that keeps Python's lock."""
+    command = [sys.executable, "-c", STUCK.format(how=how), str(tmp_path)]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, cwd=ROOT)
+    assert (first.returncode, first.stdout) == (1, "1\n2\n")
+    assert "in rows" in (tmp_path / HUNG).read_text()
+    with pytest.raises(Hung, match="no epoch within 1 minutes"):
+        next(watched(iter([1]), tmp_path, 1))
+
+
+def test_time_that_the_driver_takes_is_not_the_trials(tmp_path: Path) -> None:
+    for _ in watched(iter(range(3)), tmp_path, 0.5 / 60):
+        time.sleep(0.7)
+
+
+def timeless(rows: list[dict[str, Any]]) -> list[str]:
+    """All values but the wall time; text, because NaN differs from itself."""
+    return [repr({**row, "seconds": 0}) for row in rows]
+
+
+def test_a_damaged_checkpoint_costs_an_epoch(
+    tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path
+) -> None:
+    def job(folder: str) -> Job:
+        return Job(
+            trial="t",
+            config=tiny()[0].model_dump(mode="json"),
+            folder=str(tmp_path / folder),
+            stages=str(tmp_path / "stages"),
+            threads=1,
+            checkpoint_seconds=0,
+        )
+
+    whole = list(train(job("whole")))
+    for row in islice(train(job("cut")), 5):
+        assert row["epoch"] < 5
+    checkpoint = tmp_path / "cut" / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    first, *rest = train(job("cut"))
+    assert [row["epoch"] for row in first["history"]] == [0, 1, 2, 3]
+    assert timeless([*first.pop("history"), first, *rest]) == timeless(whole)
