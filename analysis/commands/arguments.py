@@ -53,8 +53,8 @@ class RecommendArguments:
     folder of images per class."""
     predictions: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Out-of-fold predictions that python -m codim crossval wrote: no training then."""
-    noise_kind: Literal["symmetric", "asymmetric", "instance", "openset", "file"] = "symmetric"
-    """Which of the study's conditions are most like your data."""
+    noise_kind: str = "symmetric"
+    """Kind of the study's conditions that are most like your data, such as symmetric, asymmetric or pairflip."""
     output: Path = Path("recommended.json")
     """The settings, for python -m codim --config."""
 

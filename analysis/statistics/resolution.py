@@ -8,7 +8,9 @@ import pandas as pd
 from analysis.frames.load import Trials
 from analysis.tables.selection import chosen
 from analysis.tables.study_tables import condition_table
-from codim.noise.transition import FLAT_SLOPE, confusable_slope, symmetric_slope
+from codim.noise.base import NoiseKind
+from codim.noise.kinds import NOISE_KINDS
+from codim.noise.transition import FLAT_SLOPE
 
 _RESOLUTION_COLUMNS = [
     "condition",
@@ -72,12 +74,9 @@ def tied_trials(searched: pd.DataFrame, standard_error: float) -> pd.DataFrame:
 def objective_slope(kind: str, rate: float, classes: int, transition: str) -> float:
     """How much the objective moves with accuracy on true labels, at a realised rate; NaN where that is not known.
 
-    `transition`: the realised matrix as JSON, for noise that is not symmetric (`confusable_slope`).
+    `transition`: the realised matrix as JSON.
     """
-    if kind == "symmetric":
-        return symmetric_slope(rate, classes) if classes > 1 else float("nan")
-    matrix = json.loads(transition)
-    return confusable_slope(matrix) if len(matrix) > 1 else float("nan")
+    return NOISE_KINDS.get(kind, NoiseKind).realised_slope(rate, np.array(json.loads(transition)), classes)
 
 
 def _reason(slope: float, images: int | None) -> str:

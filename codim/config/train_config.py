@@ -19,8 +19,8 @@ from codim.config.optim import OptimConfig
 from codim.config.pretrain import PretrainConfig
 from codim.config.train import LoopConfig
 from codim.config.warmup import WarmupConfig
-from codim.noise import NoiseSpec
 from codim.noise.base import NoNoise
+from codim.noise.kinds import NoiseSpec
 from codim.section import Section
 
 
@@ -113,8 +113,6 @@ def explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False):
         loc = [str(part) for part in fault["loc"]]
-        if loc[:1] == ["noise"]:
-            del loc[1:2]  # the kind, which pydantic puts between section and setting
         where = ["/".join(loc)] if loc else []
         found = "" if isinstance(fault["input"], (Mapping, Section)) else f" (found {fault['input']!r})"
         lines.append(": ".join([*where, fault["msg"].removeprefix("Value error, ") + found]))

@@ -14,7 +14,7 @@ import numpy as np
 from codim.config.data import DataConfig
 from codim.data.file_lists import read_labels, read_lines, require_layout
 from codim.data.image_source import ImageSource, cached_parts
-from codim.noise.base import Labels
+from codim.noise.transition import Labels
 
 CLASSES = 14
 NAMES = "category_names_eng.txt"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from codim.config.data import DataConfig
 from codim.data.images.image_cache import CachedImages, ImageCache
-from codim.noise.base import Labels
+from codim.noise.transition import Labels
 from codim.runtime.user_cache import user_cache
 
 Pixels = NDArray[np.uint8] | CachedImages

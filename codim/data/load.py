@@ -21,10 +21,9 @@ from codim.data.images.image_cache import CachedImages, Images
 from codim.data.own_images import folder, table
 from codim.data.splits import stratified_split, subset_rows
 from codim.data.webvision import webvision
-from codim.noise import READ_IMAGES, NoiseSpec
-from codim.noise.base import Labels
+from codim.noise.base import NoiseKind
 from codim.noise.openset import OpenSetNoise
-from codim.noise.transition import transition_matrix
+from codim.noise.transition import Labels, transition_matrix
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ DATASETS: dict[str, Loader] = {
 }
 
 
-def load_data(config: DataConfig, noise: NoiseSpec, device: torch.device | str = "cpu") -> tuple[TrainingData, Truth]:
+def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str = "cpu") -> tuple[TrainingData, Truth]:
     """Load, apply the noise, take the subset, split, put on the device.
 
     Raises:
@@ -133,11 +132,10 @@ def which_images(images: Pixels | Images) -> Labels | None:
     return images.rows if isinstance(images, CachedImages) else None
 
 
-def _for_noise(images: Pixels, noise: NoiseSpec) -> NDArray[np.uint8]:
+def _for_noise(images: Pixels, noise: NoiseKind) -> NDArray[np.uint8]:
     if not isinstance(images, CachedImages):
         return images
-    kind: str = noise.kind
-    return images.mapped() if kind in READ_IMAGES else np.empty((0, *images.shape[1:]), dtype=np.uint8)
+    return images.mapped() if noise.reads_images else np.empty((0, *images.shape[1:]), dtype=np.uint8)
 
 
 def _with_foreign_images(

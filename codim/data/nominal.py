@@ -9,9 +9,8 @@ from codim.config.data import DataConfig
 from codim.config.datasets import NOMINAL
 from codim.config.divide import DivideConfig
 from codim.data.splits import require_labels, require_unlabelled, stratified_split, subset_rows
-from codim.noise import READ_IMAGES, NoiseSpec
-from codim.noise.base import Labels
-from codim.noise.transition import transition_matrix
+from codim.noise.base import NoiseKind
+from codim.noise.transition import Labels, transition_matrix
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class NominalData:
             require_unlabelled(config.labels_per_class * self.classes, len(self.train_index))
 
 
-def nominal_data(config: DataConfig, noise: NoiseSpec) -> NominalData:
+def nominal_data(config: DataConfig, noise: NoiseKind) -> NominalData:
     """What `load_data` would give, with labels spread evenly over the classes.
 
     The noise is laid on these labels, so that one that does not fit the classes is found; kinds that read files, or
@@ -45,9 +44,8 @@ def nominal_data(config: DataConfig, noise: NoiseSpec) -> NominalData:
         raise ValueError(f"data/name: {config.name!r} has no published shape; allowed: {', '.join(NOMINAL)}")
     shape = NOMINAL[config.name]
     true = np.arange(shape.train) % shape.classes
-    kind: str = noise.kind
     given = true
-    if kind not in (*READ_IMAGES, "openset", "file"):
+    if noise.draws_labels and not noise.reads_images and not noise.changes_images:
         given = noise.apply(true, shape.classes, np.empty((0, 1, 1, 1), dtype=np.uint8))
     rows = subset_rows(true, config.subset)
     given, true = given[rows], true[rows]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from codim.noise.base import Labels
+from codim.noise.transition import Labels
 
 
 def subset_rows(labels: Labels, size: int) -> Labels:

@@ -4,12 +4,12 @@ from typing import Literal
 
 import numpy as np
 
-from codim.noise.base import Images, Labels, Rate, Seed
+from codim.noise.base import Images, NoiseKind, Rate, Seed
 from codim.noise.class_maps import CLASS_MAPS
-from codim.section import Section
+from codim.noise.transition import Labels, confusable_slope
 
 
-class AsymmetricNoise(Section):
+class AsymmetricNoise(NoiseKind):
     """Each sample of a mapped class gets the class it is mapped to, with probability `rate`; other classes stay
     clean.
 
@@ -42,3 +42,10 @@ class AsymmetricNoise(Section):
         rng = np.random.default_rng(self.seed)
         flipped = rng.random(len(labels)) < self.rate
         return np.where(flipped, targets[labels, rng.integers(0, targets.shape[1], len(labels))], labels)
+
+    def slope(self, classes: int) -> float:
+        targets = CLASS_MAPS[self.map]
+        transition = (1 - self.rate) * np.eye(len(targets))
+        for column in targets.T:
+            transition[np.arange(len(targets)), column] += self.rate / targets.shape[1]
+        return confusable_slope(transition)

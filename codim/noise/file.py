@@ -1,18 +1,22 @@
 """Given labels from a file."""
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import ValidationInfo, model_validator
 
-from codim.noise.base import NOMINAL, Images, Labels
+from codim.noise.base import NOMINAL, Images, NoiseKind
 from codim.noise.label_files import READERS, read_label_file
-from codim.section import AbsolutePath, Section
+from codim.noise.transition import Labels
+from codim.section import AbsolutePath
 from codim.text.label_table import column_name
 
 
-class FileNoise(Section):
+class FileNoise(NoiseKind):
     """The given labels stand in a file, in the order of the training set."""
+
+    draws_labels: ClassVar[bool] = False
 
     kind: Literal["file"] = "file"
     """Names this kind of noise."""
@@ -55,6 +59,18 @@ class FileNoise(Section):
                 f"allowed: 0 to {num_classes - 1}"
             )
         return given.astype(np.int64)
+
+    def slope(self, classes: int) -> float:
+        """1, since the noise is that of the data, and unknown."""
+        return 1.0
+
+    @property
+    def label(self) -> str:
+        return "-".join(["file", self.path.stem, *([self.key] if self.key else [])])
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path]
 
     def _check_order(self, content: dict[str, Any], labels: Labels) -> None:
         """CIFAR-N's files name the true labels too, so that another order of the images is found out."""

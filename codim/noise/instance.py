@@ -1,16 +1,16 @@
-"""The arithmetic of instance-dependent noise, in parts that fit the memory."""
+"""Instance-dependent label noise."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codim.noise.base import Images, Labels, Rate, Seed
-from codim.section import Section
+from codim.noise.base import Images, NoiseKind, Rate, Seed
+from codim.noise.transition import Labels
 
 
-class InstanceNoise(Section):
+class InstanceNoise(NoiseKind):
     """Part-dependent noise (Xia et al. 2020): the pixels of a sample decide which wrong class it is taken for.
 
     A sample of class y with the S pixels x flips with probability q ~ TruncNormal(rate, .1, [0, 1]). With W ~ N(0, 1)
@@ -21,6 +21,8 @@ class InstanceNoise(Section):
     Memory: W[y] is drawn and dropped class by class, S K float64 (2.5 MB on CIFAR-100, 60 MB on 50 classes of 224x224
     pixels), and images are read in chunks of 64 MB. Time: about N S K multiplications.
     """
+
+    reads_images: ClassVar[bool] = True
 
     kind: Literal["instance"] = "instance"
     """Names this kind of noise."""
@@ -48,6 +50,10 @@ class InstanceNoise(Section):
                 p = flip_probabilities(x.reshape(len(index), size), weights, k, q[index])
                 given[index] = (p.cumsum(1) > uniform[index, None]).argmax(1)
         return given
+
+    def slope(self, classes: int) -> float:
+        """As if each class were taken for one other."""
+        return 1 - 2 * self.rate
 
 
 Index = NDArray[np.int64]

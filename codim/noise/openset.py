@@ -1,20 +1,22 @@
 """Open-set and closed-set noise together."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from codim.noise.base import Images, Labels, Rate, Seed
-from codim.section import Section
+from codim.noise.base import Images, NoiseKind, Rate, Seed
+from codim.noise.transition import Labels
 
 
-class OpenSetNoise(Section):
+class OpenSetNoise(NoiseKind):
     """Open-set and closed-set noise together (Sachdeva et al. 2021, EvidentialMix).
 
     `rate` * N samples, drawn over the whole set, are noisy. A share `open_share` of them keep their label and get an
     image of another data set, which belongs to none of the classes; the rest keep their image and get a label drawn
     uniformly over all classes, the true one included.
     """
+
+    changes_images: ClassVar[bool] = True
 
     kind: Literal["openset"] = "openset"
     """Names this kind of noise."""
@@ -34,6 +36,9 @@ class OpenSetNoise(Section):
         given = labels.copy()
         given[closed] = rng.integers(0, num_classes, len(closed))
         return given
+
+    def slope(self, classes: int) -> float:
+        return 1 - self.rate
 
     def replaced(self, labels: Labels) -> Labels:
         """Sorted indices of the samples whose images are exchanged."""

@@ -4,11 +4,11 @@ from typing import Literal
 
 import numpy as np
 
-from codim.noise.base import Images, Labels, Rate, Seed
-from codim.section import Section
+from codim.noise.base import Images, NoiseKind, Rate, Seed
+from codim.noise.transition import Labels
 
 
-class PairFlipNoise(Section):
+class PairFlipNoise(NoiseKind):
     """Each sample gets the next class, circularly, with probability `rate`: T[i, i + 1] = rate (Co-teaching's pair
     flip)."""
 
@@ -22,3 +22,6 @@ class PairFlipNoise(Section):
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
         flipped = np.random.default_rng(self.seed).random(len(labels)) < self.rate
         return np.where(flipped, (labels + 1) % num_classes, labels)
+
+    def slope(self, classes: int) -> float:
+        return 1 - 2 * self.rate

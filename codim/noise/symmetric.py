@@ -1,14 +1,15 @@
 """Symmetric label noise."""
 
+import math
 from typing import Literal
 
 import numpy as np
 
-from codim.noise.base import Images, Labels, Rate, Seed
-from codim.section import Section
+from codim.noise.base import Images, NoiseKind, Rate, Seed
+from codim.noise.transition import Floats, Labels, symmetric_slope
 
 
-class SymmetricNoise(Section):
+class SymmetricNoise(NoiseKind):
     """`rate` * N samples, drawn over the whole set, get a label drawn uniformly over the classes."""
 
     kind: Literal["symmetric"] = "symmetric"
@@ -30,3 +31,10 @@ class SymmetricNoise(Section):
         else:
             given[chosen] = (labels[chosen] + rng.integers(1, num_classes, len(chosen))) % num_classes
         return given
+
+    def slope(self, classes: int) -> float:
+        return 1 - self.rate * (1 if self.include_true else classes / (classes - 1))
+
+    @classmethod
+    def realised_slope(cls, rate: float, transition: Floats, classes: int) -> float:
+        return symmetric_slope(rate, classes) if classes > 1 else math.nan

@@ -1,17 +1,17 @@
-"""Transition matrices, and how far noisy-label accuracy moves with true accuracy."""
+"""Transition matrices, and how far accuracy on noisy labels moves with accuracy on true ones."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codim.noise import NoiseSpec
-from codim.noise.asymmetric import AsymmetricNoise
-from codim.noise.base import Labels
-from codim.noise.class_maps import CLASS_MAPS
+Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
+FLAT_SLOPE = 0.05
+"""At or below this slope the objective says next to nothing about accuracy on true labels."""
 
 
-def transition_matrix(true: Labels, given: Labels, num_classes: int) -> NDArray[np.float64]:
+def transition_matrix(true: Labels, given: Labels, num_classes: int) -> Floats:
     """Realised (K, K) matrix; row: true class, column: given class; rows sum to 1 (identity row for an absent
     class). Samples of none of the classes (true label -1) are left out."""
     counts = np.zeros((num_classes, num_classes))
@@ -19,30 +19,8 @@ def transition_matrix(true: Labels, given: Labels, num_classes: int) -> NDArray[
     np.add.at(counts, (true[known], given[known]), 1)
     absent = counts.sum(1) == 0
     counts[absent, absent] = 1
-    matrix: NDArray[np.float64] = counts / counts.sum(1, keepdims=True)
+    matrix: Floats = counts / counts.sum(1, keepdims=True)
     return matrix
-
-
-FLAT_SLOPE = 0.05
-"""At or below this slope the objective says next to nothing about accuracy on true labels."""
-Floats = NDArray[np.float64]
-
-
-def clean_slope(noise: NoiseSpec, classes: int) -> float:
-    """How much expected accuracy on given labels moves with accuracy on true labels, from the nominal noise: for
-    symmetric noise 1 - e K / (K - 1), for class-dependent noise `confusable_slope`.
-
-    1 where the noise is that of the data, and unknown. Instance noise: as if each class were taken for one other.
-    """
-    if noise.kind == "none" or noise.kind == "file":
-        return 1.0
-    if noise.kind == "symmetric":
-        return 1 - noise.rate * (1 if noise.include_true else classes / (classes - 1))
-    if noise.kind == "openset":
-        return 1 - noise.rate
-    if noise.kind == "asymmetric":
-        return confusable_slope(_nominal_transition(noise))
-    return 1 - 2 * noise.rate
 
 
 def confusable_slope(transition: Sequence[Sequence[float]] | Floats) -> float:
@@ -62,14 +40,6 @@ def confusable_slope(transition: Sequence[Sequence[float]] | Floats) -> float:
     others = np.where(np.eye(len(t), dtype=bool), -np.inf, t).max(axis=1)
     wrong = 1 - right
     return float(np.average(right - others, weights=wrong)) if wrong.any() else 1.0
-
-
-def _nominal_transition(noise: AsymmetricNoise) -> Floats:
-    targets = CLASS_MAPS[noise.map]
-    matrix = (1 - noise.rate) * np.eye(len(targets))
-    for column in targets.T:
-        matrix[np.arange(len(targets)), column] += noise.rate / targets.shape[1]
-    return matrix
 
 
 def symmetric_slope(rate: float, classes: int) -> float:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from codim.config.train_config import TrainConfig
-from codim.noise.transition import clean_slope
 from study.confirm.regret import minimax
 from study.dimensions import Value
 from study.plan.plan import Plan
@@ -66,7 +65,7 @@ def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | N
         worst = min(values)
         known = [(_setting(plan, r), r.objective if r.status == "complete" else min(worst, r.objective)) for r in own]
         columns.append(surrogate(plan.spec.space, known)(settings))
-        slopes.append(clean_slope(condition.noise, plan.data[condition.id].classes))
+        slopes.append(condition.noise.slope(plan.data[condition.id].classes))
     best = minimax(np.stack(columns, axis=1), slopes)
     return None if best is None else candidates[best]
 

@@ -89,13 +89,11 @@ def wanted(plan: Plan, records: Mapping[str, TrialRecord]) -> list[_Training]:
 
 def _fresh(source: TrialRecord, condition: Condition, repeat: int) -> _Training:
     trial = f"{source.trial}@{condition.id}-r{repeat}"
-    config, noise = TrainConfig.model_validate(source.config), condition.noise
-    if noise.kind != "none" and noise.kind != "file":
-        noise = noise.model_copy(update={"seed": noise.seed + FRESH_SEEDS + repeat})
+    config = TrainConfig.model_validate(source.config)
     seed = FRESH_SEEDS + int.from_bytes(hashlib.sha256(trial.encode()).digest()[:4])
     held_out = config.data.val_fraction if config.data.validation == "official" else 0.0
     fresh = {
-        "noise": noise,
+        "noise": condition.noise.redrawn(FRESH_SEEDS + repeat),
         "data": config.data.model_copy(update={"val_fraction": held_out}),
         "warmup": config.warmup.model_copy(update={"seed": None}),  # no stage that trials share
         "train": config.train.model_copy(update={"seed": seed}),

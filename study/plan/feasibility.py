@@ -13,7 +13,7 @@ from codim.config.datasets import NOMINAL
 from codim.config.divide import DivideConfig
 from codim.config.train_config import TrainConfig, merge
 from codim.data.nominal import nominal_data
-from codim.noise import NoiseSpec
+from codim.noise.base import NoiseKind
 from study.dimensions import Value, nested, present, switched_on
 from study.errors import SpecError
 from study.plan.compose import baseline_settings, compose
@@ -30,12 +30,12 @@ machine: never searched."""
 MAX_CORNERS = 4_096
 """Of the dimensions that move the milestones together, in one condition."""
 
-Look = Callable[[DataConfig, NoiseSpec], tuple[ConditionData, Callable[[DivideConfig], object]] | None]
+Look = Callable[[DataConfig, NoiseKind], tuple[ConditionData, Callable[[DivideConfig], object]] | None]
 """What the driver needs to know of a condition's data, and what refuses a given labelled set that does not fit them.
 None: unknown. Raises ValueError as `load_data`."""
 
 
-def loaded(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
+def loaded(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
     """`Look` at the data themselves."""
     from codim.data.load import load_data  # torch takes seconds
     from codim.division.labelled_set import given_division
@@ -46,14 +46,14 @@ def loaded(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callabl
     return seen, lambda divide: given_division(data, divide)
 
 
-def published(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
+def published(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
     """`Look` at the published shape of the data set."""
     data = nominal_data(config, noise)
     counts = len(data.labels), len(data.train_index), len(data.val_index), data.classes
     return ConditionData(*counts, data.noise_rate, data.transition.tolist()), data.require_given
 
 
-def least(config: DataConfig, noise: NoiseSpec) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
+def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
     """`Look` at the least that the data can ask for, so that nothing is refused that they would admit: the labels
     decide how the split rounds, by up to an image a class either way; a given labelled set is left to the data."""
     if config.name not in NOMINAL or not NOMINAL[config.name].whole:

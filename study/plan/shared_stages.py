@@ -39,7 +39,7 @@ def pretraining(config: TrainConfig) -> Stage | None:
         return None
     own = TrainConfig(
         data=config.data,
-        noise=config.noise if config.noise.kind == "openset" else NoNoise(),  # the one that changes the images
+        noise=config.noise if config.noise.changes_images else NoNoise(),
         network=config.network,
         augment=config.augment,
         pretrain=config.pretrain,
@@ -67,8 +67,8 @@ def warm_up(config: TrainConfig) -> Stage | None:
         train=config.train.model_copy(update={"seed": 0, "epoch": "labelled"}),
         average=config.average,
     )
-    read = [config.network.weights, config.noise.path if config.noise.kind == "file" else None]
-    digests = {"files": [_digest(path) for path in read if path is not None]}
+    read = [*([config.network.weights] if config.network.weights else []), *config.noise.files]
+    digests = {"files": [_digest(path) for path in read]}
     return _stage("warm-up", own, own.model_dump(mode="json") | digests)
 
 

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from codim.noise import NOISE_ADAPTER, NOISE_KINDS, NoiseSpec
-from codim.noise.base import NOMINAL, NoNoise
+from codim.noise.base import NOMINAL, NoiseKind, NoNoise
+from codim.noise.kinds import NOISE_ADAPTER, NOISE_KINDS
 from study.errors import SpecError
 from study.spec.study_spec import StudySpec
 from study.spec.yaml_file import Source
@@ -20,14 +20,14 @@ class Condition:
 
     id: str
     """Names files, so: letters, digits, dots, dashes, underscores."""
-    noise: NoiseSpec
+    noise: NoiseKind
     position: int
     """Place in the study file."""
 
     @property
     def rate(self) -> float:
         """Nominal rate; NaN where the labels come from a file."""
-        return 0.0 if self.noise.kind == "none" else float(getattr(self.noise, "rate", "nan"))
+        return self.noise.nominal_rate
 
     def as_json(self) -> dict[str, Any]:
         return {"id": self.id, **self.noise.model_dump(mode="json")}
@@ -60,7 +60,7 @@ def read_conditions(spec: StudySpec, source: Source, nominal: bool = False) -> l
     return [Condition(*found[position], position) for position in axis]
 
 
-def _read(entry: Mapping[str, Any], position: int, source: Source, nominal: bool) -> tuple[str, NoiseSpec]:
+def _read(entry: Mapping[str, Any], position: int, source: Source, nominal: bool) -> tuple[str, NoiseKind]:
     settings = dict(entry)
     name = settings.pop("id", None)
     if isinstance(settings.get("path"), str):
@@ -68,29 +68,20 @@ def _read(entry: Mapping[str, Any], position: int, source: Source, nominal: bool
     try:
         noise = NOISE_ADAPTER.validate_python(settings, context=NOMINAL if nominal else None)
     except ValidationError as error:
-        raise _located(error, position, source) from None
-    name = _default_id(noise) if name is None else name
+        raise _located(error, settings, position, source) from None
+    name = noise.label if name is None else name
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", name):
         at, wanted = ("conditions", position, "id"), "1 to 40 letters, digits, dots, dashes or underscores"
         raise source.error(at, f"conditions -> {position} -> id: {name!r}; allowed: {wanted}")
-    return name, NoNoise() if nominal and noise.kind == "file" else noise
+    return name, noise if noise.draws_labels or not nominal else NoNoise()
 
 
-def _located(error: ValidationError, position: int, source: Source) -> SpecError:
+def _located(error: ValidationError, entry: Mapping[str, Any], position: int, source: Source) -> SpecError:
     fault = error.errors(include_url=False)[0]
     where = " -> ".join(map(str, ("conditions", position, *fault["loc"])))
     message = f"{where}: {fault['msg'].removeprefix('Value error, ')} (found {fault['input']!r})"
-    kinds = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in NOISE_KINDS}
     if fault["type"] == "extra_forbidden":
-        message = f"{where}: unknown setting; allowed: {', '.join(kinds[fault['loc'][0]].model_fields)}"
-    elif fault["type"].startswith("union_tag"):
-        message = f"{where}: kind {fault['input'].get('kind')!r} is unknown; allowed: {', '.join(kinds)}"
+        message = f"{where}: unknown setting; allowed: {', '.join(NOISE_KINDS[entry['kind']].model_fields)}"
+    elif fault["type"] == "noise_kind":
+        message = f"{where}: {fault['msg']}"
     return source.error(("conditions", position, *fault["loc"]), message)
-
-
-def _default_id(noise: NoiseSpec) -> str:
-    if noise.kind == "none":
-        return "none"
-    if noise.kind == "file":
-        return "-".join(["file", noise.path.stem, *([noise.key] if noise.key else [])])
-    return f"{noise.kind}-{noise.rate:g}"

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codim.noise.base import Labels
 from codim.noise.class_maps import CIFAR100_SUPERCLASSES
 from codim.noise.file import FileNoise
 from codim.noise.label_files import read_label_file
+from codim.noise.transition import Labels
 
 PUBLISHED = Path(os.environ.get("CODIM_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 NO_IMAGES = np.zeros((0, 1, 1, 1), dtype=np.uint8)

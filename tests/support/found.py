@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from codim.noise.transition import clean_slope
 from study.plan.plan import Plan
 from study.results.records import TrialRecord
 from tests.support import simulated
@@ -28,7 +27,7 @@ def searched(plan: Plan, number: int, condition: int, lambda_u: float, **changes
         "seed": number,
         "budget": config.train.samples,
         # On noisy labels: the noisier they are, the closer all values lie together.
-        "objective": value * clean_slope(own.noise, 10),
+        "objective": value * own.noise.slope(10),
         "oracle_test_acc": value,
     }
     return TrialRecord(**(facts | changes))

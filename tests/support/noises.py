@@ -6,14 +6,15 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy import stats
 
-from codim.noise import NOISE_ADAPTER, NoiseSpec
-from codim.noise.base import Images, Labels
+from codim.noise.base import Images, NoiseKind
+from codim.noise.kinds import NOISE_ADAPTER
+from codim.noise.transition import Labels
 
 rates = st.floats(0, 1)
 seeds = st.integers(0, 10**6)
 
 
-def noise(**settings: Any) -> NoiseSpec:
+def noise(**settings: Any) -> NoiseKind:
     return NOISE_ADAPTER.validate_python(settings)
 
 

@@ -19,9 +19,9 @@ from codim.data.image_source import ImageSource
 from codim.data.load import load_data
 from codim.data.nominal import nominal_data
 from codim.data.splits import stratified_split, subset_rows
-from codim.noise import NOISE_ADAPTER
 from codim.noise.base import NoNoise
 from codim.noise.file import FileNoise
+from codim.noise.kinds import NOISE_ADAPTER
 from codim.noise.openset import OpenSetNoise
 from codim.noise.symmetric import SymmetricNoise
 

@@ -11,12 +11,12 @@ from scipy import stats
 
 from codim.data.load import load_data
 from codim.data.splits import stratified_split
-from codim.noise import NOISE_KINDS
 from codim.noise.asymmetric import AsymmetricNoise
-from codim.noise.base import Labels, NoNoise
+from codim.noise.base import NoNoise
 from codim.noise.class_maps import CLASS_MAPS
 from codim.noise.file import FileNoise
-from codim.noise.transition import transition_matrix
+from codim.noise.kinds import NOISE_KINDS
+from codim.noise.transition import Labels, transition_matrix
 from tests.support.noises import noise, pictures, rates, seeds, true_labels, within
 
 KINDS: list[dict[str, Any]] = [
@@ -66,7 +66,7 @@ def wrong_probability(kind: dict[str, Any], rate: float, labels: Labels) -> Any:
 
 def test_every_kind_is_tested_here() -> None:
     tested = {type(noise(**kind, rate=0.1)) for kind in KINDS}
-    assert tested | {NoNoise, FileNoise} == set(NOISE_KINDS)
+    assert tested | {NoNoise, FileNoise} == set(NOISE_KINDS.values())
     assert set(get_args(AsymmetricNoise.model_fields["map"].annotation)) == set(CLASS_MAPS)
 
 

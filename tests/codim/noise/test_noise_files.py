@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from codim.noise import NOISE_ADAPTER
-from codim.noise.base import Labels
 from codim.noise.file import FileNoise
+from codim.noise.kinds import NOISE_ADAPTER
+from codim.noise.transition import Labels
 
 TRUE = np.array([0, 1, 2, 2, 1])
 GIVEN = np.array([0, 2, 2, 1, 1])

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codim.noise import NOISE_ADAPTER
 from codim.noise.asymmetric import AsymmetricNoise
-from codim.noise.transition import clean_slope, confusable_slope, symmetric_slope, transition_matrix
+from codim.noise.kinds import NOISE_ADAPTER
+from codim.noise.transition import confusable_slope, symmetric_slope, transition_matrix
 from study.confirm.choice import MIN_KNOWN, choose, robust_setting
 from study.confirm.confirm import FRESH_SEEDS, wanted
 from study.confirm.regret import minimax
@@ -53,7 +53,7 @@ class TestMinimaxRegret:
 @pytest.mark.parametrize("rate", [0.2, 0.6])
 def test_the_slope_of_nominal_noise_is_that_of_its_transition_matrix(rate: float) -> None:
     def slope(**noise: Any) -> float:
-        return clean_slope(NOISE_ADAPTER.validate_python(noise), 100 if "superclass" in noise.get("map", "") else 10)
+        return NOISE_ADAPTER.validate_python(noise).slope(100 if "superclass" in noise.get("map", "") else 10)
 
     assert slope(kind="symmetric", rate=rate) == pytest.approx(symmetric_slope(rate * 0.9, 10))
     assert slope(kind="symmetric", rate=rate, include_true=False) == pytest.approx(symmetric_slope(rate, 10))

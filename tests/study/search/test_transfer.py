@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from codim.noise import NOISE_ADAPTER
+from codim.noise.kinds import NOISE_ADAPTER
 from study.plan.plan import load_plan
 from study.search.optuna_search import Search
 from study.search.transfer import TRANSFERRED, transferred
