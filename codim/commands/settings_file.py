@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from codim.commands.arguments import TrainArguments
+from codim.config.datasets import DATASET_FACTS
 from codim.config.methods import METHODS
 from codim.config.train_config import merge
-from codim.data.load import DATASETS
 from codim.text.text_file import parse_json, read_text
 
 
@@ -18,8 +18,8 @@ def settings_of(args: TrainArguments) -> dict[str, Any]:
     if args.config is not None:
         settings = _read(args.config)
     if args.data is not None:
-        if args.data not in DATASETS:
-            raise ValueError(f"--data: {args.data!r} is unknown, allowed: {', '.join(DATASETS)}")
+        if args.data not in DATASET_FACTS:
+            raise ValueError(f"--data: {args.data!r} is unknown, allowed: {', '.join(DATASET_FACTS)}")
         settings = merge(settings, {"data": {"name": args.data}})
     if args.noise is not None:
         settings["noise"] = _noise(args.noise)

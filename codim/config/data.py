@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from codim.config.datasets import DEFAULT_PLACES
+from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.section import Section
 
 ROOT_VARIABLE = "CODIM_DATA"
@@ -17,8 +17,8 @@ MOST_MEGAPIXELS = 178.0
 class DataConfig(Section):
     """Which images, and which share of them is held out for validation."""
 
-    name: Literal["digits", "cifar10", "cifar100", "webvision", "clothing1m", "folder", "table"] = "digits"
-    """Data set, see DATASETS."""
+    name: str = "digits"
+    """Data set: digits, cifar10, cifar100, webvision, clothing1m, folder or table."""
     root: Path | None = None
     """Where the official files lie; for `folder` the folder, for `table` the .csv or .parquet file. Default: the
     environment variable CODIM_DATA, else `data` in the working directory; webvision and clothing1m in a folder of their
@@ -53,18 +53,29 @@ class DataConfig(Section):
         if not isinstance(settings, dict):
             return settings
         places = {key: settings.get(key) for key in ("root", "cache")}
-        below = DEFAULT_PLACES.get(str(settings.get("name")))
-        if places["root"] is None and below is not None:
-            places["root"] = Path(os.environ.get(ROOT_VARIABLE) or "data", below)
+        facts = DATASET_FACTS.get(str(settings.get("name")))
+        if places["root"] is None and facts and facts.folder is not None:
+            places["root"] = Path(os.environ.get(ROOT_VARIABLE) or "data", facts.folder)
         absolute = {key: _absolute(key, p) for key, p in places.items() if isinstance(p, str | Path)}
         return {**settings, **absolute}
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in DATASET_FACTS:
+            raise ValueError(f"unknown data set; allowed: {', '.join(DATASET_FACTS)}")
+        return name
+
     @model_validator(mode="after")
-    def _own_data_have_a_place(self) -> "DataConfig":
-        if self.name in ("folder", "table") and self.root is None:
-            wanted = "the folder with a folder per class" if self.name == "folder" else "a .csv or .parquet file"
-            raise ValueError(f"data/root is missing: {self.name} needs {wanted}")
+    def _own_images_have_a_place(self) -> "DataConfig":
+        if self.facts.own and self.root is None:
+            raise ValueError(f"data/root is missing: {self.name} needs {self.facts.own}")
         return self
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """Facts about the data set."""
+        return DATASET_FACTS[self.name]
 
     def images(self) -> dict[str, Any]:
         """The settings that decide which images training sees, and how: what a stage without labels depends on."""

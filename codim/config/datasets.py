@@ -1,59 +1,12 @@
-"""What is known of each data set without its files: published shape, default folder, default settings."""
+"""Facts about each data set that need neither its files nor torch; its loader is in codim/data/load.py."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-DATA_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
-    "digits": {
-        "network": {"name": "small_cnn"},
-        # Centred, size-normalised 8x8 images: a shift by a pixel is no small change, a mirrored digit another sign.
-        "augment": {"crop_padding": 0, "flip": False, "strong_scale_min": 0.5, "strong_rotation": 15, "strong_grey": 0},
-        "pretrain": {"epochs": 10},
-        "warmup": {"epochs": 10},
-        # So small a network swings from epoch to epoch: a division by the losses of one epoch leaves out a whole class
-        # now and then, for good.
-        "divide": {"loss_history": 5},
-        "mixmatch": {"rampup_epochs": 5},
-        "optim": {"lr": 0.05},
-        "train": {"samples": 60_000, "epoch": "dataset"},
-    },
-    # From here on DivideMix's settings; the budget holds its epochs and the pre-training.
-    "cifar10": {"network": {"name": "preact_resnet18"}, "train": {"samples": 25_000_000}},
-    "cifar100": {
-        "network": {"name": "preact_resnet18"},
-        "warmup": {"epochs": 30},
-        "mixmatch": {"lambda_u": 150},
-        "train": {"samples": 25_000_000},
-    },
-    "webvision": {
-        "network": {"name": "inception_resnet_v2"},
-        "augment": {"size": 227, "crop_padding": 0},
-        "pretrain": {"epochs": 100, "batch_size": 128, "lr": 0.0625},
-        "warmup": {"epochs": 1},
-        "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
-        "optim": {"lr": 0.01},
-        "train": {"samples": 12_000_000, "batch_size": 32},
-    },
-    "clothing1m": {
-        "network": {"name": "resnet50"},
-        "augment": {"size": 224, "crop_padding": 0},
-        "pretrain": {"epochs": 1, "batch_size": 128, "lr": 0.0625},
-        "warmup": {"epochs": 1},
-        "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
-        "optim": {"lr": 0.002, "weight_decay": 1e-3},
-        "train": {"samples": 4_000_000, "batch_size": 32, "epoch_images": 32_000},
-    },
-    "folder": {"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
-    "table": {"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
-}
-"""Defaults that belong to a data set: they stand over the code's and under what the user names."""
-
-
-DEFAULT_PLACES = {"cifar10": "", "cifar100": "", "webvision": "webvision", "clothing1m": "clothing1m"}
-"""Below the default root."""
 
 
 class Shape(NamedTuple):
-    """Counts of images by part."""
+    """Published counts of images, to check a study where the data are absent."""
 
     train: int
     val: int
@@ -64,10 +17,90 @@ class Shape(NamedTuple):
     truth_known: bool = True
 
 
-NOMINAL = {
-    "digits": Shape(1_347, 0, 10, whole=True),
-    "cifar10": Shape(50_000, 0, 10, whole=True),
-    "cifar100": Shape(50_000, 0, 100, whole=True),
-    "webvision": Shape(65_944, 0, 50, whole=False, truth_known=False),
-    "clothing1m": Shape(1_000_000, 14_313, 14, whole=False, truth_known=False),
+@dataclass(frozen=True)
+class DatasetFacts:
+    """Facts about one data set."""
+
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings by section that override the code's defaults; the user's override these."""
+    folder: str | None = None
+    """Where its files lie below the default root; None: it has no place there."""
+    shape: Shape | None = None
+    own: str = ""
+    """Images of the user's own: what `data/root` must name."""
+
+
+DATASET_FACTS: dict[str, DatasetFacts] = {
+    "digits": DatasetFacts(
+        defaults={
+            "network": {"name": "small_cnn"},
+            # Centred, size-normalised 8x8 images: a shift by a pixel is no small change, a mirrored digit another sign.
+            "augment": {
+                "crop_padding": 0,
+                "flip": False,
+                "strong_scale_min": 0.5,
+                "strong_rotation": 15,
+                "strong_grey": 0,
+            },
+            "pretrain": {"epochs": 10},
+            "warmup": {"epochs": 10},
+            # So small a network swings from epoch to epoch: a division by the losses of one epoch leaves out a whole
+            # class now and then, for good.
+            "divide": {"loss_history": 5},
+            "mixmatch": {"rampup_epochs": 5},
+            "optim": {"lr": 0.05},
+            "train": {"samples": 60_000, "epoch": "dataset"},
+        },
+        shape=Shape(1_347, 0, 10, whole=True),
+    ),
+    # From here on DivideMix's settings; the budget holds its epochs and the pre-training.
+    "cifar10": DatasetFacts(
+        defaults={"network": {"name": "preact_resnet18"}, "train": {"samples": 25_000_000}},
+        folder="",
+        shape=Shape(50_000, 0, 10, whole=True),
+    ),
+    "cifar100": DatasetFacts(
+        defaults={
+            "network": {"name": "preact_resnet18"},
+            "warmup": {"epochs": 30},
+            "mixmatch": {"lambda_u": 150},
+            "train": {"samples": 25_000_000},
+        },
+        folder="",
+        shape=Shape(50_000, 0, 100, whole=True),
+    ),
+    "webvision": DatasetFacts(
+        defaults={
+            "network": {"name": "inception_resnet_v2"},
+            "augment": {"size": 227, "crop_padding": 0},
+            "pretrain": {"epochs": 100, "batch_size": 128, "lr": 0.0625},
+            "warmup": {"epochs": 1},
+            "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
+            "optim": {"lr": 0.01},
+            "train": {"samples": 12_000_000, "batch_size": 32},
+        },
+        folder="webvision",
+        shape=Shape(65_944, 0, 50, whole=False, truth_known=False),
+    ),
+    "clothing1m": DatasetFacts(
+        defaults={
+            "network": {"name": "resnet50"},
+            "augment": {"size": 224, "crop_padding": 0},
+            "pretrain": {"epochs": 1, "batch_size": 128, "lr": 0.0625},
+            "warmup": {"epochs": 1},
+            "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
+            "optim": {"lr": 0.002, "weight_decay": 1e-3},
+            "train": {"samples": 4_000_000, "batch_size": 32, "epoch_images": 32_000},
+        },
+        folder="clothing1m",
+        shape=Shape(1_000_000, 14_313, 14, whole=False, truth_known=False),
+    ),
+    "folder": DatasetFacts(
+        defaults={"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
+        own="the folder with a folder per class",
+    ),
+    "table": DatasetFacts(
+        defaults={"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
+        own="a .csv or .parquet file",
+    ),
 }

@@ -1,23 +1,37 @@
 """Settings of the network."""
 
-from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from codim.section import AbsolutePath, Section
 
-RESNETS = ("resnet18", "resnet50")
 Stem = Literal["imagenet", "cifar"]
-WIDTHS = {"small_cnn": 16, "preact_resnet18": 64}
-"""Of the networks that come in any width: the one they have where none is named."""
+
+
+class EncoderFacts(NamedTuple):
+    """Facts about an encoder that settings are checked against; its code is in codim/models/."""
+
+    width: int | None = None
+    """Channels of its first stage where none are named; None: it comes in one width."""
+    torchvision: bool = False
+    """It has both stems, and takes weights with torchvision's names."""
+
+
+ENCODER_FACTS = {
+    "small_cnn": EncoderFacts(width=16),
+    "preact_resnet18": EncoderFacts(width=64),
+    "resnet18": EncoderFacts(torchvision=True),
+    "resnet50": EncoderFacts(torchvision=True),
+    "inception_resnet_v2": EncoderFacts(),
+}
 
 
 class NetworkConfig(Section):
     """The network, the same for both peers."""
 
-    name: Literal["small_cnn", "preact_resnet18", "resnet18", "resnet50", "inception_resnet_v2"] = "small_cnn"
-    """Encoder, see ENCODERS."""
+    name: str = "small_cnn"
+    """Encoder: small_cnn, preact_resnet18, resnet18, resnet50 or inception_resnet_v2."""
     width: int | None = Field(default=None, ge=1)
     """Channels of the first stage of small_cnn (None: 16) and preact_resnet18 (None: 64, as in the literature). The
     others have theirs, which leaves None only."""
@@ -36,19 +50,32 @@ class NetworkConfig(Section):
     """default: torch.compile of the encoder in training. graphs: CUDA graphs too. Where the machine cannot, training
     goes on without and a warning says why. The first step then takes a minute; bits differ from those without."""
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in ENCODER_FACTS:
+            raise ValueError(f"unknown encoder; allowed: {', '.join(ENCODER_FACTS)}")
+        return name
+
     @model_validator(mode="after")
     def _fits_the_encoder(self) -> "NetworkConfig":
-        if self.width is not None and self.name not in WIDTHS:
-            raise ValueError(f"width {self.width}: {self.name} has a width of its own, only {_names(WIDTHS)} take one")
-        if self.stem == "cifar" and self.name not in RESNETS:
-            raise ValueError(f"stem 'cifar': {self.name} has one stem, only {_names(RESNETS)} have a choice")
+        facts = ENCODER_FACTS[self.name]
+        widths = " and ".join(name for name, facts in ENCODER_FACTS.items() if facts.width)
+        resnets = " and ".join(name for name, facts in ENCODER_FACTS.items() if facts.torchvision)
+        if self.width is not None and not facts.width:
+            raise ValueError(f"width {self.width}: {self.name} has a width of its own, only {widths} take one")
+        if self.stem == "cifar" and not facts.torchvision:
+            raise ValueError(f"stem 'cifar': {self.name} has one stem, only {resnets} have a choice")
         if self.weights is not None:
-            if self.name not in RESNETS or self.stem == "cifar":
-                raise ValueError(f"weights {self.weights}: only {_names(RESNETS)} with stem 'imagenet' take a file")
+            if not facts.torchvision or self.stem == "cifar":
+                raise ValueError(f"weights {self.weights}: only {resnets} with stem 'imagenet' take a file")
             if not self.weights.is_file():
                 raise ValueError(f"weights {self.weights}: the file does not exist")
         return self
 
-
-def _names(names: Iterable[str]) -> str:
-    return " and ".join(names)
+    @property
+    def channels(self) -> int:
+        """Channels of the first stage, of an encoder that comes in any width."""
+        width = self.width or ENCODER_FACTS[self.name].width
+        assert width
+        return width

@@ -10,7 +10,7 @@ from codim.config.augment import AugmentConfig
 from codim.config.average import AverageConfig
 from codim.config.contrastive import ContrastiveConfig
 from codim.config.data import DataConfig
-from codim.config.datasets import DATA_DEFAULTS
+from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.config.divide import DivideConfig
 from codim.config.methods import METHODS
 from codim.config.mixmatch import MixMatchConfig
@@ -81,7 +81,7 @@ def train_config(settings: Mapping[str, Any]) -> TrainConfig:
     data = given.get("data")
     name = str(data.get("name", "digits") if isinstance(data, Mapping) else "digits")
     merged: dict[str, Any] = {}
-    for layer in (DATA_DEFAULTS.get(name, {}), preset, given):
+    for layer in (DATASET_FACTS.get(name, DatasetFacts()).defaults, preset, given):
         merged = merge(merged, layer)
     try:
         return TrainConfig.model_validate(merged)

@@ -45,6 +45,6 @@ def cached_parts(config: DataConfig, root: Path, parts: Sequence[Sequence[str]])
     """The images of each part, in one cache that holds each name once; files below `root`. Nothing is decoded yet."""
     place: dict[str, int] = {}
     rows = [np.array([place.setdefault(name, len(place)) for name in part], dtype=np.int64) for part in parts]
-    folder = config.cache or (user_cache() if config.name in ("folder", "table") else root / ".codim-cache")
+    folder = config.cache or (user_cache() if config.facts.own else root / ".codim-cache")
     cache = ImageCache(folder, root, list(place), config.cache_size, config.megapixels)
     return [CachedImages(cache, own) for own in rows]

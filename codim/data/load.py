@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codim.config.data import DataConfig
+from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.data.cifar import cifar10, cifar100
 from codim.data.clothing1m import clothing1m
 from codim.data.digits import _digits
@@ -74,6 +75,15 @@ DATASETS: dict[str, Loader] = {
     "folder": folder,
     "table": table,
 }
+"""Their facts are in codim/config/datasets.py."""
+
+
+def register_dataset(name: str, loader: Loader, facts: DatasetFacts) -> None:
+    """Add a data set to those that `data/name` may be.
+
+    Each process that loads it must do so, the workers of a study too.
+    """
+    DATASETS[name], DATASET_FACTS[name] = loader, facts
 
 
 def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str = "cpu") -> tuple[TrainingData, Truth]:

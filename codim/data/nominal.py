@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codim.config.data import DataConfig
-from codim.config.datasets import NOMINAL
+from codim.config.datasets import DATASET_FACTS
 from codim.config.divide import DivideConfig
 from codim.data.splits import require_labels, require_unlabelled, stratified_split, subset_rows
 from codim.noise.base import NoiseKind
@@ -40,9 +40,10 @@ def nominal_data(config: DataConfig, noise: NoiseKind) -> NominalData:
     The noise is laid on these labels, so that one that does not fit the classes is found; kinds that read files, or
     read or replace images, are left out. Raises ValueError as `load_data`, and for a data set without a nominal shape.
     """
-    if config.name not in NOMINAL:
-        raise ValueError(f"data/name: {config.name!r} has no published shape; allowed: {', '.join(NOMINAL)}")
-    shape = NOMINAL[config.name]
+    shape = config.facts.shape
+    if shape is None:
+        names = ", ".join(name for name, facts in DATASET_FACTS.items() if facts.shape)
+        raise ValueError(f"data/name: {config.name!r} has no published shape; allowed: {names}")
     true = np.arange(shape.train) % shape.classes
     given = true
     if noise.draws_labels and not noise.reads_images and not noise.changes_images:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from codim.config.network import WIDTHS, NetworkConfig
+from codim.config.network import ENCODER_FACTS, EncoderFacts, NetworkConfig
 from codim.models.inception_resnet_v2 import inception_resnet_v2
 from codim.models.preact_resnet import conv3x3, preact_resnet18
 from codim.models.resnet import resnet
@@ -22,11 +22,21 @@ def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 2 * width
 
 
-ENCODERS: dict[str, Callable[[NetworkConfig, int], tuple[nn.Module, int]]] = {
-    "small_cnn": lambda config, channels: small_cnn(channels, config.width or WIDTHS[config.name]),
-    "preact_resnet18": lambda config, channels: preact_resnet18(channels, config.width or WIDTHS[config.name]),
+Build = Callable[[NetworkConfig, int], tuple[nn.Module, int]]
+"""(settings, channels of the images) -> encoder and its output's length."""
+ENCODERS: dict[str, Build] = {
+    "small_cnn": lambda config, channels: small_cnn(channels, config.channels),
+    "preact_resnet18": lambda config, channels: preact_resnet18(channels, config.channels),
     "resnet18": lambda config, channels: resnet("resnet18", channels, config.stem, config.weights),
     "resnet50": lambda config, channels: resnet("resnet50", channels, config.stem, config.weights),
     "inception_resnet_v2": lambda config, channels: inception_resnet_v2(channels),
 }
-"""Name -> (settings, channels of the images) -> encoder and its output's length."""
+"""Their facts are in codim/config/network.py."""
+
+
+def register_encoder(name: str, build: Build, facts: EncoderFacts) -> None:
+    """Add an encoder to those that `network/name` may be.
+
+    Each process that builds it must do so, the workers of a study too.
+    """
+    ENCODERS[name], ENCODER_FACTS[name] = build, facts

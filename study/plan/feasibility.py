@@ -9,7 +9,6 @@ from typing import Any
 
 from codim.config.budget import Milestones, ends_in_words, milestones, require_even_shares
 from codim.config.data import DataConfig
-from codim.config.datasets import NOMINAL
 from codim.config.divide import DivideConfig
 from codim.config.train_config import TrainConfig, merge
 from codim.data.nominal import nominal_data
@@ -56,7 +55,7 @@ def published(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Call
 def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
     """`Look` at the least that the data can ask for, so that nothing is refused that they would admit: the labels
     decide how the split rounds, by up to an image a class either way; a given labelled set is left to the data."""
-    if config.name not in NOMINAL or not NOMINAL[config.name].whole:
+    if not config.facts.shape or not config.facts.shape.whole:
         return None
     seen, _ = published(config, noise)
     room = 2 * seen.classes if config.validation == "split" and config.val_fraction else 0

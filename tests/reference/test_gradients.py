@@ -7,15 +7,15 @@ import sys
 import pytest
 import torch
 
-from codim.config.network import WIDTHS
+from codim.config.network import ENCODER_FACTS
 from codim.models.encoders import ENCODERS
 from tests.support import ROOT
 from tests.support.gradients import PIXELS
 
 CPUS = {"AVX2": ("AVX2", "AVX512"), "AVX512_CORE": ("AVX512",)}
 """What ONEDNN_MAX_CPU_ISA may allow, and the kinds of CPU, as torch names them, that can show it."""
-NETWORKS = [f"{name}:{width}" for name in WIDTHS for width in range(1, 17)]
-FIXED = [f"{name}:" for name in ENCODERS if name not in WIDTHS]
+NETWORKS = [f"{name}:{width}" for name, facts in ENCODER_FACTS.items() if facts.width for width in range(1, 17)]
+FIXED = [f"{name}:" for name, facts in ENCODER_FACTS.items() if not facts.width]
 
 TOLERANCE = 3e-3
 """Rounding makes up to 1e-3 in Inception-ResNet-v2, whose pooling takes one of several almost equal values, and 1e-5 in

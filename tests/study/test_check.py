@@ -63,7 +63,7 @@ def test_a_condition_of_a_label_file_is_checked_without_the_file(
     (tmp_path / "faulty.yaml").write_text(text.replace(entry, f"{{id: worst, kind: file{path}, {fault}}}"))
     assert main(Arguments((tmp_path / "faulty.yaml",))) == 2
     error = capsys.readouterr().err
-    assert "conditions -> 4 -> file -> " in error or "conditions -> 4 -> file: " in error
+    assert "conditions -> 4 -> " in error or "conditions -> 4: " in error
     assert message in error
 
 

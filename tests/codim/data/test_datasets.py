@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codim.config.data import DataConfig
-from codim.config.datasets import NOMINAL
+from codim.config.datasets import DATASET_FACTS
 from codim.config.divide import DivideConfig
 from codim.config.train_config import train_config
 from codim.data import load as datasets
@@ -145,7 +145,11 @@ def test_nominal_shapes_are_those_of_the_data(digits: ImageSource) -> None:
     assert abs(len(planned.val_index) - len(data.val_index)) <= 10
 
 
-@pytest.mark.parametrize("name", list(NOMINAL))
+def test_each_data_set_has_a_loader_and_facts() -> None:
+    assert list(datasets.DATASETS) == list(DATASET_FACTS)
+
+
+@pytest.mark.parametrize("name", [name for name, facts in DATASET_FACTS.items() if facts.shape])
 def test_planning_needs_no_images(name: Literal["clothing1m"]) -> None:
     data = nominal_data(DataConfig(name=name, subset=1200), SymmetricNoise(rate=0.5))
     assert len(data.labels) == 1200

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from codim.config.network import NetworkConfig
+from codim.config.network import ENCODER_FACTS, NetworkConfig
 from codim.config.train_config import train_config
 from codim.models.encoders import ENCODERS
 from codim.models.network import Network, seeded_network
@@ -27,6 +27,10 @@ def make(name: str, channels: int = 3, seed: int = 0, **settings: Any) -> Networ
 
 def images(name: str, n: int, channels: int = 3) -> torch.Tensor:
     return torch.randn(n, channels, SMALL[name], SMALL[name], generator=torch.Generator().manual_seed(0))
+
+
+def test_each_encoder_has_code_and_facts() -> None:
+    assert list(ENCODERS) == list(ENCODER_FACTS)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -108,7 +112,7 @@ def test_convolutions_are_channels_last(name: str) -> None:
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
-    ({"name": "vgg"}, "network/name: .*'resnet18'.*'vgg'"),
+    ({"name": "vgg"}, "network/name: unknown encoder; allowed: .*resnet18.*'vgg'"),
     ({"width": 0}, "network/width: .*greater than or equal to 1.*0"),
     ({"name": "resnet50", "width": 64}, "network: .*width 64: resnet50 .*only small_cnn and preact_resnet18"),
     ({"name": "inception_resnet_v2", "width": 64}, "width 64: inception_resnet_v2"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codim.config.datasets import DATA_DEFAULTS
+from codim.config.datasets import DATASET_FACTS
 from study.errors import SpecError
 from study.plan.plan import load_plan
 from study.preflight.checks import (
@@ -67,7 +67,7 @@ class TestResultsFolder:
     ) -> None:
         folder = ResultsFolder(tmp_path)
         write_json(folder.spec, resolved_spec(load_plan(write_study())))
-        monkeypatch.setitem(DATA_DEFAULTS["digits"], "optim", {"lr": 0.07})
+        monkeypatch.setitem(DATASET_FACTS["digits"].defaults, "optim", {"lr": 0.07})
         with pytest.raises(SpecError, match=r"config -> optim -> lr = 0.05, now it is 0.07"):
             require_same_study(folder, resolved_spec(load_plan(write_study())))
 
