@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from codim.config.train_config import TrainConfig
-from study.dimensions import Value
+from study.dimensions.base import Value
 from study.results.json_schema import Phase, Status
 from study.spec.conditions import Condition, ConditionData
 

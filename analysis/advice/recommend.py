@@ -154,10 +154,10 @@ def _default(trials: Trials, settings: tuple[Setting, ...]) -> pd.DataFrame:
 
 def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
-    types = {setting.path: setting.type for setting in searched_settings(trials.spec)}
+    whole = {setting.path for setting in searched_settings(trials.spec) if setting.axis.whole}
     for path, value in settings.items():
         section, _, name = path.partition("/")
-        plain = int(value) if types[path] == "int" else value if isinstance(value, str) else float(f"{value:.4g}")
+        plain = int(value) if path in whole else value if isinstance(value, str) else float(f"{value:.4g}")
         chosen = merge(chosen, {section: {name: plain}})
     return merge(trials.spec.get("fixed", {}), chosen)
 

@@ -118,14 +118,18 @@ def candidates(settings: Sequence[Setting], tried: pd.DataFrame, n: int) -> pd.D
     for i, setting in enumerate(settings):
         u, branch = points[:, 2 * i], points[:, 2 * i + 1]
         known = setting.values(tried)
-        if setting.type == "categorical":
-            choices = [choice for choice in setting.choices if known.eq(choice).any()]
+        if setting.axis.choices:
+            choices = [choice for choice in setting.axis.choices if known.eq(choice).any()]
             columns[setting.column] = [choices[int(x * len(choices))] for x in u]
             continue
-        ratio = setting.high / setting.low if setting.log else 1.0
-        value = setting.low * ratio**u if setting.log else setting.low + u * (setting.high - setting.low)
-        value = np.round(value) if setting.type == "int" else value
-        off = setting.zero and known.eq(0).any()
+        ratio = setting.axis.high / setting.axis.low if setting.axis.log else 1.0
+        value = (
+            setting.axis.low * ratio**u
+            if setting.axis.log
+            else setting.axis.low + u * (setting.axis.high - setting.axis.low)
+        )
+        value = np.round(value) if setting.axis.whole else value
+        off = setting.axis.zero and known.eq(0).any()
         columns[setting.column] = np.where(branch < 0.2, 0.0, value) if off else value
     return pd.DataFrame(columns)
 
@@ -154,14 +158,14 @@ def _coordinates(frame: pd.DataFrame, settings: Sequence[Setting]) -> Floats:
     columns = []
     for setting in settings:
         values = setting.values(frame)
-        if setting.type == "categorical":
-            columns += [(values == choice).astype(float).where(values.notna(), 0.5) for choice in setting.choices]
+        if setting.axis.choices:
+            columns += [(values == choice).astype(float).where(values.notna(), 0.5) for choice in setting.axis.choices]
             continue
-        off = values.eq(0) & setting.zero
-        inside = values.mask(off, setting.low)
-        if setting.log:
-            share = np.log(inside / setting.low) / math.log(setting.high / setting.low)
+        off = values.eq(0) & setting.axis.zero
+        inside = values.mask(off, setting.axis.low)
+        if setting.axis.log:
+            share = np.log(inside / setting.axis.low) / math.log(setting.axis.high / setting.axis.low)
         else:
-            share = (inside - setting.low) / (setting.high - setting.low)
+            share = (inside - setting.axis.low) / (setting.axis.high - setting.axis.low)
         columns.append(share.mask(off, -0.25).fillna(0.5))
     return np.column_stack([column.to_numpy(dtype=float) for column in columns])

@@ -41,7 +41,7 @@ def compute(trials: Trials) -> Info:
 
     NotApplicable: nothing numeric was searched, or no searched trial is complete.
     """
-    settings = tuple(s for s in searched_settings(trials.spec) if s.type != "categorical")
+    settings = tuple(s for s in searched_settings(trials.spec) if not s.axis.choices)
     best, conditions = chosen(trials), condition_table(trials)
     if not settings:
         raise NotApplicable("No setting with a numeric range was searched.")

@@ -158,9 +158,9 @@ def surface(
 
 def _edges(setting: Setting) -> Array:
     """Of the cells of a surface along a setting, as fractions of its axis: one cell a choice, one around the 0."""
-    if setting.type == "categorical":
-        return (np.arange(len(setting.choices) + 1) - 0.5) / (len(setting.choices) - 1)
-    zero = [style.ZERO - 0.05, style.ZERO + 0.05] if setting.zero else []
+    if setting.axis.choices:
+        return (np.arange(len(setting.axis.choices) + 1) - 0.5) / (len(setting.axis.choices) - 1)
+    zero = [style.ZERO - 0.05, style.ZERO + 0.05] if setting.axis.zero else []
     return np.concatenate([zero, np.linspace(0, 1, CELLS + 1)])
 
 
@@ -168,6 +168,6 @@ def _middles(setting: Setting) -> Array:
     """NaN for the cell between the 0 and the range."""
     edges = _edges(setting)
     middles = (edges[1:] + edges[:-1]) / 2
-    if setting.zero:
+    if setting.axis.zero:
         middles[1] = np.nan
     return middles

@@ -65,7 +65,7 @@ def draw(info: Info, figure: Figure) -> None:
     figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.3)
     for name, ax in axes.items():
         _draw_condition(ax, groups[name], info.settings)
-    names = [s.path.replace("/", "/\n") + ("\n(log)" if s.log else "") for s in info.settings]
+    names = [s.path.replace("/", "/\n") + ("\n(log)" if s.axis.log else "") for s in info.settings]
     look: dict[str, Any] = {"rotation": 20, "ha": "right"} if len(names) > 6 else {}
     list(axes.values())[-1].set_xticks(range(len(names) + 1), [*names, "objective\n(%)"], **look)
     style.legend(figure, [style.handle(style.CHOSEN, line=True), _BEST, _OTHERS])
@@ -91,7 +91,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
             _write(ax, i, height, label)
     for height, value in {0: low, 1: high}.items() if low < high else [(1, low)]:
         _write(ax, len(settings), height, "" if np.isnan(value) else f"{100 * value:.3g}")
-    ends = [style.ZERO if setting.zero else 0 for setting in settings]
+    ends = [style.ZERO if setting.axis.zero else 0 for setting in settings]
     ax.vlines(range(len(settings) + 1), [*ends, 0], 1, color=style.GREY, linewidth=1)
     ax.set_xticks(range(len(settings) + 1), [""] * (len(settings) + 1))
     ax.set(xlim=(-0.1, len(settings) + 0.3), ylim=(style.ZERO - 0.1, 1.1), yticks=[])
@@ -101,10 +101,10 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
 
 
 def _labels(setting: Setting) -> list[tuple[float, str]]:
-    if setting.type == "categorical":
-        return [(i / (len(setting.choices) - 1), choice) for i, choice in enumerate(setting.choices)]
-    ends = [(0.0, f"{setting.low:g}"), (1.0, f"{setting.high:g}")]
-    return [(style.ZERO, "0"), *ends] if setting.zero else ends
+    if setting.axis.choices:
+        return [(i / (len(setting.axis.choices) - 1), str(choice)) for i, choice in enumerate(setting.axis.choices)]
+    ends = [(0.0, f"{setting.axis.low:g}"), (1.0, f"{setting.axis.high:g}")]
+    return [(style.ZERO, "0"), *ends] if setting.axis.zero else ends
 
 
 def _write(ax: Axes, x: float, y: float, text: str) -> None:

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from pydantic import TypeAdapter
 
 from analysis.figures import style
 from analysis.frames.load import NotApplicable, Trials
@@ -19,7 +18,8 @@ from analysis.statistics.importance import MIN_TRIALS
 from analysis.statistics.resolution import resolution_table
 from analysis.tables.selection import chosen, finished_trials
 from codim.noise.transition import Floats
-from study.dimensions import Dimension, Value
+from study.dimensions.base import Value
+from study.dimensions.types import space_of
 from study.results.surrogate import surrogate
 
 TITLE = "How exactly each setting must be set"
@@ -29,7 +29,6 @@ wide."""
 FACTOR, SHARE = 2.0, 0.1
 """How far a setting moves: times or divided by FACTOR where it is searched in the logarithm, by SHARE of its range
 elsewhere."""
-_SPACE: TypeAdapter[dict[str, Dimension]] = TypeAdapter(dict[str, Dimension])
 _COLUMNS = ["condition", "setting", "direction", "value", "moved", "loss", "standard_error", "resolution", "n"]
 _SIDES = {-1: ("<", "#0072B2", -0.16), 1: (">", "#D55E00", 0.16)}
 Params = dict[str, Value]
@@ -50,7 +49,7 @@ def compute(trials: Trials) -> Info:
 
     NotApplicable: nothing numeric was searched, or no condition can be ranked and has enough trials.
     """
-    settings = [s for s in searched_settings(trials.spec) if s.type != "categorical"]
+    settings = [s for s in searched_settings(trials.spec) if not s.axis.choices]
     if not settings:
         raise NotApplicable("No setting with a numeric range was searched.")
     best, resolution = chosen(trials), resolution_table(trials).set_index("condition")
@@ -73,19 +72,23 @@ def compute(trials: Trials) -> Info:
 
 def moved(setting: Setting, value: float, direction: int) -> float:
     """NaN where that leaves the range, and for a 0 beside it. A whole number moves by one at least."""
-    if setting.zero and value == 0:
+    if setting.axis.zero and value == 0:
         return float("nan")
-    new = value * FACTOR**direction if setting.log else value + direction * SHARE * (setting.high - setting.low)
-    if setting.type == "int":
+    new = (
+        value * FACTOR**direction
+        if setting.axis.log
+        else value + direction * SHARE * (setting.axis.high - setting.axis.low)
+    )
+    if setting.axis.whole:
         new = direction * max(direction * round(new), direction * value + 1)
-    return new if setting.low <= new <= setting.high else float("nan")
+    return new if setting.axis.low <= new <= setting.axis.high else float("nan")
 
 
 def _losses(
     spec: Mapping[str, Any], settings: Sequence[Setting], known: pd.DataFrame, best: pd.DataFrame, slope: float
 ) -> list[tuple[str, int, float, float, float, float]]:
     """(setting, direction, value, moved, loss, standard error) of one condition."""
-    space = _SPACE.validate_python(spec["space"])
+    space = space_of(spec)
     (home,) = _params(spec, best)
     places = [
         (s.path, d, float(home[s.path]), moved(s, float(home[s.path]), d))

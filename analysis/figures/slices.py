@@ -82,7 +82,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str, style.Mark]) -> None:
-    x = style.positions(rows["value"] if setting.type == "categorical" else rows["value"].astype(float), setting)
+    x = style.positions(rows["value"] if setting.axis.choices else rows["value"].astype(float), setting)
     pruned = rows["status"] == "pruned"
     # Hundreds of grey points as one image keep the page small; without smooth edges it is half as large.
     cloud: dict[str, Any] = {"ms": 3, "mew": 0, "rasterized": True, "antialiased": False}
@@ -96,6 +96,6 @@ def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str,
         at_edge: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False, "in_layout": False}
         ax.plot(below, [0] * len(below), mark.marker, mfc="none", mec=mark.color, **at_edge)
     style.setting_axis(ax, "x", setting)
-    if setting.zero:
-        edge = (style.zero_position(setting) * setting.low) ** 0.5 if setting.log else setting.low
+    if setting.axis.zero:
+        edge = (style.zero_position(setting) * setting.axis.low) ** 0.5 if setting.axis.log else setting.axis.low
         ax.axvline(edge, color=style.GREY, linestyle=":", linewidth=1)

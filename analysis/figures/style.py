@@ -133,50 +133,50 @@ def error_axis(ax: Axes) -> None:
 
 def zero_position(setting: Setting) -> float:
     """Where the 0 beside a range is drawn: a step to the left of `low`, in the axis' own scale."""
-    if setting.log:
-        return float(setting.low * (setting.high / setting.low) ** ZERO)
-    return setting.low + ZERO * (setting.high - setting.low)
+    if setting.axis.log:
+        return float(setting.axis.low * (setting.axis.high / setting.axis.low) ** ZERO)
+    return setting.axis.low + ZERO * (setting.axis.high - setting.axis.low)
 
 
 def positions(values: "pd.Series[float]", setting: Setting) -> "pd.Series[float]":
     """Values on this setting's axis: choices by their index, a 0 beside the range at its own place."""
-    if setting.type == "categorical":
-        return values.map({choice: i for i, choice in enumerate(setting.choices)}).astype(float)
-    return values.mask(values.eq(0), zero_position(setting)) if setting.zero else values
+    if setting.axis.choices:
+        return values.map({choice: i for i, choice in enumerate(setting.axis.choices)}).astype(float)
+    return values.mask(values.eq(0), zero_position(setting)) if setting.axis.zero else values
 
 
 def fractions(values: "pd.Series[Any]", setting: Setting) -> "pd.Series[float]":
     """Values along this setting's axis, in its own scale: 0 at `low` or the first choice, 1 at `high` or the last, a 0
     beside the range at `ZERO`."""
     place = positions(values, setting)
-    if setting.type == "categorical":
-        return place / (len(setting.choices) - 1)
-    if setting.log:
-        return place.div(setting.low).apply(np.log) / math.log(setting.high / setting.low)
-    return (place - setting.low) / (setting.high - setting.low)
+    if setting.axis.choices:
+        return place / (len(setting.axis.choices) - 1)
+    if setting.axis.log:
+        return place.div(setting.axis.low).apply(np.log) / math.log(setting.axis.high / setting.axis.low)
+    return (place - setting.axis.low) / (setting.axis.high - setting.axis.low)
 
 
 def places(fractions: npt.NDArray[np.float64], setting: Setting) -> npt.NDArray[np.float64]:
     """From `fractions` of this setting's axis back to `positions` on it."""
-    if setting.type == "categorical":
-        return fractions * (len(setting.choices) - 1)
-    if setting.log:
-        return setting.low * (setting.high / setting.low) ** fractions
-    return setting.low + fractions * (setting.high - setting.low)
+    if setting.axis.choices:
+        return fractions * (len(setting.axis.choices) - 1)
+    if setting.axis.log:
+        return setting.axis.low * (setting.axis.high / setting.axis.low) ** fractions
+    return setting.axis.low + fractions * (setting.axis.high - setting.axis.low)
 
 
 def setting_axis(ax: Axes, side: Literal["x", "y"], setting: Setting) -> None:
     """Scale, limits and ticks for one searched setting."""
     axis = ax.xaxis if side == "x" else ax.yaxis
-    if setting.type == "categorical":
-        axis.set_major_locator(FixedLocator(list(range(len(setting.choices)))))
-        axis.set_major_formatter(FixedFormatter(list(setting.choices)))
-        ax.set(**{f"{side}lim": (-0.5, len(setting.choices) - 0.5)})
+    if setting.axis.choices:
+        axis.set_major_locator(FixedLocator(list(range(len(setting.axis.choices)))))
+        axis.set_major_formatter(FixedFormatter(list(map(str, setting.axis.choices))))
+        ax.set(**{f"{side}lim": (-0.5, len(setting.axis.choices) - 0.5)})
         return
-    ticks = _log_ticks(setting.low, setting.high) if setting.log else _linear_ticks(setting)
-    zero = [zero_position(setting)] if setting.zero else []
-    ax.set(**{f"{side}scale": "log" if setting.log else "linear"})
-    ax.set(**{f"{side}lim": _margin(min([*zero, setting.low]), setting.high, setting.log)})
+    ticks = _log_ticks(setting.axis.low, setting.axis.high) if setting.axis.log else _linear_ticks(setting)
+    zero = [zero_position(setting)] if setting.axis.zero else []
+    ax.set(**{f"{side}scale": "log" if setting.axis.log else "linear"})
+    ax.set(**{f"{side}lim": _margin(min([*zero, setting.axis.low]), setting.axis.high, setting.axis.log)})
     axis.set_major_locator(FixedLocator([*zero, *ticks]))
     axis.set_major_formatter(FixedFormatter([*("0" for _ in zero), *(f"{t:g}" for t in ticks)]))
     axis.set_minor_locator(NullLocator())
@@ -191,8 +191,8 @@ def _margin(low: float, high: float, log: bool) -> tuple[float, float]:
 
 
 def _linear_ticks(setting: Setting) -> list[float]:
-    ticks = MaxNLocator(4, integer=setting.type == "int").tick_values(setting.low, setting.high)
-    return [float(t) for t in ticks if setting.low <= t <= setting.high]
+    ticks = MaxNLocator(4, integer=setting.axis.whole).tick_values(setting.axis.low, setting.axis.high)
+    return [float(t) for t in ticks if setting.axis.low <= t <= setting.axis.high]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

@@ -1,27 +1,24 @@
 """The searched settings, as the study file describes them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from study.dimensions.base import Axis
+from study.dimensions.types import space_of
+
 
 @dataclass(frozen=True)
 class Setting:
-    """One searched setting; the words are those of Optuna's distributions."""
+    """One searched setting."""
 
     path: str
-    """`module/setting`, for example contrastive/temperature."""
-    type: str
-    """float, int or categorical."""
-    low: float = float("nan")
-    high: float = float("nan")
-    log: bool = False
-    zero: bool = False
-    """Whether an explicit 0 stands beside the range."""
-    choices: tuple[str, ...] = ()
+    """`section/setting`, for example contrastive/temperature."""
+    axis: Axis
+    """Its values; choices as text (see `canonical`)."""
 
     @property
     def column(self) -> str:
@@ -33,14 +30,14 @@ class Setting:
         if self.column not in frame:
             return pd.Series(float("nan"), index=frame.index)
         column = frame[self.column]
-        return column.map(canonical, na_action="ignore") if self.type == "categorical" else column.astype(float)
+        return column.map(canonical, na_action="ignore") if self.axis.choices else column.astype(float)
 
     def allows(self, frame: pd.DataFrame) -> "pd.Series[bool]":
         """Which trials have a value inside the space; a baseline's may lie outside."""
         values = self.values(frame)
-        if self.type == "categorical":
-            return values.isin(list(self.choices))
-        return values.between(self.low, self.high) | (values.eq(0) & self.zero)
+        if self.axis.choices:
+            return values.isin(list(self.axis.choices))
+        return values.between(self.axis.low, self.axis.high) | (values.eq(0) & self.axis.zero)
 
 
 def canonical(value: object) -> str:
@@ -53,14 +50,10 @@ def canonical(value: object) -> str:
 
 def searched_settings(spec: Mapping[str, Any]) -> tuple[Setting, ...]:
     """The settings of `space` in a resolved study file, in its order."""
-    return tuple(_setting(path, entry) for path, entry in spec.get("space", {}).items())
-
-
-def _setting(path: str, entry: Mapping[str, Any]) -> Setting:
-    if entry["type"] == "categorical":
-        return Setting(path, "categorical", choices=tuple(canonical(choice) for choice in entry["choices"]))
-    log, zero = bool(entry.get("log", False)), bool(entry.get("zero", False))
-    return Setting(path, str(entry["type"]), float(entry["low"]), float(entry["high"]), log, zero)
+    axes = {path: dimension.axis() for path, dimension in space_of(spec).items()}
+    return tuple(
+        Setting(path, replace(axis, choices=tuple(map(canonical, axis.choices)))) for path, axis in axes.items()
+    )
 
 
 Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]
@@ -71,16 +64,16 @@ def points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[Point]:
     found: list[Point] = [({}, {}) for _ in range(len(frame))]
     for setting in settings:
         for (params, distributions), value in zip(found, setting.values(frame), strict=True):
-            if pd.isna(value) or (setting.zero and value == 0):
+            if pd.isna(value) or (setting.axis.zero and value == 0):
                 continue
-            params[setting.path] = int(value) if setting.type == "int" else value
-            distributions[setting.path] = _distribution(setting)
+            params[setting.path] = int(value) if setting.axis.whole else value
+            distributions[setting.path] = _distribution(setting.axis)
     return found
 
 
-def _distribution(setting: Setting) -> BaseDistribution:
-    if setting.type == "categorical":
-        return CategoricalDistribution(setting.choices)
-    if setting.type == "int":
-        return IntDistribution(int(setting.low), int(setting.high), log=setting.log)
-    return FloatDistribution(setting.low, setting.high, log=setting.log)
+def _distribution(axis: Axis) -> BaseDistribution:
+    if axis.choices:
+        return CategoricalDistribution(axis.choices)
+    if axis.whole:
+        return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+    return FloatDistribution(axis.low, axis.high, log=axis.log)

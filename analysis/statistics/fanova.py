@@ -30,7 +30,7 @@ def fanova_input(frame: pd.DataFrame, settings: Sequence[Setting]) -> tuple[list
     shared = [setting for setting in settings if setting.values(frame).notna().all()]
     on = np.ones(len(frame), dtype=bool)
     for setting in shared:
-        if setting.zero:
+        if setting.axis.zero:
             on &= setting.values(frame).ne(0).to_numpy()
     drawn = np.random.default_rng(0).permutation(np.flatnonzero(on))[:MAX_TRIALS]
     used = np.zeros(len(frame), dtype=bool)

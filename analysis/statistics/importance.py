@@ -92,7 +92,7 @@ def switch_table(trials: Trials) -> pd.DataFrame:
     corrected over all rows).
     """
     rows = []
-    for setting in (s for s in searched_settings(trials.spec) if s.zero):
+    for setting in (s for s in searched_settings(trials.spec) if s.axis.zero):
         for condition in trials.conditions:
             frame = _ranked(trials, condition)
             frame = frame[setting.values(frame).notna()]

@@ -1,10 +1,8 @@
 """The kinds of noise by name, and settings read as one of them."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import SerializeAsAny, TypeAdapter
 
 from codim.noise.asymmetric import AsymmetricNoise
 from codim.noise.base import NoiseKind, NoNoise
@@ -13,6 +11,7 @@ from codim.noise.instance import InstanceNoise
 from codim.noise.openset import OpenSetNoise
 from codim.noise.pairflip import PairFlipNoise
 from codim.noise.symmetric import SymmetricNoise
+from codim.section import by_tag
 
 NOISE_KINDS: dict[str, type[NoiseKind]] = {}
 
@@ -29,16 +28,5 @@ for _noise in (NoNoise, SymmetricNoise, AsymmetricNoise, PairFlipNoise, Instance
     register_noise_kind(_noise)
 
 
-def _of_its_kind(settings: Any, info: ValidationInfo) -> Any:
-    if not isinstance(settings, Mapping):
-        return settings
-    kind = settings.get("kind")
-    if kind not in [*NOISE_KINDS]:
-        fault = f"kind {kind!r} is unknown" if "kind" in settings else "kind is missing"
-        allowed = {"fault": fault, "names": ", ".join(NOISE_KINDS)}
-        raise PydanticCustomError("noise_kind", "{fault}; allowed: {names}", allowed)
-    return NOISE_KINDS[kind].model_validate(settings, context=info.context)
-
-
-NoiseSpec = Annotated[SerializeAsAny[NoiseKind], BeforeValidator(_of_its_kind)]
+NoiseSpec = Annotated[SerializeAsAny[NoiseKind], by_tag("kind", NOISE_KINDS)]
 NOISE_ADAPTER: TypeAdapter[NoiseKind] = TypeAdapter(NoiseSpec)

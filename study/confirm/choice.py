@@ -10,7 +10,7 @@ import numpy as np
 
 from codim.config.train_config import TrainConfig
 from study.confirm.regret import minimax
-from study.dimensions import Value
+from study.dimensions.base import Value
 from study.plan.plan import Plan
 from study.results.records import TrialRecord
 from study.results.surrogate import surrogate

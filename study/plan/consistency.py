@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from study.dimensions import when_fault
+from study.dimensions.space import when_fault
 from study.spec.study_spec import StudySpec
 from study.spec.yaml_file import Source
 
@@ -28,7 +28,7 @@ def require_consistent(spec: StudySpec, source: Source) -> None:
             "sampler -> kind: 'cmaes' takes one objective, and objective -> cost adds a second; "
             "allowed beside it: tpe, gp, random, qmc",
         )
-    ranges = [path for path, own in spec.space.items() if own.type != "categorical" and not own.when]
+    ranges = [path for path, own in spec.space.items() if not own.axis().choices and not own.when]
     if len(ranges) < 2:
         raise source.error(
             ("sampler", "kind"),

@@ -13,7 +13,8 @@ from codim.config.divide import DivideConfig
 from codim.config.train_config import TrainConfig, merge
 from codim.data.nominal import nominal_data
 from codim.noise.base import NoiseKind
-from study.dimensions import Value, nested, present, switched_on
+from study.dimensions.base import Value
+from study.dimensions.space import nested, present, switched_on
 from study.errors import SpecError
 from study.plan.compose import baseline_settings, compose
 from study.spec.conditions import Condition, ConditionData

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from codim.config.train_config import TrainConfig, merge
-from study.dimensions import Value, nested, present
+from study.dimensions.base import Value
+from study.dimensions.space import nested, present
 from study.plan.compose import baseline_settings, compose
 from study.plan.consistency import require_consistent
 from study.plan.feasibility import Check, Look, least, loaded, published

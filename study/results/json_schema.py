@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from codim.text.safe_text import shortened
-from study.dimensions import Dimension
+from study.dimensions.types import AnyDimension
 
 SCHEMA_VERSION = "1"
 """Changes where a column vanishes or means something else. A new column leaves it: older tables have its default."""
@@ -71,7 +71,7 @@ class Spec(_Part):
 
     name: Name = ""
     conditions: Annotated[list[_Condition], Field(min_length=1, max_length=1000)]
-    space: Annotated[dict[SettingPath, Dimension], Field(max_length=1000)]
+    space: Annotated[dict[SettingPath, AnyDimension], Field(max_length=1000)]
     baselines: dict[Name, Settings] = {}
     fixed: Settings = {}
     objective: _Objective = _Objective()

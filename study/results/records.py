@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from study.dimensions import Value
+from study.dimensions.base import Value
 from study.results.json_schema import Phase, Status
 
 

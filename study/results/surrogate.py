@@ -1,12 +1,11 @@
 """A forest over the settings of finished trials."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from codim.noise.transition import Floats
-from study.dimensions import CategoricalDimension, Dimension, Value, encoded
+from study.dimensions.base import Dimension, Value
 
 TREES = 100
 
@@ -28,11 +27,4 @@ def surrogate(
 
 def _coordinates(space: Mapping[str, Dimension], params: Mapping[str, Value]) -> list[float]:
     """A setting as numbers; a tree asks for their order only, so ranges need no scale."""
-    numbers: list[float] = []
-    for path, dimension in space.items():
-        value = params.get(path)  # None: its `when` does not hold
-        if isinstance(dimension, CategoricalDimension):
-            numbers += [float(choice == value) for choice in dimension.choices]
-        else:
-            numbers.append(math.nan if value is None else float(encoded(dimension, value)))
-    return numbers
+    return [number for path, dimension in space.items() for number in dimension.coordinates(params.get(path))]

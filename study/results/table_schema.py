@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from codim.metrics import Phase as Stage
 from codim.metrics import SplitState
 from codim.text.safe_text import shortened
+from study.dimensions.types import space_of
 from study.results.json_schema import LARGEST, LONGEST_HOURS, Phase, Status, require_version
 
 METADATA_KEY = b"codim_schema"
@@ -54,9 +55,9 @@ def checked_trials(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def require_numbers(table: pa.Table, spec: Mapping[str, Any]) -> None:
     """Check that the settings that the study searched in a range are numbers. Raises ValueError."""
-    for path, dimension in spec.get("space", {}).items():
+    for path, dimension in space_of(spec).items():
         column = f"param/{path}"
-        if dimension["type"] != "categorical" and column in table.column_names and _is_text(table[column].type):
+        if not dimension.axis().choices and column in table.column_names and _is_text(table[column].type):
             raise ValueError(f"{column} holds text; allowed: numbers, as space -> {path} of spec.json says")
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import pyarrow as pa
 
 from codim.metrics import EpochMetrics, OracleMetrics
-from study.dimensions import Value
+from study.dimensions.base import Value
 from study.results.json_schema import SCHEMA_VERSION
 from study.results.records import TrialRecord
 from study.results.table_schema import METADATA_KEY, checked_trials

@@ -1,26 +1,11 @@
-"""The dimensions of a study's space in Optuna's words, and back."""
+"""Values of Optuna's distributions."""
 
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from study.dimensions import CategoricalDimension, Dimension, IntDimension, Value, _zero_edge
-
-
-def distribution(dimension: Dimension) -> BaseDistribution:
-    """A dimension in Optuna's words.
-
-    An explicit 0 is the part of the range below `low`, continued downwards as far as gives it ZERO_PROBABILITY. A
-    switch beside the range would take half of the first trials, and make the setting a conditional parameter, which
-    the joint model of TPE leaves out.
-    """
-    if isinstance(dimension, CategoricalDimension):
-        return CategoricalDistribution(dimension.choices)
-    if isinstance(dimension, IntDimension):
-        return IntDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
-    low = _zero_edge(dimension) if dimension.zero else dimension.low
-    return FloatDistribution(low, dimension.high, log=dimension.log, step=dimension.step)
+from study.dimensions.base import Value
 
 
 def suggested(handle: optuna.Trial, path: str, distribution: BaseDistribution) -> Any:

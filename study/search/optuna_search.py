@@ -18,11 +18,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from study.dimensions import Value, decoded, encoded, in_order, searched
+from study.dimensions.base import Value
+from study.dimensions.space import in_order, searched
 from study.plan.plan import Plan
 from study.plan.rungs import common_step, first_step, stages_end
 from study.results.json_schema import Status
-from study.search.distributions import distribution, suggested
+from study.search.distributions import suggested
 from study.search.journal import repair_journal
 from study.search.proposal import Proposed
 from study.search.pruners import make_pruner
@@ -52,7 +53,7 @@ class Search:
         repair_journal(journal)
         # Optuna's default lock is a symbolic link, which some file systems refuse.
         storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
-        self._distributions = {path: distribution(dimension) for path, dimension in plan.spec.space.items()}
+        self._distributions = {path: dimension.distribution() for path, dimension in plan.spec.space.items()}
         self._searched: dict[str, optuna.Study] = {}
         self._baselines: dict[str, optuna.Study] = {}
         self._first_steps: dict[str, int] = {}
@@ -152,7 +153,7 @@ class Search:
         for path in in_order(spec.space):
             if searched(spec.space, path, params):
                 value = suggested(handle, path, self._distributions[path])
-                params[path] = decoded(spec.space[path], value)
+                params[path] = spec.space[path].decode(value)
         config, data = self.plan.searched_config(condition, params, _number(trial)), self.plan.data[condition.id]
         own = (trial, condition, data, "", params, config, spec.objective.last)
         return Proposed(*own, handle=handle, limits=spec.constraints)
@@ -185,7 +186,7 @@ class Search:
         params = self.plan.params_of(config)
         if config != self.plan.searched_config(condition, params, 0):
             return
-        point = {path: encoded(space[path], value) for path, value in params.items()}
+        point = {path: space[path].encode(value) for path, value in params.items()}
         with contextlib.suppress(ValueError):  # a value outside its range
             study.add_trial(
                 optuna.trial.create_trial(

@@ -82,6 +82,6 @@ def _located(error: ValidationError, entry: Mapping[str, Any], position: int, so
     message = f"{where}: {fault['msg'].removeprefix('Value error, ')} (found {fault['input']!r})"
     if fault["type"] == "extra_forbidden":
         message = f"{where}: unknown setting; allowed: {', '.join(NOISE_KINDS[entry['kind']].model_fields)}"
-    elif fault["type"] == "noise_kind":
+    elif fault["type"] == "unknown_tag":
         message = f"{where}: {fault['msg']}"
     return source.error(("conditions", position, *fault["loc"]), message)

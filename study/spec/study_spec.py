@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +10,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from codim.section import Section
-from study.dimensions import CategoricalDimension, Choice, Dimension, FloatDimension, IntDimension
+from study.dimensions.base import Dimension, Value
+from study.dimensions.categorical import CategoricalDimension
+from study.dimensions.types import DIMENSION_TYPES, AnyDimension
 from study.spec.yaml_file import Source
 
 PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
@@ -191,7 +193,7 @@ class StudySpec(Section):
     """Settings of every trial, {section: {setting: value}}, and optionally `method`; the rest keeps its default."""
     conditions: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=200)
     """Noise settings, each with an optional `id`."""
-    space: dict[str, Dimension] = Field(min_length=1, max_length=100)
+    space: dict[str, AnyDimension] = Field(min_length=1, max_length=100)
     """`section/setting` -> dimension."""
     baselines: dict[str, dict[str, Any]] = Field(default={})
     """Name -> settings over `fixed`; a `method` brings its preset. Run first in each condition."""
@@ -248,7 +250,7 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> tuple[StudySpec, Sour
         spec = StudySpec.model_validate(source.content)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        raise source.error(fault["loc"], _explain(fault)) from None
+        raise source.error(fault["loc"], _explain(fault, source.content)) from None
     placed = {
         "fixed": _placed(spec.fixed, source),
         "space": {path: _placed_choices(path, dimension, source) for path, dimension in spec.space.items()},
@@ -271,7 +273,7 @@ def _placed(settings: dict[str, Any], source: Source) -> dict[str, Any]:
 def _placed_choices(path: str, dimension: Dimension, source: Source) -> Dimension:
     """The dimension with absolute paths among its choices, and among those that its `when` names."""
 
-    def placed(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    def placed(choices: tuple[Value, ...]) -> tuple[Value, ...]:
         return tuple(str(source.beside(choice)) if isinstance(choice, str) else choice for choice in choices)
 
     update: dict[str, Any] = {
@@ -282,28 +284,24 @@ def _placed_choices(path: str, dimension: Dimension, source: Source) -> Dimensio
     return dimension.model_copy(update=update)
 
 
-def _explain(fault: ErrorDetails) -> str:
+def _explain(fault: ErrorDetails, content: Mapping[str, Any]) -> str:
     where = " -> ".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{where}: unknown key; allowed: {', '.join(_allowed_keys(fault['loc']))}"
+        return f"{where}: unknown key; allowed: {', '.join(_allowed_keys(fault['loc'], content))}"
     if fault["type"] == "missing":
         return f"{where}: missing"
     found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}{found}"
 
 
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+def _allowed_keys(location: tuple[int | str, ...], content: Mapping[str, Any]) -> list[str]:
     """Keys of the section that holds the unknown last part of `location`, the likeliest first."""
-    dimensions: dict[int | str, type[Section]] = {
-        "float": FloatDimension,
-        "int": IntDimension,
-        "categorical": CategoricalDimension,
-        "constraints": Limit,
-    }
     section: type[Section] = StudySpec
     for part in location[:-1]:
-        if part in dimensions:
-            section = dimensions[part]
+        if part == "constraints":
+            section = Limit
+        elif part == "space":
+            section = DIMENSION_TYPES[content["space"][location[1]]["type"]]
         elif part in section.model_fields:
             inner = section.model_fields[str(part)].annotation
             section = inner if isinstance(inner, type) and issubclass(inner, Section) else section

@@ -34,7 +34,7 @@ def optuna_study(records: Sequence[TrialRecord], values: Sequence[str] = ("objec
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=[directions[value] for value in values])
     optuna.logging.set_verbosity(verbosity)
-    axes = {s.path: distribution(s) for s in searched_settings(SPEC) if not s.zero}
+    axes = {s.path: distribution(s) for s in searched_settings(SPEC) if not s.axis.zero}
     for one in records:
         params = {path: value for path, value in one.params.items() if path in axes}
         trial = create_trial(
@@ -51,6 +51,6 @@ def optuna_study(records: Sequence[TrialRecord], values: Sequence[str] = ("objec
 
 
 def distribution(setting: Setting) -> BaseDistribution:
-    if setting.type == "categorical":
-        return CategoricalDistribution(setting.choices)
-    return FloatDistribution(setting.low, setting.high, log=setting.log)
+    if setting.axis.choices:
+        return CategoricalDistribution(setting.axis.choices)
+    return FloatDistribution(setting.axis.low, setting.axis.high, log=setting.axis.log)

@@ -9,11 +9,12 @@ import pytest
 from analysis.figures import best_values
 from analysis.frames.load import load_trials
 from analysis.frames.settings import Setting
+from study.dimensions.base import Axis
 from tests.support import synthetic
 from tests.support.drawing import drawn
 from tests.support.synthetic import record
 
-SETTING = Setting("contrastive/temperature", "float", 0.05, 1.0, log=True)
+SETTING = Setting("contrastive/temperature", Axis(0.05, 1.0, log=True))
 
 
 def best_of(path: Path, temperatures: list[float]) -> best_values.Info:

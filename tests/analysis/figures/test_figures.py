@@ -22,6 +22,7 @@ from analysis.figures import (
 from analysis.figures.catalogue import FIGURES
 from analysis.frames.load import NotApplicable, Trials, load_trials
 from analysis.frames.settings import Setting
+from study.dimensions.base import Axis
 from tests.support import synthetic
 from tests.support.drawing import drawn
 from tests.support.synthetic import record
@@ -181,7 +182,7 @@ def test_a_narrow_error_axis_has_ticks_too() -> None:
 
 
 def test_a_zero_beside_a_range_has_its_own_tick() -> None:
-    setting = Setting("mixmatch/lambda_u", "float", 1, 500, log=True, zero=True)
+    setting = Setting("mixmatch/lambda_u", Axis(1, 500, log=True, zero=True))
     ax = Figure().subplots()
     style.setting_axis(ax, "x", setting)
     labels = [label.get_text() for label in ax.get_xticklabels()]

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
 from sklearn.ensemble import RandomForestRegressor
 
 from analysis.figures import sensitivity
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting
-from study.dimensions import Dimension
+from study.dimensions.base import Axis
+from study.dimensions.types import space_of
 from tests.support import synthetic
 from tests.support.synthetic import NAN, SPEC, read, record
 
-LOG, LINEAR = Setting("a/log", "float", 1, 100, log=True), Setting("a/linear", "float", 0, 1)
-WHOLE, ZERO = Setting("a/whole", "int", 1, 9), Setting("a/zero", "float", 1, 100, log=True, zero=True)
+LOG, LINEAR = Setting("a/log", Axis(1, 100, log=True)), Setting("a/linear", Axis(0, 1))
+WHOLE, ZERO = Setting("a/whole", Axis(1, 9, whole=True)), Setting("a/zero", Axis(1, 100, log=True, zero=True))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_choices_keep_the_type_of_the_study_file(tmp_path: Path) -> None:
     frame = sensitivity.compute(trials).frame
     assert set(frame["setting"]) == {"a/x"}
     assert frame["loss"].abs().max() < 0.02
-    assert set(TypeAdapter(dict[str, Dimension]).validate_python(space)) == set(space)
+    assert set(space_of({"space": space})) == set(space)
 
 
 def test_conditions_that_cannot_rank_or_have_few_trials_are_named(study: Trials) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from analysis.figures import style
 from analysis.frames.settings import Setting, searched_settings
+from study.dimensions.base import Axis
 
 
 def test_choices_match_whatever_type_the_table_gave_them() -> None:
@@ -24,14 +25,14 @@ def test_a_zero_is_allowed_only_where_the_space_has_it() -> None:
 
 
 def test_a_setting_that_no_trial_has_is_missing_everywhere() -> None:
-    setting = Setting("x/y", "float", 0, 1)
+    setting = Setting("x/y", Axis(0, 1))
     assert setting.values(pd.DataFrame(index=range(3))).isna().all()
 
 
 def test_positions_put_choices_at_their_index_and_zero_left_of_the_range() -> None:
-    kind = Setting("c/kind", "categorical", choices=("self", "sup"))
+    kind = Setting("c/kind", Axis(choices=("self", "sup")))
     assert list(style.positions(pd.Series(["sup", "self"]), kind)) == [1.0, 0.0]
-    weight = Setting("c/weight", "float", 0.1, 1, log=True, zero=True)
+    weight = Setting("c/weight", Axis(0.1, 1, log=True, zero=True))
     zero, one = style.positions(pd.Series([0.0, 1.0]), weight)
     assert zero == pytest.approx(0.1 / 10**0.15)
     assert one == 1.0

@@ -14,12 +14,13 @@ from codim.noise.transition import confusable_slope, symmetric_slope, transition
 from study.confirm.choice import MIN_KNOWN, choose, robust_setting
 from study.confirm.confirm import FRESH_SEEDS, wanted
 from study.confirm.regret import minimax
+from study.dimensions.categorical import CategoricalDimension
+from study.dimensions.ranges import FloatDimension
 from study.plan.plan import Plan, load_plan
 from study.plan.shared_stages import warm_up
 from study.results.folder import ResultsFolder
 from study.results.records import TrialRecord
 from study.results.surrogate import surrogate
-from study.spec.study_spec import CategoricalDimension, FloatDimension
 from tests.support.found import search, searched
 from tests.support.studies import WriteStudy
 

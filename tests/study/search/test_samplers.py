@@ -13,9 +13,10 @@ from optuna.storages.journal import JournalFileBackend
 from scipy.stats import qmc
 
 from codim.config.train_config import train_config
-from study.dimensions import IntDimension, in_order, present, switched_on
+from study.dimensions.ranges import IntDimension
+from study.dimensions.space import in_order, present, switched_on
 from study.plan.plan import load_plan
-from study.search.distributions import at, distribution
+from study.search.distributions import at
 from study.search.optuna_search import Search
 from study.search.samplers import quasi_random
 from study.spec.study_spec import Sampler
@@ -145,10 +146,10 @@ def test_the_corners_of_a_conditional_setting_are_checked_where_it_is_searched(w
 
 
 def test_whole_numbers_in_steps_are_drawn_evenly() -> None:
-    prior = distribution(IntDimension(type="int", low=10, high=70, step=20))
+    prior = IntDimension(type="int", low=10, high=70, step=20).distribution()
     drawn = [at(prior, (i + 0.5) / 1000) for i in range(1000)]
     assert {value: drawn.count(value) for value in drawn} == {10: 250, 30: 250, 50: 250, 70: 250}
-    log = distribution(IntDimension(type="int", low=1, high=63, log=True))
+    log = IntDimension(type="int", low=1, high=63, log=True).distribution()
     halves = [at(log, u) for u in (0, 0.49999, 0.50001, 0.99999)]
     assert halves == [1, 7, 8, 63]
     assert math.isclose(64**0.5, 8)

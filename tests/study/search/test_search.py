@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from study.dimensions import ZERO_PROBABILITY, FloatDimension, IntDimension, decoded, encoded
+from study.dimensions.ranges import ZERO_PROBABILITY, FloatDimension, IntDimension
 from study.plan.plan import Plan, load_plan
-from study.search.distributions import at, distribution
+from study.search.distributions import at
 from study.search.optuna_search import Search, repair_journal
 from study.trial import INTERRUPTED, Attempt, Outcome
 from tests.support.studies import WriteStudy
@@ -151,13 +151,13 @@ def test_a_restarted_random_search_draws_other_points(write_study: WriteStudy, t
 
 
 def test_the_zero_branch() -> None:
-    prior = distribution(ZERO)
-    drawn = [decoded(ZERO, at(prior, (i + 0.5) / 1000)) for i in range(1000)]
+    prior = ZERO.distribution()
+    drawn = [ZERO.decode(at(prior, (i + 0.5) / 1000)) for i in range(1000)]
     assert drawn.count(0.0) == round(1000 * ZERO_PROBABILITY)
     assert all(value == 0 or 1 <= float(value) <= 100 for value in drawn)
-    assert [decoded(ZERO, encoded(ZERO, value)) for value in (0, 1, 7.5, 100)] == [0, 1, 7.5, 100]
+    assert [ZERO.decode(ZERO.encode(value)) for value in (0, 1, 7.5, 100)] == [0, 1, 7.5, 100]
 
 
 def test_whole_numbers_are_drawn_evenly() -> None:
-    prior = distribution(IntDimension(type="int", low=1, high=4))
+    prior = IntDimension(type="int", low=1, high=4).distribution()
     assert [at(prior, u) for u in (0, 0.24, 0.26, 0.6, 0.99)] == [1, 1, 2, 3, 4]

@@ -1,0 +1,75 @@
+"""A space of dimensions, some of which are searched only where others have certain values."""
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from study.dimensions.base import Dimension, Value
+
+Space = Mapping[str, Dimension]
+"""`section/setting` -> dimension."""
+
+
+def searched(space: Space, path: str, values: Mapping[str, Value]) -> bool:
+    """Whether the `when` of a dimension holds. `values`: of those dimensions before it in `in_order` that are
+    searched."""
+    return all(
+        parent in values and _among(space[parent].state(values[parent]), wanted)
+        for parent, wanted in space[path].when.items()
+    )
+
+
+def present(space: Space, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Those of `values` whose `when` holds."""
+    kept: dict[str, Value] = {}
+    for path in in_order(space):
+        if path in values and searched(space, path, kept):
+            kept[path] = values[path]
+    return kept
+
+
+def switched_on(space: Space, path: str) -> dict[str, Value]:
+    """Values of other dimensions, the first that `when` names, at which `path` is searched."""
+    values: dict[str, Value] = {}
+    for parent, wanted in space[path].when.items():
+        states = [value for value in space[parent].corners() if _among(space[parent].state(value), wanted)]
+        values |= switched_on(space, parent) | {parent: states[0]}
+    return values
+
+
+def in_order(space: Space) -> tuple[str, ...]:
+    """The paths, each after those that its `when` names. Raises CycleError: there is no such order."""
+    return tuple(TopologicalSorter({path: dimension.when for path, dimension in space.items()}).static_order())
+
+
+def nested(values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
+    """`section/setting` -> value, as {section: {setting: value}}."""
+    sections: dict[str, dict[str, Value]] = {}
+    for path, value in values.items():
+        section, setting = path.split("/")
+        sections.setdefault(section, {})[setting] = value
+    return sections
+
+
+def when_fault(space: Space) -> tuple[str, str] | None:
+    """The first `when` that cannot hold, as (path, what is wrong with it); None: all are sound."""
+    for path, dimension in space.items():
+        for parent, wanted in dimension.when.items():
+            if parent not in space:
+                others = ", ".join(other for other in space if other != path)
+                return path, f"{parent} is no dimension of this space; allowed: {others}"
+            states = space[parent].states()
+            if not states:
+                return path, f"{parent} is no switch; allowed: a categorical dimension, or a float with zero: true"
+            unknown = [value for value in wanted if not _among(value, states)]
+            if unknown:
+                return path, f"{parent} is never {unknown[0]!r}; allowed: {', '.join(map(str, states))}"
+    try:
+        in_order(space)
+    except CycleError as error:
+        return str(error.args[1][0]), f"{' -> '.join(error.args[1])} wait for each other"
+    return None
+
+
+def _among(value: Value, wanted: tuple[Value, ...]) -> bool:
+    """In Python True is among (1, 2), in a study file it is not."""
+    return repr(value) in map(repr, wanted)
