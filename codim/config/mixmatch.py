@@ -1,8 +1,19 @@
 """Settings of the semi-supervised loss."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from codim.section import Section
+
+TERM_NAMES: set[str] = set()
+"""Names of further loss terms; `codim.training.cssl.register_loss_term` adds them."""
+
+
+def _registered(name: str) -> str:
+    if name not in TERM_NAMES:
+        raise ValueError(f"unknown loss term; allowed: {', '.join(sorted(TERM_NAMES)) or 'none is registered'}")
+    return name
 
 
 class MixMatchConfig(Section):
@@ -20,3 +31,5 @@ class MixMatchConfig(Section):
     guess_in_train_mode: bool = True
     """The trained network guesses labels in training mode, so that its batch norm statistics move (as the reference
     code)."""
+    terms: dict[Annotated[str, AfterValidator(_registered)], float] = Field(default={})
+    """Weights of further loss terms, each registered by name (`codim.training.cssl.register_loss_term`)."""

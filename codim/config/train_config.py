@@ -108,6 +108,11 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config that was saved as JSON, with the default of each setting that did not exist then."""
+    return merge(TrainConfig().model_dump(mode="json", exclude={"noise"}), saved)
+
+
 def explain(error: ValidationError) -> str:
     """One line per fault: path, what is wrong, the value found."""
     lines = []

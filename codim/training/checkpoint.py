@@ -15,7 +15,7 @@ from torch import Tensor
 
 from codim.config.augment import AugmentConfig
 from codim.config.network import NetworkConfig
-from codim.config.train_config import TrainConfig
+from codim.config.train_config import TrainConfig, completed
 from codim.data.augment import Augmenter
 from codim.data.load import TrainingData
 from codim.division.divide import Division
@@ -200,6 +200,7 @@ def _require_classes(saved: list[str], classes: tuple[str, ...], path: Path) -> 
 
 
 def _require_same(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    saved = completed(saved)
     for section, settings in wanted.items():
         for name, value in settings.items():
             found = saved.get(section, {}).get(name)

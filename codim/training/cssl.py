@@ -3,13 +3,14 @@
 L_X, L_U and L_reg are DivideMix's; the contrastive term is a reconstruction (see ContrastiveConfig).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from codim.config.contrastive import ContrastiveConfig
-from codim.config.mixmatch import MixMatchConfig
+from codim.config.mixmatch import TERM_NAMES, MixMatchConfig
 from codim.data.augment import Augmenter
 from codim.losses.contrastive import contrastive_loss
 from codim.losses.mixmatch import (
@@ -37,13 +38,39 @@ class Batch(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Scalars: the weighted sum and its terms before their weights."""
+    """Loss of one step, as scalars."""
 
     total: Tensor
-    x: Tensor
-    u: Tensor
-    c: Tensor
-    reg: Tensor
+    """Weighted sum of the terms."""
+    terms: dict[str, Tensor]
+    """Terms before their weights: x, u, c, reg, and those of `mixmatch/terms`."""
+
+
+class Mixed(NamedTuple):
+    """Everything that a further loss term may depend on: one step after MixUp."""
+
+    net: Network
+    inputs: Tensor
+    """(2N + 2M, C, H, W) mixed images: two views each of the labelled and then of the unlabelled set."""
+    targets: Tensor
+    """(2N + 2M, K) mixed targets."""
+    logits: Tensor
+    """(2N + 2M, K) outputs of `net`."""
+    labelled: int
+    """2N: so many rows belong to the labelled set."""
+
+
+LossTerm = Callable[[Mixed], Tensor]
+_TERMS: dict[str, LossTerm] = {}
+
+
+def register_loss_term(name: str, term: LossTerm) -> None:
+    """Add a term, a scalar, to those that `mixmatch/terms` may weight.
+
+    Each process that trains with it must do so, the workers of a study too.
+    """
+    _TERMS[name] = term
+    TERM_NAMES.add(name)
 
 
 def cssl_losses(
@@ -56,7 +83,8 @@ def cssl_losses(
     augmenter: Augmenter,
     generator: Generator,
 ) -> Losses:
-    """loss = L_X + lambda_u L_U + lambda_c L_C + L_reg. `net` is left in training mode, `peer` in evaluation mode.
+    """Return L_X + lambda_u L_U + lambda_c L_C + L_reg + further terms, and each of them. `net` is left in training
+    mode, `peer` in evaluation mode.
 
     MixUp's partners, the mean prediction of L_reg and the contrastive pairs come from the batches of all workers.
     """
@@ -72,15 +100,18 @@ def cssl_losses(
     partner = torch.randperm(len(inputs), generator=generator, device=inputs.device)
     inputs, targets = map(share, mixup(inputs, targets, draw_lambda(mix.alpha, generator), partner))
     logits = net(inputs)
-    loss_x = soft_cross_entropy(logits[: 2 * n], targets[: 2 * n])
-    loss_u = brier_loss(logits[2 * n :], targets[2 * n :])
-    loss_reg = class_balance_penalty(logits)
-
-    loss_c = torch.zeros_like(loss_x)
+    x = soft_cross_entropy(logits[: 2 * n], targets[: 2 * n])
+    u = brier_loss(logits[2 * n :], targets[2 * n :])
+    reg = class_balance_penalty(logits)
+    c = torch.zeros_like(x)
     if contrast.weight:
-        loss_c = _contrast(net, images, target_x, target_u, contrast, augmenter, generator)
-    total = loss_x + lambda_u * loss_u + contrast.weight * loss_c + loss_reg
-    return Losses(total, loss_x, loss_u, loss_c, loss_reg)
+        c = _contrast(net, images, target_x, target_u, contrast, augmenter, generator)
+    total = x + lambda_u * u + contrast.weight * c + reg
+    terms = {"x": x, "u": u, "c": c, "reg": reg}
+    for name, weight in mix.terms.items():
+        terms[name] = _TERMS[name](Mixed(net, inputs, targets, logits, 2 * n))
+        total = total + weight * terms[name]
+    return Losses(total, terms)
 
 
 @torch.no_grad()

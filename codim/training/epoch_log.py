@@ -1,6 +1,8 @@
 """What an epoch reports: sums over its steps, and the row of metrics made from them and the state."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -15,6 +17,9 @@ from codim.metrics import EpochMetrics, Phase
 from codim.runtime.distributed import mean
 from codim.training.state import TrainState
 
+NO_TERMS: Mapping[str, Tensor] = {}
+LOSSES = [field.name for field in fields(EpochMetrics) if field.name.startswith("loss") and field.type is float]
+
 
 class Progress:
     """Of one epoch: learning rate and lambda_u as functions of the samples drawn, and the sums of the losses."""
@@ -23,6 +28,7 @@ class Progress:
         """`images`: of the training part, in one epoch."""
         self.config, self.marks, self.images = config, marks, images
         self.sums: Tensor | None = None
+        self.names: list[str] = []
         self.steps = 0
         self.lr, self.lambda_u = NAN, NAN
 
@@ -36,27 +42,28 @@ class Progress:
         self.lambda_u = self.config.mixmatch.lambda_u * ramp_up(epochs, self.config.mixmatch.rampup_epochs)
         return self.lambda_u
 
-    def add(self, *losses: Tensor) -> None:
-        """Total, x, u, c, reg of one step, or the first of them."""
-        terms = torch.stack(losses).detach()
-        self.sums = terms if self.sums is None else self.sums + terms
+    def add(self, total: Tensor, terms: Mapping[str, Tensor] = NO_TERMS) -> None:
+        """Add the loss of one step and its terms by name."""
+        losses = torch.stack([total, *terms.values()]).detach()
+        self.sums = losses if self.sums is None else self.sums + losses
+        self.names = ["loss", *(f"loss_{name}" for name in terms)]
         self.steps += 1
 
-    def means(self, epoch: int) -> list[float]:
-        """Total, x, u, c, reg, per step and over the workers; NaN for the terms that the stage has not."""
+    def means(self, epoch: int) -> dict[str, float]:
+        """Return the mean loss and its terms, per step and over the workers, by the names of EpochMetrics."""
         assert self.sums is not None
         means: list[float] = mean(self.sums / self.steps).tolist()
         if not all(map(math.isfinite, means)):
             raise FloatingPointError(
                 f"the training loss became {means[0]} in epoch {epoch}; a smaller optim/lr may help"
             )
-        return means + [NAN] * (5 - len(means))
+        return dict(zip(self.names, means, strict=True))
 
 
 def epoch_metrics(
-    phase: Phase, data: TrainingData, state: TrainState, progress: Progress, losses: list[float], seconds: float
+    phase: Phase, data: TrainingData, state: TrainState, progress: Progress, losses: Mapping[str, float], seconds: float
 ) -> EpochMetrics:
-    """The row of the epoch that has just ended. `losses`: as `Progress.means` gives them."""
+    """Return the row of the epoch that has just ended. `losses`: as `Progress.means` gives them."""
     seen = state.evaluation
     divisions = state.divisions if phase == "cotrain" else []
     missing = 0
@@ -69,11 +76,7 @@ def epoch_metrics(
         samples=state.samples,
         seconds=seconds,
         learning_rate=progress.lr,
-        loss=losses[0],
-        loss_x=losses[1],
-        loss_u=losses[2],
-        loss_c=losses[3],
-        loss_reg=losses[4],
+        **{name: losses.get(name, NAN) for name in LOSSES},
         lambda_u=progress.lambda_u,
         val_acc=NAN if seen is None else seen.val_acc,
         val_acc_a=NAN if seen is None else seen.val_acc_a,

@@ -13,7 +13,7 @@ from codim.data.augment import Augmenter
 from codim.data.batches import endless_batches
 from codim.data.load import TrainingData
 from codim.division.divide import divide, scale_losses
-from codim.evaluation.evaluate import NAN, evaluate
+from codim.evaluation.evaluate import evaluate
 from codim.losses.supervised import warmup_loss
 from codim.metrics import EpochMetrics
 from codim.runtime.device import set_up
@@ -80,7 +80,7 @@ def _pretrain(
             state.pretraining = None
         progress = Progress(config, Milestones(0, 0, 0), len(data.images))
         progress.lr = lr
-        losses = [loss, NAN, NAN, loss, NAN]
+        losses = {"loss": loss, "loss_c": loss}
         yield epoch_metrics("pretrain", data, state, progress, losses, time.perf_counter() - started)
         started = time.perf_counter()
 

@@ -69,7 +69,8 @@ def warm_up(config: TrainConfig) -> Stage | None:
     )
     read = [*([config.network.weights] if config.network.weights else []), *config.noise.files]
     digests = {"files": [_digest(path) for path in read]}
-    return _stage("warm-up", own, own.model_dump(mode="json") | digests)
+    # Settings that are younger than the keys of existing stages, and have no part in this one, stay out.
+    return _stage("warm-up", own, own.model_dump(mode="json", exclude={"mixmatch": {"terms"}}) | digests)
 
 
 def shared_stages(plan: Plan) -> list[Stage]:

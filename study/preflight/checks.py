@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from codim.config.train_config import TrainConfig
+from codim.config.train_config import TrainConfig, completed
 from study.errors import SpecError
 from study.plan.plan import Plan
 from study.preflight.forecast import Forecast, representative
@@ -99,6 +99,8 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
         old = read_json(folder.spec, Spec)
     except ValueError as error:
         raise SpecError(f"--results: {error}, or give another --results") from None
+    old["config"] = completed(old.get("config", {}))
+    old["baseline_configs"] = {name: completed(own) for name, own in old.get("baseline_configs", {}).items()}
     advice = "give the changed study another `name`, or another --results"
     for part in resolved:
         if part not in FREE_TO_CHANGE and old.get(part) != resolved[part]:

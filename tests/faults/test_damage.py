@@ -39,7 +39,7 @@ def test_a_process_may_end_right_after_it_has_read_the_tables(tmp_path: Path) ->
     """Threads of Arrow that hold a file of Python's abort the process there, eight times in ten."""
     folder = ResultsFolder(tmp_path)
     folder.write_trials([record("none-0000")])
-    code = "from study.results.records import ResultsFolder; ResultsFolder({!r}).read_trials()"
+    code = "from study.results.folder import ResultsFolder; ResultsFolder({!r}).read_trials()"
     for _ in range(4):
         subprocess.run([sys.executable, "-c", code.format(str(tmp_path))], check=True)
 

@@ -77,6 +77,7 @@ SETTINGS: dict[str, Any] = {
         "rampup_epochs": 1.0,
         "alpha": 4.0,
         "temperature": 0.5,
+        "terms": {},
         "guess_in_train_mode": True,
     },
     "contrastive": {

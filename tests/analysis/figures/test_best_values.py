@@ -63,7 +63,7 @@ def test_the_grey_has_the_length_by_chance_and_stays_on_the_axis(tmp_path: Path)
     for name, temperatures, start in (("middle", [0.2, 0.25, 0.224], None), ("edge", [0.05, 0.055, 0.06], 0.0)):
         ax = drawn(best_values, best_of(tmp_path / name, temperatures)).axes[0]
         grey, bar = (np.sort(bars.get_segments()[0][:, 1]) for bars in ax.collections)
-        ends = np.log(grey / SETTING.low) / np.log(SETTING.high / SETTING.low)
+        ends = np.log(grey / SETTING.axis.low) / np.log(SETTING.axis.high / SETTING.axis.low)
         assert ends[1] - ends[0] == pytest.approx(0.5)
         assert ends.min() >= -1e-9
         assert grey[0] <= bar[0] + 1e-9

@@ -16,13 +16,13 @@ from tests.support.synthetic import SPEC, read
 
 def test_fractions_and_places_are_inverse() -> None:
     for setting in searched_settings(SPEC):
-        values = np.array([0.0, 1.0]) if setting.type == "categorical" else np.array([style.ZERO, 0.0, 0.4, 1.0])
+        values = np.array([0.0, 1.0]) if setting.axis.choices else np.array([style.ZERO, 0.0, 0.4, 1.0])
         places = style.places(values, setting)
-        if setting.type == "categorical":
+        if setting.axis.choices:
             assert list(places) == [0, 1]
-        elif setting.zero:
+        elif setting.axis.zero:
             assert places[0] == pytest.approx(style.zero_position(setting))
-            assert (places[1], places[3]) == pytest.approx((setting.low, setting.high))
+            assert (places[1], places[3]) == pytest.approx((setting.axis.low, setting.axis.high))
 
 
 def test_lines_go_through_the_values_that_optuna_shows(tmp_path: Path) -> None:
@@ -31,13 +31,17 @@ def test_lines_go_through_the_values_that_optuna_shows(tmp_path: Path) -> None:
     theirs = _parallel_coordinate._get_parallel_coordinate_info(optuna_study(records))
     assert list(info.frame["objective"]) == pytest.approx(list(theirs.dims_objectives[0].values))
     settings = {s.path: s for s in info.settings}
-    for path, dim in zip(sorted(path for path, s in settings.items() if not s.zero), theirs.dims_params, strict=True):
+    for path, dim in zip(
+        sorted(path for path, s in settings.items() if not s.axis.zero), theirs.dims_params, strict=True
+    ):
         setting, mine = settings[path], style.fractions(info.frame[path], settings[path])
-        if setting.type == "categorical":
+        if setting.axis.choices:
             assert list(info.frame[path]) == [dim.ticktext[value] for value in dim.values]
-            assert list(mine) == [float(setting.choices.index(choice)) for choice in info.frame[path]]
+            assert list(mine) == [float(setting.axis.choices.index(choice)) for choice in info.frame[path]]
         else:
-            low, high = np.log10([setting.low, setting.high]) if dim.is_log else (setting.low, setting.high)
+            low, high = (
+                np.log10([setting.axis.low, setting.axis.high]) if dim.is_log else (setting.axis.low, setting.axis.high)
+            )
             assert list(mine) == pytest.approx([(value - low) / (high - low) for value in dim.values])
 
 

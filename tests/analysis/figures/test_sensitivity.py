@@ -33,8 +33,8 @@ WHOLE, ZERO = Setting("a/whole", Axis(1, 9, whole=True)), Setting("a/zero", Axis
         (WHOLE, 5, 4, 6),
         (WHOLE, 9, 8, NAN),
         (ZERO, 0, NAN, NAN),
-        (replace(WHOLE, log=True), 1, NAN, 2),
-        (replace(WHOLE, high=30), 5, 2, 8),
+        (Setting("a/log-whole", Axis(1, 9, log=True, whole=True)), 1, NAN, 2),
+        (Setting("a/wide", Axis(1, 30, whole=True)), 5, 2, 8),
     ],
 )
 def test_a_setting_moves_within_its_range(setting: Setting, value: float, down: float, up: float) -> None:

@@ -81,7 +81,7 @@ from study.ray_cluster.connection import connected
 from study.driver.run_study import run_study
 from study.plan.plan import load_plan
 from study.monitor.console import Progress
-from study.results.records import ResultsFolder
+from study.results.folder import ResultsFolder
 plan = load_plan(Path(sys.argv[1]))
 with connected(None, cpus=2, gpus=0):
     run_study(plan, ResultsFolder(sys.argv[2]), Progress(plan), simulated.slow, "confirm")

@@ -82,7 +82,11 @@ def when(parent: str, value: Any) -> dict[str, Any]:
         ({"space": {"optim/lr": {"type": "float", "low": 2, "high": 1}}}, "optim/lr", "low must be below high"),
         ({"space": {"optim/lr": {"type": "float", "low": 0, "high": 1, "log": True}}}, "optim/lr", "needs low > 0"),
         ({"space": {"divide/p_threshold": RANGE}}, "divide/p_threshold", "less than or equal to 1 (found 10.0)"),
-        ({"space": {"optim/lr": {"type": "real", "low": 1, "high": 2}}}, "optim/lr", "'float', 'int', 'categorical'"),
+        (
+            {"space": {"optim/lr": {"type": "real", "low": 1, "high": 2}}},
+            "optim/lr",
+            "'real' is unknown; allowed: float, int, categorical",
+        ),
         (
             {"space": {"train/epoch": {"type": "categorical", "choices": ["dataset", "all"]}}},
             "train/epoch",
