@@ -19,8 +19,7 @@ def compose(settings: Mapping[str, Any], condition: Condition, seed: int) -> Tra
 def baseline_settings(spec: StudySpec, name: str) -> dict[str, Any]:
     """Return the settings of a baseline: `fixed`, overridden by its method's preset, then by its own settings.
 
-    The preset overrides `fixed`, which is written for the searched method: dividemix, for example, has no pre-training
-    even if `fixed` sets its epochs.
+    `fixed` is written for the searched method: dividemix has no pre-training even if `fixed` sets its epochs.
     """
     own = spec.baselines[name]
     preset = METHODS.get(str(own.get("method")), {})

@@ -11,7 +11,7 @@ CURVE_POINTS = 50
 
 
 def stages_end(config: TrainConfig, data: ConditionData) -> int:
-    """Return the samples of the stages before co-training, which the pruner does not count."""
+    """Return the samples of pre-training and, before co-training, warm-up, which the pruner does not count."""
     marks = milestones(config, data.images, data.training_images)
     return marks.warmup if config.train.co_training else marks.pretrain
 
@@ -23,7 +23,7 @@ def first_step(pruner: Pruner, stages: int) -> int:
 
 def common_step(samples: int, first: int, budget: int) -> int:
     """Return the last step of a common grid that a trial has reached `samples` past the stages. The grid has about
-    CURVE_POINTS steps or more, rungs among them: the median pruner compares equal steps, but epochs differ in length."""
+    CURVE_POINTS steps, rungs among them: the median pruner compares equal steps, and epochs differ in length."""
     points = max(1, round(first * CURVE_POINTS / budget))
     return -(-(samples * points // first) * first // points)
 

@@ -1,1 +1,1 @@
-"""The search: one Optuna study per condition. The only package that imports Optuna."""
+"""The search: one Optuna study per condition. Besides the distributions of dimensions, only here Optuna is used."""
