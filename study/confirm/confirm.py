@@ -67,7 +67,7 @@ class Confirm:
         return Attempt(trial, condition, data, like.baseline, like.params, config, last, setting=setting)
 
     def hear(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
-        """Process one epoch; a confirmation is never stopped. Only with an official validation part it has an objective."""
+        """Process one epoch; never stops the trial. With an official validation part it updates the objective."""
         value = row.get(self.plan.spec.objective.metric, math.nan)
         if row["phase"] != "pretrain" and math.isfinite(value):
             attempt.heard(row["epoch"], value)

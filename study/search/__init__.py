@@ -1,1 +1,1 @@
-"""The search: one Optuna study per condition. Besides the distributions of dimensions, only here Optuna is used."""
+"""The search: one Optuna study per condition. Only this package and study/dimensions import Optuna."""

@@ -78,8 +78,7 @@ class Search:
                 self._take_over(condition, study, finished)
 
     def next(self) -> Proposed | None:
-        """Return the next trial: an interrupted one, else one of the condition with the fewest trials (with `transfer`,
-        of the first unfinished condition); None when all have been handed out."""
+        """Return the next trial: an interrupted one, else of the condition with the fewest; None when none is left."""
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
             return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
@@ -160,7 +159,7 @@ class Search:
         return Proposed(*own, handle=handle, limits=spec.constraints)
 
     def _take_over(self, condition: Condition, study: optuna.Study, finished: Mapping[str, Outcome]) -> None:
-        """Take over the trials of an earlier driver: end those that were running, and queue them for another attempt."""
+        """Take over the trials of an earlier driver: end those that were running, and queue them for a retry."""
         while study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
             study.ask()
         for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):

@@ -15,11 +15,10 @@ from study.trial import INTERRUPTED
 
 
 def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.BasePruner:
-    """Return the pruner of a condition's search. `budget`, `stages`: samples of a searched trial; steps are samples past
-    the stages.
+    """Return the pruner of a condition's search. `budget`, `stages`: of a searched trial, in samples.
 
-    Optuna would fit a separate sampler model to each bracket of Hyperband, which with tens of trials per condition
-    never gets past its start-up. `_Fair` hides the brackets, so that the sampler learns from all trials.
+    Steps are samples past the stages. Optuna would fit a separate sampler model to each bracket of Hyperband, which
+    with tens of trials per condition never gets past its start-up. `_Fair` hides the brackets from the sampler.
     """
     first = first_step(pruner, stages)
     if pruner.kind == "successive_halving":
