@@ -17,7 +17,7 @@ class Outcome:
 
     status: Status
     cause: str = ""
-    """Why it failed or was pruned."""
+    """Why the trial failed or was pruned; empty otherwise."""
     objective: float = math.nan
     seconds: float = math.nan
     """Wall time of the training; NaN where it is not measured."""

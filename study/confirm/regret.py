@@ -17,8 +17,7 @@ from codim.noise.transition import FLAT_SLOPE, Floats
 
 
 def minimax(objectives: Floats, slopes: Sequence[float]) -> int | None:
-    """Return the index of the candidate with the smallest maximal regret, the first if tied; None if all slopes are
-    flat.
+    """Return the index of the candidate with the smallest maximal regret, the first if tied; None if all are flat.
 
     Args:
         objectives: (candidates, conditions); the regret is the best of a condition minus it, over the slope.

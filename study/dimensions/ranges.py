@@ -23,7 +23,7 @@ class FloatDimension(Dimension):
     low: float
     high: float
     log: bool = False
-    """Draw uniformly in the logarithm."""
+    """Whether to draw uniformly in the logarithm of the value."""
     step: float | None = Field(default=None, gt=0)
     """Spacing of a grid that starts at `low`; not with `log` or `zero`. None: continuous."""
     zero: bool = False
@@ -95,7 +95,7 @@ class IntDimension(Dimension):
     low: int
     high: int
     log: bool = False
-    """Draw uniformly in the logarithm."""
+    """Whether to draw uniformly in the logarithm of the value."""
     step: int = Field(default=1, ge=1)
     """Spacing of the grid from `low` to `high`, both included; not with `log`."""
 

@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from study.dimensions.base import Dimension, Value
 
 Space = Mapping[str, Dimension]
-"""`section/setting` -> dimension."""
+"""Space of a search: `section/setting` -> dimension."""
 
 
 def searched(space: Space, path: str, values: Mapping[str, Value]) -> bool:
@@ -18,7 +18,7 @@ def searched(space: Space, path: str, values: Mapping[str, Value]) -> bool:
 
 
 def present(space: Space, values: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the entries of `values` whose `when` holds."""
+    """Return the entries of `values` for dimensions whose `when` holds."""
     kept: dict[str, Value] = {}
     for path in in_order(space):
         if path in values and searched(space, path, kept):

@@ -1,4 +1,4 @@
-"""Recorder: collects the epochs of running trials, and writes them to the tables of a results folder.
+"""Recorder: collects the epochs of running trials and writes them to the tables of a results folder.
 
 Order of calls: `finished` tells the search which trials have ended; then per trial `start`, when it is handed out,
 first or again; `epoch` for each epoch, including those replayed from a checkpoint; and `finish`, before Optuna is told

@@ -30,7 +30,6 @@ STEPS = "samples past warm-up"
 """Unit of Optuna's steps (study/search/pruners.py), as recorded in spec.json."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
-
 TRIAL_GIB, WORKER_GIB = 1.2, 0.4
 """Memory overhead of a trial of several workers: of the processes that Ray Train starts per trial, and of the libraries
 per worker. Measured with Ray 2.60 and torch 2.15 (search_spaces/README.md)."""
@@ -92,10 +91,7 @@ def require_writable(folder: ResultsFolder) -> None:
 
 def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> None:
     """Refuse a folder of another study, or of this one with changes that would mix trials that cannot be compared.
-
-    Raises:
-        SpecError: names the first part that differs; trials and conditions may be added.
-    """
+    Trials and conditions may be added. Raises SpecError: names the first part that differs."""
     if not folder.spec.exists():
         if folder.root.exists() and any(path.name != ".lock" for path in folder.root.iterdir()):
             raise SpecError(f"--results: {folder.root} holds files but no spec.json: not the folder of a study")

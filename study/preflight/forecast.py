@@ -32,8 +32,7 @@ class Speed(NamedTuple):
     """Measured speed of a trial in each stage, and the size of its checkpoint."""
 
     pretrain: float
-    """Seconds per sample in pre-training, including its share of the evaluation and of the observer's passes; the next
-    two fields likewise."""
+    """Seconds per sample in pre-training, including its share of evaluation and observer; the next two likewise."""
     warmup: float
     cotrain: float
     checkpoint_bytes: float

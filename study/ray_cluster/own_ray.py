@@ -19,7 +19,7 @@ from study.errors import ClusterError
 SOCKET_BYTES = 107
 """Longest address of a Unix socket on Linux, in bytes."""
 SESSION = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-"""Longest part of such an address below the folder for temporary files."""
+"""Longest part of a socket's address in Ray, below the folder for temporary files."""
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 OBJECT_STORE = 80 << 20
 """Smallest size of Ray's object store in shared memory, in bytes."""
@@ -29,11 +29,7 @@ STARTS = 2
 
 @contextmanager
 def own_ray(cpus: int, gpus: int, **options: Any) -> Iterator[Any]:
-    """Run a private Ray while the context lasts; yields the result of `ray.init`.
-
-    Raises:
-        ClusterError: Ray cannot be started.
-    """
+    """Run a private Ray while the context lasts; yields the result of `ray.init`. Raises ClusterError if that fails."""
     folder = _folder()
     store = {} if _holds_store(Path("/dev/shm")) else {"_plasma_directory": str(folder)}
     with ExitStack() as stack:

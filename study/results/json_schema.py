@@ -13,9 +13,9 @@ from codim.text.safe_text import shortened
 from study.dimensions.types import AnyDimension
 
 SCHEMA_VERSION = "1"
-"""Version of the schema; changes if a column is removed or changes meaning. A new column has a default in old tables."""
+"""Schema version; changes if a column is removed or changes meaning. A new column has a default in old tables."""
 VERSION_KEY = "schema"
-"""Key of the version in spec.json and environment.json; files without it have the current version."""
+"""Key of the version in spec.json and environment.json; files without it have version 1."""
 Status = Literal["running", "complete", "pruned", "failed"]
 Phase = Literal["search", "confirm"]
 

@@ -31,8 +31,7 @@ def is_remote(place: str | Path) -> bool:
 
 
 def require_address(place: str) -> None:
-    """Check that an address has no credentials, since messages and tables show it, and no unknown parameters. Raises
-    ValueError, without the address."""
+    """Raise ValueError, without the address, if it has credentials, since messages show it, or unknown parameters."""
     parts = urlsplit(place)
     if "@" in parts.netloc:
         raise ValueError("--results: give credentials in the environment (AWS_ACCESS_KEY_ID, ...), not in the address")

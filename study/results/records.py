@@ -72,8 +72,7 @@ class TrialRecord:
     oracle_test_acc_best: float = float("nan")
     """Test accuracy of the best epoch, in [0, 1], for comparison with published tables only."""
     phase: Phase = "search"
-    """search, or confirm: a chosen setting, trained again on the training and validation parts with fresh seeds
-    (study/confirm/confirm.py)."""
+    """search; confirm: trained again, with fresh seeds, on training and validation parts (study/confirm/confirm.py)."""
     setting: str = ""
     """For a confirmation, the trial of the search whose setting it repeats; empty in the search."""
 

@@ -111,8 +111,8 @@ class RemoteResults(ResultsFolder):
     def keep(self, now: bool = False) -> None:
         """Upload what has changed, if the last upload is long enough ago or `now`. Raises OSError.
 
-        Journal and table of trials are sent as one file, so that they are always consistent; a trial that ended later
-        resumes from its checkpoint, which is kept until then.
+        Journal and table of trials are sent as one file, so that they are always consistent. If the driver is killed, a
+        trial that ended since the last upload resumes from its checkpoint, which is kept until the next one.
         """
         if not (self.due or now):
             return

@@ -35,15 +35,13 @@ EPOCH_SCHEMA = pa.schema(
     [("trial", pa.string()), ("condition", pa.string())]
     + [(name, _arrow_type(hint)) for cls in (EpochMetrics, OracleMetrics) for name, hint in get_type_hints(cls).items()]
 )
-"""Columns of the tables of epochs, one row per epoch: `trial`, `condition`, fields of EpochMetrics and OracleMetrics."""
+"""Columns of epoch tables, one row per epoch: `trial`, `condition`, the fields of EpochMetrics and OracleMetrics."""
 _STRINGS = [field.name for field in EPOCH_SCHEMA if pa.types.is_string(field.type)]
-
 
 TRIAL_SCHEMA = pa.schema(
     [(f.name, _arrow_type(get_type_hints(TrialRecord)[f.name])) for f in fields(TrialRecord) if f.name != "params"]
 )
-"""Columns of the table of trials, one row per trial: the fields of TrialRecord but `params`, which become columns
-`param/<section>/<setting>`."""
+"""Columns of the trial table, one row per trial: the fields of TrialRecord, `params` as `param/<section>/<setting>`."""
 _FLOATS = {
     field.name for schema in (TRIAL_SCHEMA, EPOCH_SCHEMA) for field in schema if pa.types.is_floating(field.type)
 }

@@ -216,11 +216,11 @@ class Search:
         return [outcome.objective, outcome.seconds] if self.plan.spec.objective.cost else [outcome.objective]
 
     def _seed(self, condition: Condition, trials: int) -> int:
-        """The same on every machine, which Python's hash() is not."""
+        """Return the seed of a condition, the same on every machine, unlike Python's hash()."""
         text = f"{self.plan.spec.sampler.seed}/{condition.id}/{trials}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def _number(trial: str) -> int:
-    """Place of a trial in its condition, which is its seed too: below 1000 in any sensible study."""
+    """Return the number of a trial in its condition, which is also its seed: below 1000 in any sensible study."""
     return int(trial.rpartition("-")[2])

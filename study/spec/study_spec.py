@@ -16,7 +16,7 @@ from study.dimensions.types import DIMENSION_TYPES, AnyDimension
 from study.spec.yaml_file import Source
 
 PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
-"""Settings that name a file or a folder; a condition's `path` is another."""
+"""Settings that name a file or a folder, in addition to the `path` of a condition."""
 SHARED_GPU = 0.25
 """Share of a GPU for a trial of one worker where `gpus_per_trial` is auto: four small networks fill a GPU."""
 STAGES = "stages"
@@ -30,7 +30,7 @@ class Objective(Section):
     """The quantity that the search maximises, in [0, 1]."""
 
     metric: str = "val_acc"
-    """Accuracy on the validation part against its given labels: of the ensemble, or of network a or b alone."""
+    """Accuracy on the validation part against its given labels: val_acc of the ensemble, val_acc_a or _b of one net."""
     reduction: str = "mean_last_5"
     """mean_last_<k>: mean over the last k evaluated epochs. A maximum is not offered: it would select by luck."""
     cost: Literal["seconds"] | None = None

@@ -1,4 +1,4 @@
-"""Log epochs as they are reported to TensorBoard, MLflow or Weights & Biases, if the study file asks for it (`loggers`).
+"""Log epochs, as they are reported, to TensorBoard, MLflow or Weights & Biases (`loggers` in the study file).
 
 The driver logs, since it receives every epoch of every trial from all nodes. The study's own tables do not depend on
 loggers: one that fails is left out from then on, with a warning.

@@ -12,7 +12,7 @@ from study.results.records import TrialRecord
 
 
 class MLflow:
-    """One MLflow run per trial, in the experiment named after the study; MLFLOW_TRACKING_URI sets the server."""
+    """One MLflow run per trial, in the experiment named after the study, at MLFLOW_TRACKING_URI."""
 
     def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
         # With the defaults, a call to a server that does not answer blocks the study for minutes.

@@ -10,7 +10,7 @@ from study.results.records import TrialRecord
 
 
 class WeightsAndBiases:
-    """One W&B run per trial, in the project named after the study; configured by WANDB_MODE, WANDB_API_KEY and so on."""
+    """One W&B run per trial, in the project named after the study; WANDB_MODE, WANDB_API_KEY etc. configure it."""
 
     def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
         import wandb
