@@ -1,7 +1,7 @@
 """One Optuna study per condition, in one journal.
 
 Each condition's search sees its own trials only. Baselines are kept in a separate Optuna study, "<condition>
-baselines": most of them are not points of the space (another method, or no pre-training), and a trial without the
+baselines": most of them are not points of the space (another method, or a stage left out), and a trial without the
 space's parameters would disturb the sampler's joint model and raise the pruner's threshold. A baseline that *is* a
 point of the space is copied, once complete, into the condition's study, where it informs the sampler.
 """
