@@ -1,1 +1,1 @@
-"""The study: Ray Tune and Optuna over many noise levels."""
+"""Hyper-parameter studies over many noise levels, with Ray Tune and Optuna."""

@@ -1,6 +1,6 @@
 """Check study files without their data: python -m study.check search_spaces/*.yaml
 
-Exit status: 0 all are sound; 2 one is not (a message names file, line, path, value and what is allowed).
+Exit status: 0 if all files are valid; 2 if one is not (a message names file, line, path, value and what is allowed).
 """
 
 import sys
@@ -16,14 +16,14 @@ from study.plan.plan import load_plan
 
 @dataclass(frozen=True)
 class Arguments:
-    """Check study files against the published shapes of their data sets; neither images nor label files are read."""
+    """Check study files against the published shapes of their data sets, without reading images or label files."""
 
     files: Positional[tuple[Path, ...]]
-    """Study files."""
+    """Study files to check."""
 
 
 def main(arguments: Arguments) -> int:
-    """Print one line a file; returns the exit status."""
+    """Print one line per file and return the exit status."""
     faults = 0
     for path in arguments.files:
         try:

@@ -1,8 +1,8 @@
-"""What a study refuses, and why: messages for users."""
+"""Errors with messages for users: a study that is not valid, a cluster that cannot be used."""
 
 
 class SpecError(ValueError):
-    """A study that cannot be run as written. The message names file, line, path, value and what is allowed."""
+    """A study cannot be run as written. The message names file, line, path, value and what is allowed."""
 
 
 class ClusterError(ValueError):

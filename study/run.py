@@ -1,9 +1,9 @@
 """Run a hyper-parameter study over several noise conditions: python study/run.py --space search_spaces/digits.yaml
 
-The same command goes on where an earlier one was stopped, and widens a study whose file now asks for more trials or
-conditions. Exit status: 0 done; 1 every trial failed; 2 the study file, the results folder or the cluster is not as it
-must be, and nothing was started, or the results folder could not be written any more, or the cluster's head went away;
-130 interrupted.
+The same command resumes a study that was stopped, and extends one whose file now asks for more trials or conditions.
+Exit status: 0 done; 1 every trial failed; 2 nothing was started, because the study file, the results folder or the
+cluster is not usable, or the run ended because the results folder could no longer be written or the cluster's head
+node went away; 130 interrupted.
 """
 
 import signal
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-if not __package__:  # called as a script: Python then puts study/ on the path, not the folder above it
+if not __package__:  # run as a script: Python puts study/ on the path, not its parent
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import tyro
@@ -22,34 +22,34 @@ from codim.text.safe_text import message
 
 @dataclass(frozen=True)
 class Arguments:
-    """Run a hyper-parameter study over several noise conditions, or go on where an earlier run of it was stopped."""
+    """Run a hyper-parameter study over several noise conditions, or resume one that was stopped."""
 
     space: Path
-    """Study file, e.g. search_spaces/digits.yaml; search_spaces/README.md has its words."""
+    """Study file, e.g. search_spaces/digits.yaml; search_spaces/README.md documents its keys."""
     results: str = "results"
-    """Folder that receives <name of the study>/; of a cluster without shared disks s3://bucket/folder or the like."""
+    """Folder that receives <name of the study>/; on a cluster without shared disks s3://bucket/folder or the like."""
     address: str | None = None
-    """Ray cluster: auto or host:port. Left out: a Ray of its own on this machine."""
+    """Ray cluster: auto or host:port. By default a private Ray is started on this machine."""
     phase: Literal["search", "confirm", "all"] = "all"
-    """search: only that. confirm: only that, of what the trials that have ended say so far. all: search, then confirm
-    what the study file's `confirm` asks for."""
+    """search: the search only. confirm: the confirmation only, based on the trials that have ended so far. all: the
+    search, then the confirmation that the study file's `confirm` asks for."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATH=VALUE", help_behavior_hint="")] = ()
-    """Entries over those of the study file, checked as they are there, for example
+    """Entries that override those of the study file and are checked in the same way, for example
     --set resources/gpus_per_trial=0 budget/trials_per_condition=4."""
     dry_run: bool = False
-    """Show the plan and what it costs; start and write nothing."""
+    """Print the plan and its expected cost; start and write nothing."""
 
 
 def main(arguments: Arguments) -> int:
-    """Run the study; returns the exit status."""
+    """Run the study and return the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, _interrupted)
     try:
-        from study.driver.start import start  # a help text need not wait for pydantic and numpy
+        from study.driver.start import start  # --help must not wait for pydantic and numpy
 
         phase = None if arguments.phase == "all" else arguments.phase
         finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase, arguments.set)
-    except (ValueError, OSError) as error:  # SpecError, ClusterError, the data's own; storage that takes no more
+    except (ValueError, OSError) as error:  # SpecError, ClusterError, errors of the data; failing storage
         print(f"error: {message(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

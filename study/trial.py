@@ -1,4 +1,4 @@
-"""A trial under way, and how it ended, whoever proposed it. No Ray, no Optuna."""
+"""A running trial and its outcome, independent of who proposed it. No Ray, no Optuna."""
 
 import math
 from collections.abc import Mapping
@@ -13,44 +13,44 @@ from study.spec.conditions import Condition, ConditionData
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended."""
+    """Result of a trial that ended: status, cause and measured values."""
 
     status: Status
     cause: str = ""
-    """Why it failed or was pruned."""
+    """Why the trial failed or was pruned; empty otherwise."""
     objective: float = math.nan
     seconds: float = math.nan
-    """Wall time of the training; NaN where nothing asks for it."""
+    """Wall time of the training; NaN where it is not measured."""
     constraints: Mapping[str, float] = field(default_factory=dict)
-    """Metric -> how far it lies beyond its bounds; 0 or less: within."""
+    """Metric -> distance beyond its bounds; 0 or less: within them."""
 
 
 INTERRUPTED = Outcome("failed", "interrupted")
-"""Told to Optuna of an attempt that another one continues; such a trial is no trial of the study."""
+"""Outcome reported to Optuna when an attempt is interrupted and retried; it does not count as a trial."""
 
 
 @dataclass
 class Attempt:
-    """A trial under way."""
+    """A running trial: its settings, and the values that it has reported so far."""
 
     trial: str
-    """Identifier of the record."""
+    """Identifier of the trial's record."""
     condition: Condition
     data: ConditionData
     baseline: str
-    """Empty for a searched setting."""
+    """Name of the baseline; empty for a searched setting."""
     params: dict[str, Value]
     config: TrainConfig
     last: int
-    """The k of mean_last_<k>."""
+    """Number of last epochs that the objective averages: the k of mean_last_<k>."""
     values: dict[int, float] = field(default_factory=dict)
-    """Epoch -> metric."""
+    """Epoch -> value of the objective's metric."""
     lost: str = ""
-    """Why its worker was lost last; it may have gone on in another."""
+    """Why its worker was last lost; the trial may have continued in another worker."""
     failure: str = ""
-    """Why it must be told as failed."""
+    """Reason to report the trial as failed; empty: none."""
     setting: str = ""
-    """Of a confirmation: the trial of the search whose setting it repeats."""
+    """For a confirmation, the trial of the search whose setting it repeats; empty in the search."""
 
     @property
     def phase(self) -> Phase:
@@ -58,15 +58,15 @@ class Attempt:
 
     @property
     def objective(self) -> float:
-        """Mean of the last k values so far; NaN before the first."""
+        """Mean of the last `last` values so far; NaN before the first."""
         return mean([self.values[epoch] for epoch in sorted(self.values)][-self.last :])
 
     def heard(self, epoch: int, value: float) -> None:
-        """Take in one epoch; it and those after it, of an attempt that was cut short, are replaced."""
+        """Add the value of one epoch; drop those of the same and later epochs, from an attempt that was cut short."""
         self.values = {e: known for e, known in self.values.items() if e < epoch} | {epoch: value}
 
     def outcome(self) -> Outcome:
-        """Now that it has ended."""
+        """Return the outcome of the trial, once it has ended."""
         return Outcome("failed" if self.failure else "complete", self.failure, self.objective)
 
 
@@ -74,18 +74,18 @@ A = TypeVar("A", bound=Attempt)
 
 
 class Queue(Protocol[A]):
-    """What Tune is given trials from: the search, or the confirmations."""
+    """Source of the trials that Tune runs: the search, or the confirmations."""
 
     def next(self) -> A | None:
-        """The next trial; None when all are given out."""
+        """Return the next trial to run; None when all have been handed out."""
 
     def hear(self, attempt: A, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
-        """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
+        """Process one epoch; False: the trial must stop. `replayed`: trained by an earlier attempt, never a stop."""
 
     def tell(self, attempt: A, outcome: Outcome) -> None:
-        """The end of a trial; its record is written before."""
+        """Process the end of a trial, after its record has been written."""
 
 
 def mean(values: list[float]) -> float:
-    """NaN for none."""
+    """Return the mean of `values`; NaN if there are none."""
     return math.fsum(values) / len(values) if values else math.nan

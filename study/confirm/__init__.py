@@ -1,1 +1,1 @@
-"""The second phase: which settings are confirmed, and their trainings."""
+"""The second phase of a study: choose the settings to confirm, and train them again."""

@@ -1,6 +1,6 @@
-"""Which settings are confirmed, from the records of the search: a pure function of objectives and settings.
+"""Choice of the settings to confirm, from the records of the search: a pure function of objectives and settings.
 
-Only what an honest user knows enters: no `oracle_*` column is read, neither test accuracy nor realised noise.
+Only information that a user without true labels has is used: no `oracle_*` column (test accuracy, realised noise).
 """
 
 from collections.abc import Iterable
@@ -16,21 +16,21 @@ from study.results.records import TrialRecord
 from study.results.surrogate import surrogate
 
 MIN_KNOWN = 5
-"""Ended searched trials that a condition needs before objectives are predicted in it."""
+"""Minimum number of complete or pruned searched trials in a condition for objectives to be predicted in it."""
 
 
 class Chosen(NamedTuple):
-    """A setting, and where it is confirmed."""
+    """A setting to confirm, and the condition in which to confirm it."""
 
     source: TrialRecord
-    """The trial of the search that had it."""
+    """Trial of the search with this setting."""
     condition: str
 
 
 def choose(plan: Plan, records: Iterable[TrialRecord]) -> list[Chosen]:
-    """Per condition its baselines and the top k searched settings; then the robust one, in every condition. None twice.
+    """Return per condition its baselines and the top k searched settings; then the robust setting, in every condition.
 
-    Complete trials only, ranked by the objective; of searched settings those that keep the study's constraints.
+    Without duplicates. Only complete trials count, ranked by the objective; searched ones must meet the constraints.
     """
     search = sorted((r for r in records if r.phase == "search"), key=lambda record: record.trial)
     complete = [record for record in search if record.status == "complete"]
@@ -46,12 +46,11 @@ def choose(plan: Plan, records: Iterable[TrialRecord]) -> list[Chosen]:
 
 
 def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The complete searched trial whose setting has the least largest regret over the conditions
-    (study/confirm/regret.py).
+    """Return the complete searched trial with the minimax regret over the conditions (study/confirm/regret.py).
 
-    A pruned trial counts with the value it had when it was stopped, and never above the worst complete one: that is
-    less than it was worth, but without it good values would be predicted where pruning found bad ones. None with one
-    condition only, or with too few trials in one.
+    A pruned trial counts with its last value, capped at the worst complete one: that underestimates it, but without it
+    good values would be predicted where pruning found bad ones. None if there is only one condition, or one has fewer
+    than MIN_KNOWN trials.
     """
     search = [r for r in search if not r.baseline and r.status in ("complete", "pruned")]
     candidates = [record for record in search if record.can_be_best]
@@ -71,12 +70,12 @@ def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | N
 
 
 def _setting(plan: Plan, record: TrialRecord) -> dict[str, Value]:
-    """From the config: the params of a record that was read from Parquet have lost their types."""
+    """Return a record's setting, from its config: params that were read from Parquet have lost their types."""
     return plan.params_of(TrainConfig.model_validate(record.config))
 
 
 def _distinct(plan: Plan, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Without those whose setting an earlier one has."""
+    """Return the records without those that repeat the setting of an earlier one."""
     kept: list[TrialRecord] = []
     for record in records:
         if _setting(plan, record) not in [_setting(plan, other) for other in kept]:

@@ -1,16 +1,16 @@
-"""The second phase: what the search chose is trained again, on labels and with seeds that the search never saw.
+"""The second phase: the chosen settings are trained again, with labels and seeds that the search never saw.
 
-Each setting is trained `confirm/seeds` times, at the search's budget in samples, on training and validation part
+Each setting is trained `confirm/seeds` times, with the search's budget in samples, on the training and validation parts
 together (an official validation part stays apart). The schedule is fixed beforehand, nothing is pruned or stopped
-early, and nothing looks at the validation part, so these trials have no objective; what counts is `oracle_test_acc`,
-mean of the last epochs as in the search.
+early, and the validation part is not held out, so these trials have no objective; they are judged by
+`oracle_test_acc`, averaged over the last epochs as in the search.
 
 Repeat r has fresh noise, `noise/seed` + FRESH_SEEDS + r, the same for all settings of a condition, which are therefore
-compared on equal labels; every training has a `train/seed` of its own. So the repeats of a setting vary by both sources
-of chance, and what all settings of a repeat share is the noise draw's part. Where the noise comes from the data or a
-file, the labels stay. Pre-training, which no label enters, is the search's.
+compared on equal labels; every training has a different `train/seed`. The repeats of a setting thus vary by both
+sources of randomness, and the variation that all settings of a repeat share is due to the noise. If the noise comes
+from the data or a file, the labels stay the same. Pre-training, which uses no labels, is shared with the search.
 
-A training is named after setting, condition and repeat, so that the phase, started again, finds what it has done.
+A training is named after setting, condition and repeat, so that the phase can be resumed.
 """
 
 import hashlib
@@ -29,20 +29,20 @@ from study.spec.conditions import Condition
 from study.trial import Attempt, Outcome
 
 FRESH_SEEDS = 1_000_000
-"""Seeds of this phase begin here; those of the search are the numbers of its trials, far below."""
+"""Smallest seed of this phase; the seeds of the search are the numbers of its trials, far below."""
 
 
 class _Training(NamedTuple):
     trial: str
     setting: str
     like: TrialRecord
-    """A trial with this setting."""
+    """Record of a trial with the same setting."""
     condition: Condition
     config: TrainConfig
 
 
 class Confirm:
-    """Gives out the trainings of this phase: those under way when it was interrupted, then those not yet begun."""
+    """Queue of the trainings of this phase: those that were running at an interruption, then those not yet begun."""
 
     def __init__(self, plan: Plan, records: Mapping[str, TrialRecord]) -> None:
         """`records`: all trials of the study so far, by identifier."""
@@ -51,11 +51,11 @@ class Confirm:
         new = [training for training in wanted(plan, records) if training.trial not in records]
         self._left = deque([*(_begun(plan, record) for record in known if record.status == "running"), *new])
         self.trials = len(known) + len(new)
-        """Of the whole phase, those that have ended included."""
+        """Number of trainings in the whole phase, including those that have ended."""
         self._data = {condition.noise: plan.data[condition.id] for condition in plan.conditions}
 
     def next(self) -> Attempt | None:
-        """The next training; None when all are given out."""
+        """Return the next training; None when all have been handed out."""
         if not self._left:
             return None
         trial, setting, like, condition, config = self._left.popleft()
@@ -67,18 +67,18 @@ class Confirm:
         return Attempt(trial, condition, data, like.baseline, like.params, config, last, setting=setting)
 
     def hear(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
-        """Take in one epoch; a confirmation is never stopped. With an official validation part it has an objective."""
+        """Process one epoch; never stops the trial. With an official validation part it updates the objective."""
         value = row.get(self.plan.spec.objective.metric, math.nan)
         if row["phase"] != "pretrain" and math.isfinite(value):
             attempt.heard(row["epoch"], value)
         return True
 
     def tell(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Nothing: the records are this phase's memory."""
+        """Do nothing: the state of this phase is in the records."""
 
 
 def wanted(plan: Plan, records: Mapping[str, TrialRecord]) -> list[_Training]:
-    """All trainings that confirm the search as it stands in `records`, repeat by repeat."""
+    """Return all trainings that confirm the search, given its `records`, repeat by repeat."""
     conditions, settings = {condition.id: condition for condition in plan.conditions}, choose(plan, records.values())
     return [
         _fresh(source, conditions[condition], repeat)
@@ -95,7 +95,7 @@ def _fresh(source: TrialRecord, condition: Condition, repeat: int) -> _Training:
     fresh = {
         "noise": condition.noise.redrawn(FRESH_SEEDS + repeat),
         "data": config.data.model_copy(update={"val_fraction": held_out}),
-        "warmup": config.warmup.model_copy(update={"seed": None}),  # no stage that trials share
+        "warmup": config.warmup.model_copy(update={"seed": None}),  # not a shared stage
         "train": config.train.model_copy(update={"seed": seed}),
     }
     return _Training(trial, source.trial, source, condition, config.model_copy(update=fresh))

@@ -1,13 +1,12 @@
 """The robust setting: minimax regret over the noise conditions (Savage 1951), in points of accuracy on true labels.
 
-A searched setting was trained in one condition only, so what it would reach in the others is predicted: per condition a
-random forest over the settings, fitted on that condition's own trials (as surrogates of tabulated benchmarks are;
-Eggensperger et al. 2015). In its own condition too the prediction counts: the best measured value of many is the
-luckiest, and would make every other setting's regret too large.
+A searched setting was trained in one condition only, so its objective in the others is predicted: per condition by a
+random forest over the settings, fitted to that condition's own trials (as in surrogate benchmarks; Eggensperger et al.
+2015). The prediction is also used in the setting's own condition: the best measured value of many is the luckiest, and
+would make every other setting's regret too large.
 
-Objectives of two conditions differ in scale, since the same loss of accuracy on true labels costs less on noisier ones:
-each is divided by its slope, which follows from the noise that the study file names. Nothing that only an observer
-knows enters: no test image, and no true label.
+Objectives of two conditions differ in scale, since a loss of accuracy on true labels costs less on noisier labels: each
+is divided by its slope, which follows from the noise in the study file. No test images or true labels are used.
 """
 
 from collections.abc import Sequence
@@ -18,11 +17,11 @@ from codim.noise.transition import FLAT_SLOPE, Floats
 
 
 def minimax(objectives: Floats, slopes: Sequence[float]) -> int | None:
-    """The candidate whose largest regret is least; the first of equals. None where no condition can rank.
+    """Return the index of the candidate with the smallest maximal regret, the first if tied; None if all are flat.
 
     Args:
         objectives: (candidates, conditions); the regret is the best of a condition minus it, over the slope.
-        slopes: of the conditions; flat ones do not count.
+        slopes: slope of each condition; those up to FLAT_SLOPE are left out.
     """
     steep = np.asarray(slopes) > FLAT_SLOPE
     if not steep.any():

@@ -1,4 +1,4 @@
-"""The dimensions of a study's space: types, conditions on each other, and how each is searched, encoded and drawn.
+"""The dimensions of a study's space: types, conditions on each other, and how each is searched, encoded and plotted.
 
-A study file, the search, the results folder and the analysis all use these classes; nothing here knows of them.
+The study file, the search, the results folder and the analysis use these classes, which depend on none of them.
 """

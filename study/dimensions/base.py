@@ -1,4 +1,4 @@
-"""The base of every type of dimension."""
+"""The base class of every type of dimension."""
 
 import math
 from dataclasses import dataclass
@@ -21,73 +21,73 @@ Choices = Annotated[
 
 @dataclass(frozen=True)
 class Axis:
-    """How the values of a dimension lie side by side: numbers in a range, or choices without order."""
+    """Scale of a dimension for figures and models: numbers in a range, or unordered choices."""
 
     low: float = math.nan
     high: float = math.nan
     log: bool = False
     zero: bool = False
-    """Whether an explicit 0 stands beside the range."""
+    """Whether 0 is allowed beside the range."""
     whole: bool = False
-    """Numbers without fraction."""
+    """Whether the numbers are integers."""
     choices: tuple[Value, ...] = ()
-    """None where the values are numbers in a range."""
+    """Allowed values without order; empty if the values are numbers in a range."""
 
 
 class Dimension(Section):
-    """One searched setting. Each type is a subclass in codim's manner of settings.
+    """One searched setting: its range or choices, and when it is searched. Each type is a subclass.
 
-    A new type is a subclass in a file of its own, with a `type` that names it, and its name in
-    study/dimensions/types.py; from outside this package, `register_dimension_type` adds it.
+    To add a type, write a subclass in a file of its own with a `type` that names it, and list it in
+    study/dimensions/types.py; from outside this package, call `register_dimension_type`.
     """
 
     type: str
     when: dict[str, Choices] = Field(default={})
     """Other dimension -> the value or values at which this one is searched; elsewhere it keeps its fixed value. The
-    other is categorical, or has `zero: true` and is asked for `zero` or `nonzero`."""
+    other is categorical, or has `zero: true` and is compared with `zero` or `nonzero`."""
 
     def range_in_words(self) -> str:
-        """Values that it may take, for people."""
+        """Return a readable description of the allowed values."""
         raise NotImplementedError
 
     def corners(self) -> tuple[Value, ...]:
-        """Values between which all others lie; a study file is checked at each of them."""
+        """Return the values between which all others lie; a study file is checked at each of them."""
         raise NotImplementedError
 
     def inside(self) -> tuple[Value, ...]:
-        """Further values that a study file is checked at."""
+        """Return further values at which a study file is checked."""
         return ()
 
     def states(self) -> tuple[Value, ...]:
-        """Values that the `when` of another dimension may ask for; none: it is no switch."""
+        """Return the states that the `when` of another dimension may name; empty: `when` cannot name this dimension."""
         return ()
 
     def state(self, value: Value) -> Value:
-        """Return the one of `states` that `value` is in."""
+        """Return the member of `states` to which `value` belongs."""
         return value
 
     def distribution(self) -> "BaseDistribution":
-        """Prior of the search, in Optuna's terms."""
+        """Return the Optuna distribution that is the prior of the search."""
         raise NotImplementedError
 
     def encode(self, value: Value) -> Value:
-        """Return the value that Optuna knows a setting's value by."""
+        """Return the value in Optuna's distribution that stands for a value of the setting."""
         return value
 
     def decode(self, value: Any) -> Value:
-        """Inverse of `encode`."""
+        """Return the value of the setting for a value from Optuna: the inverse of `encode`."""
         decoded: Value = value
         return decoded
 
     def coordinates(self, value: Value | None) -> list[float]:
-        """Numbers that stand for a value in a model of the trials; None: its `when` does not hold."""
+        """Return the features of a value in a model of the trials. None: the dimension's `when` does not hold."""
         return [math.nan if value is None else float(self.encode(value))]
 
     def axis(self) -> Axis:
-        """How figures and models show it."""
+        """Return the scale of the dimension for figures and models."""
         raise NotImplementedError
 
     def in_words(self) -> str:
-        """Values that it may take and when it is searched, for people."""
+        """Return a readable description of the allowed values and of when the dimension is searched."""
         parts = (f"{parent} is {' or '.join(map(str, wanted))}" for parent, wanted in self.when.items())
         return self.range_in_words() + (f", when {' and '.join(parts)}" if self.when else "")

@@ -1,4 +1,4 @@
-"""Dimensions that are choices without order."""
+"""Categorical dimensions: unordered choices."""
 
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class CategoricalDimension(Dimension):
-    """A setting that takes one of a few values without order."""
+    """A setting that takes one of a few unordered values."""
 
     type: Literal["categorical"]
     choices: tuple[Value, ...] = Field(min_length=2, max_length=100)

@@ -1,4 +1,4 @@
-"""Dimensions that are ranges of numbers."""
+"""Numeric dimensions: ranges of real numbers or integers."""
 
 import math
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 ZERO_PROBABILITY = 0.1
-"""Share of the prior that an explicit 0 takes beside its range."""
+"""Prior probability of an explicit 0 beside the range."""
 ZERO_STATES = ("zero", "nonzero")
-"""What `when` may ask of a dimension with `zero: true`."""
+"""States of a dimension with `zero: true` that a `when` may name."""
 
 
 class FloatDimension(Dimension):
-    """A real setting, drawn from [low, high]."""
+    """A real-valued setting, drawn from [low, high]."""
 
     type: Literal["float"]
     low: float
     high: float
     log: bool = False
-    """Draw uniformly in the logarithm."""
+    """Whether to draw uniformly in the logarithm of the value."""
     step: float | None = Field(default=None, gt=0)
-    """Grid, from `low`; not with `log` or `zero`."""
+    """Spacing of a grid that starts at `low`; not with `log` or `zero`. None: continuous."""
     zero: bool = False
-    """An explicit 0 beside the range, drawn with probability ZERO_PROBABILITY before anything is known."""
+    """Whether 0 is also allowed, below the range; its prior probability is ZERO_PROBABILITY."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -49,7 +49,7 @@ class FloatDimension(Dimension):
         return (*([0.0] if self.zero else []), self.low, self.high)
 
     def inside(self) -> tuple[float, ...]:
-        """A value between the corners that is no whole number."""
+        """Return a value between the corners that, without a step, is not an integer."""
         return (self.low + (self.step or (self.high - self.low) / math.e),)
 
     def states(self) -> tuple[Value, ...]:
@@ -59,17 +59,17 @@ class FloatDimension(Dimension):
         return ZERO_STATES[value != 0]
 
     def distribution(self) -> "BaseDistribution":
-        """An explicit 0 is the part of the range below `low`, continued downwards as far as gives it ZERO_PROBABILITY.
+        """Return the range; for `zero`, extended below `low` by a part that stands for 0, with ZERO_PROBABILITY.
+
         A switch beside the range would take half of the first trials, and make the setting a conditional parameter,
-        which the joint model of TPE leaves out.
-        """
+        which the joint model of TPE leaves out."""
         from optuna.distributions import FloatDistribution
 
         low = self._zero_edge() if self.zero else self.low
         return FloatDistribution(low, self.high, log=self.log, step=self.step)
 
     def encode(self, value: Value) -> Value:
-        """0 stands in the middle of its part of the range."""
+        """Return the value itself; for an explicit 0 the middle of the part of the range that stands for it."""
         if self.zero and value == 0:
             edge = self._zero_edge()
             return math.sqrt(edge * self.low) if self.log else (edge + self.low) / 2
@@ -89,15 +89,15 @@ class FloatDimension(Dimension):
 
 
 class IntDimension(Dimension):
-    """A whole setting, drawn from low to high, both included."""
+    """An integer setting, drawn from low to high, both included."""
 
     type: Literal["int"]
     low: int
     high: int
     log: bool = False
-    """Draw uniformly in the logarithm."""
+    """Whether to draw uniformly in the logarithm of the value."""
     step: int = Field(default=1, ge=1)
-    """Grid, from `low` to `high`; not with `log`."""
+    """Spacing of the grid from `low` to `high`, both included; not with `log`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

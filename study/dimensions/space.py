@@ -1,4 +1,4 @@
-"""A space of dimensions, some of which are searched only where others have certain values."""
+"""A space of dimensions, some of which are searched only if others have certain values."""
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -6,12 +6,11 @@ from graphlib import CycleError, TopologicalSorter
 from study.dimensions.base import Dimension, Value
 
 Space = Mapping[str, Dimension]
-"""`section/setting` -> dimension."""
+"""Space of a search: `section/setting` -> dimension."""
 
 
 def searched(space: Space, path: str, values: Mapping[str, Value]) -> bool:
-    """Whether the `when` of a dimension holds. `values`: of those dimensions before it in `in_order` that are
-    searched."""
+    """Whether the `when` of a dimension holds. `values`: values of the searched dimensions before it in `in_order`."""
     return all(
         parent in values and _among(space[parent].state(values[parent]), wanted)
         for parent, wanted in space[path].when.items()
@@ -19,7 +18,7 @@ def searched(space: Space, path: str, values: Mapping[str, Value]) -> bool:
 
 
 def present(space: Space, values: Mapping[str, Value]) -> dict[str, Value]:
-    """Those of `values` whose `when` holds."""
+    """Return the entries of `values` for dimensions whose `when` holds."""
     kept: dict[str, Value] = {}
     for path in in_order(space):
         if path in values and searched(space, path, kept):
@@ -28,7 +27,7 @@ def present(space: Space, values: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def switched_on(space: Space, path: str) -> dict[str, Value]:
-    """Values of other dimensions, the first that `when` names, at which `path` is searched."""
+    """Return values of other dimensions at which `path` is searched: the first ones that meet each `when`."""
     values: dict[str, Value] = {}
     for parent, wanted in space[path].when.items():
         states = [value for value in space[parent].corners() if _among(space[parent].state(value), wanted)]
@@ -37,12 +36,12 @@ def switched_on(space: Space, path: str) -> dict[str, Value]:
 
 
 def in_order(space: Space) -> tuple[str, ...]:
-    """The paths, each after those that its `when` names. Raises CycleError: there is no such order."""
+    """Return the paths, each after those that its `when` names. Raises CycleError if there is no such order."""
     return tuple(TopologicalSorter({path: dimension.when for path, dimension in space.items()}).static_order())
 
 
 def nested(values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
-    """`section/setting` -> value, as {section: {setting: value}}."""
+    """Convert `section/setting` -> value to {section: {setting: value}}."""
     sections: dict[str, dict[str, Value]] = {}
     for path, value in values.items():
         section, setting = path.split("/")
@@ -51,7 +50,7 @@ def nested(values: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
 
 
 def when_fault(space: Space) -> tuple[str, str] | None:
-    """The first `when` that cannot hold, as (path, what is wrong with it); None: all are sound."""
+    """Return the first `when` that can never hold, as (path, fault); None: all are valid."""
     for path, dimension in space.items():
         for parent, wanted in dimension.when.items():
             if parent not in space:
@@ -71,5 +70,5 @@ def when_fault(space: Space) -> tuple[str, str] | None:
 
 
 def _among(value: Value, wanted: tuple[Value, ...]) -> bool:
-    """In Python True is among (1, 2), in a study file it is not."""
+    """Whether `value` is in `wanted`, types included: in Python True is in (1, 2), in a study file it is not."""
     return repr(value) in map(repr, wanted)

@@ -1,4 +1,4 @@
-"""The types of dimensions by name, and entries of a study file read as one of them."""
+"""Registry of the types of dimensions by name, and the parser of a study file's space."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,9 +18,9 @@ DIMENSION_TYPES: dict[str, type[Dimension]] = {
 
 
 def register_dimension_type(name: str, dimension: type[Dimension]) -> None:
-    """Add a type of dimension to those that a study file may name.
+    """Register a type of dimension that a study file may name.
 
-    Each process that reads such a file must do so, and whoever analyses its results.
+    Every process that reads such a file must register it, and so must the analysis of its results.
     """
     DIMENSION_TYPES[name] = dimension
 
@@ -30,5 +30,5 @@ _SPACE: TypeAdapter[dict[str, Dimension]] = TypeAdapter(dict[str, AnyDimension])
 
 
 def space_of(spec: Mapping[str, Any]) -> dict[str, Dimension]:
-    """The dimensions of a resolved study file (spec.json), by `section/setting`."""
+    """Return the dimensions of a resolved study file (spec.json), by `section/setting`."""
     return _SPACE.validate_python(spec.get("space", {}))

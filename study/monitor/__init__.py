@@ -1,1 +1,1 @@
-"""What the driver shows and keeps while a study runs."""
+"""Monitoring: the driver's display, records and loggers while a study runs."""

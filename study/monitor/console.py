@@ -1,4 +1,4 @@
-"""What the driver shows: a live table in a terminal; elsewhere a line now and then, and one per trial that ends."""
+"""Display of a study: a live table in a terminal; elsewhere a line now and then, and one per trial that ends."""
 
 import math
 import sys
@@ -17,21 +17,21 @@ from study.plan.plan import Plan
 from study.results.records import TrialRecord
 
 MOST_NAMES = 8
-"""Of waiting trials in a line."""
+"""Maximum number of waiting trials that a progress line names."""
 
 
 class Progress:
-    """Shows a study on stderr. Use as a context around its trials."""
+    """Shows the progress of a study on stderr. Use as a context around its trials."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.confirmations = plan.confirmations
-        """Trials that this run expects beside those of the search; at most so many until they are chosen."""
+        """Trials that this run expects besides those of the search; an upper bound until they are chosen."""
         self.console = Console(stderr=True)
         self._live = Live(console=self.console, auto_refresh=False) if sys.stderr.isatty() else None
         self._started = self._begun = self._shown = time.monotonic()
         self._before: int | None = None
-        """Samples that earlier runs of the study drew."""
+        """Samples that earlier runs of the study drew; None before the first `show`."""
 
     def __enter__(self) -> None:
         if self._live:
@@ -45,7 +45,7 @@ class Progress:
         self.console.print(message(text), highlight=False, soft_wrap=True, markup=False)
 
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended."""
+        """Report a trial that ended; with the live table, only one that failed."""
         if not self._live or record.status == "failed":
             value = "" if math.isnan(record.objective) else f" {record.objective:.4f}"
             name = f"{record.trial} ({record.baseline})" if record.baseline else record.trial
@@ -53,7 +53,7 @@ class Progress:
             self.say(f"{name} {record.status}{value} in {clock(record.seconds)}{cause}")
 
     def show(self, records: Iterable[TrialRecord], waiting: Collection[str] = (), now: bool = False) -> None:
-        """Bring the display up to date; cheap to call often. `waiting`: trials that are begun, and have no worker."""
+        """Update the display; cheap to call often. `waiting`: trials that have begun but have no worker."""
         records = list(records)
         if self._before is None:
             self._before, self._begun = sum(map(_drawn, records)), time.monotonic()
@@ -71,7 +71,7 @@ class Progress:
         return self.plan.trials + self.confirmations
 
     def line(self, records: list[TrialRecord], waiting: Collection[str] = ()) -> str:
-        """Counts, time and the best objective of each condition."""
+        """Return counts, times and the best objective of each condition, in one line."""
         best = " ".join(f"{name} {record.objective:.3f}" for name, record in self._best(records).items())
         return f"{self._counts(records, waiting)} | best: {best or 'none yet'}"
 
@@ -88,9 +88,9 @@ class Progress:
         )
 
     def seconds_left(self, records: list[TrialRecord], elapsed: float) -> float | None:
-        """From the samples drawn per second in `elapsed`, the time of this run's trials, and the share of their budget
-        that ended trials of the search drew; a confirmation draws all of its own. Shared stages count in neither:
-        a trial has their samples from its first second on."""
+        """Estimate the seconds left from the samples drawn per second in `elapsed`, the time of this run's trials, and
+        the share of their budgets that ended searched trials drew; a confirmation draws its whole budget. Shared stages
+        are left out: a trial has their samples from the start. None: unknown."""
         rate = (sum(map(_drawn, records)) - (self._before or 0)) / elapsed if elapsed else 0.0
         search = [record for record in records if record.phase == "search"]
         ended = [record for record in search if record.status != "running"]
@@ -105,7 +105,7 @@ class Progress:
         return (max(0.0, confirm) + (0.0 if searched else max(0.0, left))) / rate
 
     def _best(self, records: list[TrialRecord]) -> dict[str, TrialRecord]:
-        """The best complete trial of the search by condition; those without one left out."""
+        """Return condition -> best complete trial of the search, without conditions that have none."""
         best: dict[str, TrialRecord] = {}
         found = [r for r in records if r.phase == "search" and r.can_be_best]
         for condition in self.plan.conditions:

@@ -1,4 +1,4 @@
-"""Numbers of a running study for Ray's dashboard, Prometheus and Grafana (cluster/monitoring/)."""
+"""Metrics of a running study for Ray's dashboard, Prometheus and Grafana (cluster/monitoring/)."""
 
 import math
 import time
@@ -10,12 +10,12 @@ from study.monitor.recorder import Recorder
 from study.plan.plan import Plan
 
 SECONDS = 5.0
-"""Between two times that they are set. Ray forgets one that was not set for about 20 s: so those of trials that have
-ended go, and thousands of trials leave no thousands of numbers."""
+"""Seconds between two updates of the gauges. Ray drops a gauge that was not set for about 20 s, so those of ended
+trials disappear and do not add up to thousands."""
 
 
 class Gauges:
-    """Set by the driver, which knows all trials. Ray's names for them begin with `ray_`."""
+    """Ray gauges of a study, set by the driver, which knows all trials. Ray prefixes their names with `ray_`."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self._set = plan, 0.0
@@ -27,7 +27,7 @@ class Gauges:
         self._trials = Gauge("codim_trials", "Trials by status", (*condition, "status"))
 
     def show(self, recorder: Recorder) -> None:
-        """Cheap to call often."""
+        """Set the gauges from the records, at most every SECONDS; cheap to call often."""
         if time.monotonic() - self._set < SECONDS:
             return
         self._set = time.monotonic()

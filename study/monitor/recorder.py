@@ -1,4 +1,9 @@
-"""From live trials to the tables of a results folder: rows are gathered, and written now and then and at each end."""
+"""Recorder: collects the epochs of running trials and writes them to the tables of a results folder.
+
+Order of calls: `finished` tells the search which trials have ended; then per trial `start`, when it is handed out,
+first or again; `epoch` for each epoch, including those replayed from a checkpoint; and `finish`, before Optuna is told
+the outcome. `flush` is called on every tick of the run, and with `now` at its end.
+"""
 
 import math
 import time
@@ -18,25 +23,25 @@ from study.results.records import TrialRecord
 from study.trial import Attempt, Outcome
 
 WRITE_SECONDS = 2.0
-"""Between two writes of the tables, at least."""
+"""Minimum seconds between two writes of the tables."""
 WRITE_SHARE = 0.05
-"""Of the time, at most, for these writes: the table of 10,000 trials takes about a second."""
+"""Maximum share of the time spent on these writes: the table of 10,000 trials takes about a second."""
 _COLUMNS = [f.name for cls in (EpochMetrics, OracleMetrics) for f in fields(cls)]
 
 
 class Recorder:
-    """The rows of all trials, running or finished. One writer a results folder."""
+    """Records of all trials, running or finished, and the rows of the running ones. One writer per results folder."""
 
     def __init__(self, plan: Plan, folder: ResultsFolder, loggers: Loggers | None = None) -> None:
-        """Go on from the tables in `folder`, where there are any."""
+        """Continue from the tables in `folder`, if there are any."""
         self.plan, self.folder, self._loggers = plan, folder, loggers
         self.records = {record.trial: record for record in folder.read_trials()}
         self._shared = {stage.key for stage in shared_stages(plan)}
         self._rows: dict[str, list[dict[str, Any]]] = {}
-        """Epochs of the running trials only."""
+        """Trial -> its epochs; running trials only."""
         self._changed: set[str] = set()
         self._behind = False
-        """Whether a trial has ended since the table of trials was written."""
+        """Whether a trial has ended since the table of trials was last written."""
         self._written, self._wait = time.monotonic(), WRITE_SECONDS
 
     def finished(self) -> dict[str, Outcome]:
@@ -47,11 +52,11 @@ class Recorder:
         }
 
     def ended(self, phase: Phase) -> int:
-        """How many trials of a phase have."""
+        """Return how many trials of a phase have ended."""
         return sum(record.phase == phase and record.status != "running" for record in self.records.values())
 
     def start(self, attempt: Attempt) -> None:
-        """A trial was given out: for the first time, or to go on."""
+        """Record that a trial was handed out, for the first time or again."""
         config, data = attempt.config, attempt.data
         known = self.records.get(attempt.trial)
         self.records[attempt.trial] = TrialRecord(
@@ -77,7 +82,7 @@ class Recorder:
         self._changed.add(attempt.trial)
 
     def epoch(self, attempt: Attempt, row: Mapping[str, Any]) -> None:
-        """One more epoch; those of the same number and later, of an attempt that was cut short, are replaced."""
+        """Add one epoch of a trial; drop those of the same and later numbers, from an attempt that was cut short."""
         rows = self._rows[attempt.trial]
         while rows and rows[-1]["epoch"] >= row["epoch"]:
             rows.pop()
@@ -87,18 +92,18 @@ class Recorder:
             self._loggers.epoch(self.records[attempt.trial], rows[-1])
 
     def under_way(self) -> list[tuple[TrialRecord, list[dict[str, Any]]]]:
-        """The trials that run and have reported an epoch, with their epochs."""
+        """Return the running trials that have reported an epoch, with their epochs."""
         return [(self.records[trial], rows) for trial, rows in self._rows.items() if rows]
 
     def finish(self, attempt: Attempt, outcome: Outcome) -> None:
-        """A trial ended. When this returns, `read_trials` says so; the table of trials follows with the next flush,
-        since a table that is written for each of its rows takes longer and longer."""
+        """Record the end of a trial. On return, `read_trials` includes it; the table of trials follows with the next
+        flush, since writing the whole table for every trial would take ever longer."""
         record = self.records[attempt.trial]
         self._sum_up(attempt.trial)
         record.status, record.cause, record.objective = outcome.status, outcome.cause, outcome.objective
         record.constraints = dict(outcome.constraints)
         now = datetime.now(UTC)
-        record.ended = max(now, record.started or now)  # a clock may be set back
+        record.ended = max(now, record.started or now)  # the clock may have been set back
         test = [row["oracle_test_acc"] for row in self._evaluated(attempt.trial)]
         record.oracle_test_acc = _mean(test[-attempt.last :])
         record.oracle_test_acc_best = max(test, default=math.nan)
@@ -110,7 +115,7 @@ class Recorder:
             self._loggers.end(record)
 
     def flush(self, now: bool = False) -> None:
-        """Write what changed, if the last time is long enough ago or `now`."""
+        """Write what has changed, if the last write is long enough ago or `now`."""
         started = time.monotonic()
         if not (self._changed or self._behind) or (started - self._written < self._wait and not now):
             return

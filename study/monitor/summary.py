@@ -1,4 +1,4 @@
-"""What is said at the end of a study, beside the counts: the fronts where cost counts, and whether pruning was safe."""
+"""Summary at the end of a study: best settings, Pareto fronts if cost is an objective, and whether pruning was safe."""
 
 import math
 import shlex
@@ -11,12 +11,12 @@ from study.results.verdicts import UNSAFE_CORRELATION, pareto_front, rank_correl
 
 
 def closing(plan: Plan, folder: ResultsFolder) -> list[str]:
-    """Lines about a finished study: what it found, what that cost, whether pruning was safe, and what comes next."""
+    """Return lines about a finished study: its best settings, Pareto fronts, pruning's safety, and the next command."""
     return [*_found(plan, folder), *_fronts(plan, folder), *_correlations(plan, folder), _next(folder)]
 
 
 def _found(plan: Plan, folder: ResultsFolder) -> list[str]:
-    """Per condition the best setting of the search against the best baseline."""
+    """Return one line per condition, with the best setting of the search and the best baseline."""
     best, metric = [r for r in _search(folder) if r.can_be_best and not math.isnan(r.objective)], plan.spec.objective
     lines = []
     for condition in plan.conditions:

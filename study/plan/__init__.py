@@ -1,1 +1,1 @@
-"""A study file checked against settings and data, and what follows from it. No Ray, no Optuna."""
+"""Planning: a study file checked against settings and data, and the trials that follow from it. No Ray, no Optuna."""

@@ -1,4 +1,4 @@
-"""Compose: what a study file says of a trial becomes its TrainConfig."""
+"""Compose the TrainConfig of a trial from the study file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,16 +10,16 @@ from study.spec.study_spec import StudySpec
 
 
 def compose(settings: Mapping[str, Any], condition: Condition, seed: int) -> TrainConfig:
-    """Of the trial with these settings. Raises ValueError: names the setting and what is allowed."""
+    """Return the TrainConfig of a trial with `settings`. Raises ValueError: names the setting and what is allowed."""
     own = {"noise": condition.noise.model_dump(), "train": {"seed": seed}}
-    # The trials of a condition share the warm-up, as all share the pre-training.
+    # One seed, so that the trials of a condition share the warm-up, as all share the pre-training.
     return train_config(merge(merge({"warmup": {"seed": 0}}, settings), own))
 
 
 def baseline_settings(spec: StudySpec, name: str) -> dict[str, Any]:
-    """`fixed`, then the preset of the baseline's method, then its own settings.
+    """Return the settings of a baseline: `fixed`, overridden by its method's preset, then by its own settings.
 
-    `fixed` is written for the searched method; where it names the epochs of pre-training, dividemix still has none.
+    `fixed` is written for the searched method: dividemix has no pre-training even if `fixed` sets its epochs.
     """
     own = spec.baselines[name]
     preset = METHODS.get(str(own.get("method")), {})

@@ -1,4 +1,4 @@
-"""What no single entry of a study file shows: entries that contradict each other, or need a package."""
+"""Checks of a study file across entries: entries that contradict each other, or need a missing package."""
 
 from importlib.util import find_spec
 
@@ -8,7 +8,7 @@ from study.spec.yaml_file import Source
 
 
 def require_consistent(spec: StudySpec, source: Source) -> None:
-    """Raises SpecError: names file, line, path, value and what is allowed."""
+    """Check that entries agree with each other. Raises SpecError: names file, line, path, value and what is allowed."""
     fault = when_fault(spec.space)
     if fault:
         path, message = fault

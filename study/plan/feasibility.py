@@ -1,5 +1,5 @@
-"""Feasibility: every corner of a study's space x every condition, and every baseline, checked against the code's
-settings, and against the data for the lengths of the stages."""
+"""Feasibility: check every corner of a study's space x every condition, and every baseline, against the code's
+settings and, for the lengths of the stages, against the data."""
 
 import itertools
 import math
@@ -25,18 +25,18 @@ NOT_SEARCHED = (
     *("noise", "data", "average", "network/compile"),
     *("warmup/seed", "train/seed", "train/samples", "train/device", "train/sync_batch_norm"),
 )
-"""The conditions, what the objective is measured on and what it does not see, the trial's place, its budget, and the
-machine: never searched."""
+"""Settings that cannot be searched: the conditions, the data that the objective is measured on, settings that do not
+affect the objective, seeds, the budget, and the machine."""
 MAX_CORNERS = 4_096
-"""Of the dimensions that move the milestones together, in one condition."""
+"""Limit on combinations, per condition, of the dimensions that move the milestones."""
 
 Look = Callable[[DataConfig, NoiseKind], tuple[ConditionData, Callable[[DivideConfig], object]] | None]
-"""What the driver needs to know of a condition's data, and what refuses a given labelled set that does not fit them.
-None: unknown. Raises ValueError as `load_data`."""
+"""Returns facts about a condition's data, and a check that raises ValueError for a given labelled set that does not fit
+the data; None: the data are unknown. Raises ValueError as `load_data`."""
 
 
 def loaded(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
-    """`Look` at the data themselves."""
+    """`Look` that loads the data."""
     from codim.data.load import load_data  # torch takes seconds
     from codim.division.labelled_set import given_division
 
@@ -47,15 +47,15 @@ def loaded(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callabl
 
 
 def published(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
-    """`Look` at the published shape of the data set."""
+    """`Look` that uses the published shape of the data set, without loading it."""
     data = nominal_data(config, noise)
     counts = len(data.labels), len(data.train_index), len(data.val_index), data.classes
     return ConditionData(*counts, data.noise_rate, data.transition.tolist()), data.require_given
 
 
 def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
-    """`Look` at the least that the data can ask for, so that nothing is refused that they would admit: the labels
-    decide how the split rounds, by up to an image a class either way; a given labelled set is left to the data."""
+    """`Look` without the data, a lower bound: nothing is refused that the data would allow. The labels decide how the
+    split rounds, by up to one image per class either way; a given labelled set is not checked."""
     if not config.facts.shape or not config.facts.shape.whole:
         return None
     seen, _ = published(config, noise)
@@ -66,10 +66,10 @@ def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable
 
 
 class Check:
-    """The checks that need the code's settings, and the data for the lengths of the stages."""
+    """Checks of a study against the code's settings and, for the lengths of the stages, the data."""
 
     def __init__(self, spec: StudySpec, source: Source, look: Look, about: str) -> None:
-        """`about`: stands before a bound that the data may yet move."""
+        """`about`: put before a bound in messages, where the data may still change it."""
         self.spec, self.source, self.look, self.about = spec, source, look, about
 
     def paths(self) -> None:
@@ -96,8 +96,8 @@ class Check:
                 raise self.source.error((*location, *path.split("/")), f"{path} cannot stand here: {place}")
 
     def condition(self, condition: Condition) -> ConditionData | None:
-        """Check every corner in one condition; return what the driver needs to know of its data, None where the data
-        are unknown, and the lengths of the stages therefore are not checked."""
+        """Check every corner in one condition and return the facts about its data; None if the data are unknown, in
+        which case the lengths of the stages are not checked."""
         base = self._composed(("fixed",), self.spec.fixed, condition)
         try:
             seen = self.look(base.data, base.noise)
@@ -127,10 +127,10 @@ class Check:
         return data
 
     def _corners(self, condition: Condition, data: ConditionData | None) -> list[dict[str, Value]]:
-        """Every corner of those dimensions that move the milestones; each value of the others once.
+        """Return every corner of the dimensions that move the milestones, and each value of the others once.
 
-        Settings are bounded one by one, so single values find every value that is out of range; only the lengths of the
-        stages depend on several settings at once. A value between the corners finds a setting that must be whole.
+        Settings have separate bounds, so single values reveal any that is out of range; only the lengths of the stages
+        depend on several settings at once. A value between the corners reveals a setting that must be an integer.
         """
         space, corners = self.spec.space, [dict[str, Value]()]
         moving: dict[str, tuple[Value, ...]] = {}
@@ -175,7 +175,7 @@ class Check:
         self, location: Location, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]
     ) -> None:
         if self.spec.confirm.seeds and config.data.validation == "split":
-            data = replace(data, training_images=data.images)  # longer epochs, by which some stages are counted
+            data = replace(data, training_images=data.images)  # longer epochs; some stages are set in epochs
         marks = _stages(config, data)
         needed = marks.rampup if config.train.co_training else marks.pretrain
         if config.train.samples <= needed:
@@ -212,6 +212,6 @@ def _told(config: TrainConfig, marks: Milestones, params: Mapping[str, Value]) -
 
 
 def _stages(config: TrainConfig, data: ConditionData) -> Milestones:
-    """`milestones`, whatever the budget: its own message cannot say which entry of the study file is at fault."""
+    """Return `milestones` for an unlimited budget: its own error could not name the entry of the study file."""
     unbounded = config.train.model_copy(update={"samples": 2**62})
     return milestones(config.model_copy(update={"train": unbounded}), data.images, data.training_images)

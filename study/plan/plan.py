@@ -1,7 +1,7 @@
 """Plan: a study file checked against the code's settings and the data; it composes the TrainConfig of every trial.
 
-Everything that can be wrong with a study is found here, before any Ray process starts: what the file says by itself
-first, and without torch, which takes seconds; then what the data say.
+All faults of a study are found here, before any Ray process starts: first those of the file alone, without importing
+torch, which takes seconds; then those that show only with the data.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ from study.spec.yaml_file import Source
 
 @dataclass(frozen=True)
 class Plan:
-    """A study that can be run."""
+    """A checked study: its conditions, the facts about their data, and the TrainConfig of any trial."""
 
     spec: StudySpec
     conditions: tuple[Condition, ...]
-    """In their order along the noise axis."""
+    """Noise conditions, in their order along the noise axis."""
     data: Mapping[str, ConditionData]
-    """By condition id; empty in an outline."""
+    """Condition id -> facts about its data; empty in an outline."""
 
     @property
     def trials_per_condition(self) -> int:
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def confirmed_settings(self) -> int:
-        """Of one condition, at most: baselines, best ones, and where there are several conditions the robust one."""
+        """Most settings confirmed per condition: baselines, the best, and with several conditions the robust one."""
         return len(self.spec.baselines) + self.spec.confirm.top_k + (len(self.conditions) > 1)
 
     @property
@@ -48,11 +48,11 @@ class Plan:
         return self.confirmed_settings * self.spec.confirm.seeds * len(self.conditions)
 
     def searched_config(self, condition: Condition, params: Mapping[str, Value], seed: int) -> TrainConfig:
-        """Of a searched trial. `params`: `section/setting` -> value."""
+        """Return the TrainConfig of a searched trial. `params`: `section/setting` -> value."""
         return compose(merge(self.spec.fixed, nested(params)), condition, seed)
 
     def corner(self, condition: Condition, end: Literal[0, -1]) -> TrainConfig:
-        """Of a searched trial at the lower (0) or upper (-1) end of every range."""
+        """Return the TrainConfig of a searched trial at the lower (0) or upper (-1) end of every range."""
         space = self.spec.space
         return self.searched_config(condition, present(space, {p: d.corners()[end] for p, d in space.items()}), 0)
 
@@ -60,7 +60,7 @@ class Plan:
         return compose(baseline_settings(self.spec, name), condition, seed)
 
     def params_of(self, config: TrainConfig) -> dict[str, Value]:
-        """The searched settings as they stand in `config`, without those whose `when` does not hold there."""
+        """Return the values of the searched settings in `config`, without those whose `when` does not hold there."""
         return present(self.spec.space, {path: _setting(config, path) for path in self.spec.space})
 
 
@@ -68,7 +68,7 @@ def load_plan(path: Path, nominal: bool = False) -> Plan:
     """Read a study file and check every corner of its space x every condition, and every baseline.
 
     Args:
-        nominal: check against the published shape of the data set, and without label files: neither need be here.
+        nominal: check against the published shape of the data set; neither images nor label files are needed.
 
     Raises:
         SpecError: names file, line, path, value and what is allowed.
@@ -78,12 +78,12 @@ def load_plan(path: Path, nominal: bool = False) -> Plan:
 
 
 def full_plan(spec: StudySpec, source: Source) -> Plan:
-    """Of a study file that is read already; for the rest as `load_plan`."""
+    """Check a study file that is already read, against its data, as `load_plan` does."""
     return _plan(spec, source, loaded)
 
 
 def outline(spec: StudySpec, source: Source) -> Plan:
-    """What `full_plan` gives, without the data, and checked as far as is certain without them."""
+    """Return the plan of `full_plan` without the data, checked as far as is possible without them."""
     return replace(_plan(spec, source, least, about="about "), data={})
 
 

@@ -1,4 +1,4 @@
-"""Where in its budget a searched trial can be stopped."""
+"""Rungs: the points of its budget, in samples, at which a searched trial can be stopped."""
 
 from codim.config.budget import milestones
 from codim.config.train_config import TrainConfig
@@ -7,29 +7,29 @@ from study.spec.conditions import Condition, ConditionData
 from study.spec.study_spec import Pruner
 
 CURVE_POINTS = 50
-"""Steps at which a trial's curve is given to the pruner, about."""
+"""Approximate number of steps at which a trial's curve is reported to the pruner."""
 
 
 def stages_end(config: TrainConfig, data: ConditionData) -> int:
-    """Samples of a trial that no pruner counts."""
+    """Return the samples of pre-training and, before co-training, warm-up, which the pruner does not count."""
     marks = milestones(config, data.images, data.training_images)
     return marks.warmup if config.train.co_training else marks.pretrain
 
 
 def first_step(pruner: Pruner, stages: int) -> int:
-    """At which a trial can be stopped."""
+    """Return the first step at which a trial can be stopped, in samples past the stages."""
     return max(pruner.min_budget - stages, 1)
 
 
 def common_step(samples: int, first: int, budget: int) -> int:
-    """The last step of a grid, CURVE_POINTS or more over the budget, that a trial has reached so many samples past the
-    stages. The median pruner compares equal steps, and epochs differ in length; every rung lies on the grid."""
+    """Return the last step of a common grid that a trial has reached `samples` past the stages. The grid has about
+    CURVE_POINTS steps, rungs among them: the median pruner compares equal steps, and epochs differ in length."""
     points = max(1, round(first * CURVE_POINTS / budget))
     return -(-(samples * points // first) * first // points)
 
 
 def rungs(pruner: Pruner, budget: int, stages: int) -> list[int]:
-    """Samples after which a trial can be stopped, for median the first such number only; empty: never."""
+    """Return the samples after which a trial can be stopped, for median only the first such number; empty: never."""
     if pruner.kind == "none":
         return []
     steps = [first_step(pruner, stages)]
@@ -39,6 +39,6 @@ def rungs(pruner: Pruner, budget: int, stages: int) -> list[int]:
 
 
 def rungs_of(plan: Plan, condition: Condition) -> list[int]:
-    """Samples after which a searched trial of a condition can be stopped."""
+    """Return the samples after which a searched trial of a condition can be stopped; empty: never."""
     corner = plan.corner(condition, 0)
     return rungs(plan.spec.pruner, corner.train.samples, stages_end(corner, plan.data[condition.id]))

@@ -1,4 +1,4 @@
-"""Shared stages: what several trials need and none of them changes is computed once, and found by what it depends on.
+"""Shared stages: stages common to several trials are computed once, and found by a key of all that they depend on.
 
 Stage 0, the pre-training, depends on images, network, augmentation and its own settings, so all conditions share it.
 Stage 1, the warm-up, depends on the noise too, and on the optimiser; the trials of a condition share it.
@@ -24,17 +24,17 @@ Kind = Literal["pre-training", "warm-up"]
 
 
 class Stage(NamedTuple):
-    """A stage of some training."""
+    """A stage of a training that other trainings may share."""
 
     kind: Kind
     key: str
-    """SHA-256 of all that it depends on, of a file its content."""
+    """SHA-256 of all that the stage depends on; files count with their content."""
     config: TrainConfig
-    """Its own training: whatever does not enter the stage stands at its default."""
+    """Training that computes the stage; settings that do not affect the stage have their defaults."""
 
 
 def pretraining(config: TrainConfig) -> Stage | None:
-    """Of a training; None where it has none."""
+    """Return the pre-training stage of a training; None if it has none."""
     if not config.pretrain.epochs:
         return None
     own = TrainConfig(
@@ -46,13 +46,13 @@ def pretraining(config: TrainConfig) -> Stage | None:
         train=LoopConfig(device=config.train.device),
     )
     settings = own.model_dump(mode="json", include={"noise", "network", "augment", "pretrain"})
-    if config.network.weights is not None:  # the same file in another place is the same
+    if config.network.weights is not None:  # the path of the file does not matter
         settings["network"]["weights"] = _digest(config.network.weights)
     return _stage("pre-training", own, settings | {"data": config.data.images()})
 
 
 def warm_up(config: TrainConfig) -> Stage | None:
-    """Of a training, from its start; None where it has none or keeps it to itself (`warmup/seed`)."""
+    """Return the stage up to the end of warm-up; None if a training has none or does not share it (`warmup/seed`)."""
     if not config.warms_up or config.warmup.seed is None:
         return None
     own = TrainConfig(
@@ -74,15 +74,15 @@ def warm_up(config: TrainConfig) -> Stage | None:
 
 
 def shared_stages(plan: Plan) -> list[Stage]:
-    """Those that more than one trial needs, in an order in which none comes before what it builds on.
+    """Return the stages that more than one trial needs, each after the stage that it builds on.
 
-    Where a searched setting enters a stage, each searched trial computes its own; the baselines may still share theirs.
+    If a stage depends on a searched setting, each searched trial computes its own; baselines may still share theirs.
     """
     needed = []
     for of in (pretraining, warm_up):
         for condition in plan.conditions:
             baselines = [of(plan.baseline_config(condition, name, 0)) for name in plan.spec.baselines]
-            # Two searched trials that differ in every setting: they have in common what all have.
+            # These two searched trials differ in every setting: a stage that they share is shared by all.
             low, high = (of(plan.corner(condition, end)) for end in (0, -1))
             needed += [stage for stage in (*baselines, *((low, high) if low == high else ())) if stage]
     users = Counter(stage.key for stage in needed)
@@ -90,7 +90,7 @@ def shared_stages(plan: Plan) -> list[Stage]:
 
 
 class Drawn(NamedTuple):
-    """Samples by stage, of one network."""
+    """Samples drawn in each stage, by one network."""
 
     pretrain: int = 0
     warmup: int = 0
@@ -98,7 +98,7 @@ class Drawn(NamedTuple):
 
 
 def drawn_by_trial(config: TrainConfig, data: ConditionData, shared: Set[str]) -> Drawn:
-    """What a whole training draws itself: not what it finds, the stages whose keys are `shared`."""
+    """Return the samples that a whole training draws itself, without the stages whose keys are in `shared`."""
     marks = milestones(config, data.images, data.training_images)
     warm = marks.warmup if config.train.co_training else config.train.samples
     first, second = pretraining(config), warm_up(config)
@@ -124,6 +124,6 @@ def _digest(path: Path) -> str:
 
 @cache
 def _digest_at(path: Path, changed: int) -> str:
-    """SHA-256 of a file. `changed`: when it was, so that a file is read again only after a change."""
+    """Return the SHA-256 of a file. `changed`: its modification time, part of the key of the cache."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,1 +1,1 @@
-"""Before anything starts: does it fit, what will it cost."""
+"""Checks before anything starts: whether the study fits, and what it will cost."""

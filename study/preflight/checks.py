@@ -1,4 +1,9 @@
-"""Before anything starts: does the study fit, and may it write where it is told."""
+"""Checks before anything starts: whether the study fits the machine or cluster, and its results folder.
+
+Order of calls by the driver: `require_writable`, and `require_same_study` with `resolved_spec`, before any data are
+read; `concurrent_trials` for the nodes at hand; `require_memory` with the full plan; and, except in a dry run, `locked`
+until the study ends, `require_same_study` again, and `environment` for environment.json.
+"""
 
 import fcntl
 import math
@@ -20,25 +25,24 @@ from study.results.json_schema import SCHEMA_VERSION, VERSION_KEY, Spec, read_js
 from study.spec.study_spec import Resources
 
 FREE_TO_CHANGE = (VERSION_KEY, "conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
-"""Parts of a study file that may change between two starts; of the first two, only by adding."""
+"""Parts of spec.json that may change between two starts; conditions and trials may only be added."""
 STEPS = "samples past warm-up"
-"""What Optuna's steps are (study/search/pruners.py), for spec.json."""
+"""Unit of Optuna's steps (study/search/pruners.py), as recorded in spec.json."""
 LIBRARIES = ("numpy", "optuna", "pyarrow", "ray", "scikit-learn", "torch")
 
-
 TRIAL_GIB, WORKER_GIB = 1.2, 0.4
-"""Memory of a trial of several workers beside its training: of the processes that Ray Train starts for it, and of each
-worker's libraries. Measured with Ray 2.60 and torch 2.15 (search_spaces/README.md)."""
+"""Memory overhead of a trial of several workers: of the processes that Ray Train starts per trial, and of the libraries
+per worker. Measured with Ray 2.60 and torch 2.15 (search_spaces/README.md)."""
 
 
 def threads(plan: Plan) -> int:
-    """Of torch, in one worker of a trial."""
+    """Return the number of torch threads in one worker of a trial."""
     return max(1, math.floor(plan.spec.resources.cpus_per_worker))
 
 
 def concurrent_trials(wanted: Resources, nodes: Iterable[tuple[float, float]]) -> int:
-    """How many trials run at a time on nodes with so many CPUs and GPUs each; a worker never spans two of them. All
-    workers of so many trials fit at once: of more, those that wait would hold what the others wait for."""
+    """Return how many trials run at a time on `nodes`, given as (CPUs, GPUs) each. A worker never spans two nodes, and
+    the workers of all these trials fit at once: with more trials, partly started ones would block each other."""
     workers = 0
     for cpus, gpus in nodes:
         fits = cpus / wanted.cpus_per_worker
@@ -50,7 +54,7 @@ def concurrent_trials(wanted: Resources, nodes: Iterable[tuple[float, float]]) -
 
 
 def require_memory(plan: Plan, concurrent: int, gib: float, where: str) -> None:
-    """Raises SpecError where what Ray Train needs for so many trials of several workers is more than there is."""
+    """Raise SpecError if Ray Train's processes for `concurrent` trials of several workers need more than `gib` GiB."""
     workers = plan.spec.resources.workers_per_trial
     needed = concurrent * (TRIAL_GIB + WORKER_GIB * workers)
     if workers > 1 and needed > gib:
@@ -63,7 +67,7 @@ def require_memory(plan: Plan, concurrent: int, gib: float, where: str) -> None:
 
 @contextmanager
 def locked(folder: ResultsFolder) -> Iterator[None]:
-    """Hold a results folder, one driver at a time. Raises SpecError: it cannot be written, or another driver has it."""
+    """Lock a results folder for this driver. Raises SpecError if it cannot be written, or another driver holds it."""
     try:
         folder.root.mkdir(parents=True, exist_ok=True)
         file = (folder.root / ".lock").open("w")
@@ -79,18 +83,15 @@ def locked(folder: ResultsFolder) -> Iterator[None]:
 
 
 def require_writable(folder: ResultsFolder) -> None:
-    """Raises SpecError where `locked` would; writes nothing."""
+    """Raise SpecError if the results folder cannot be written, as `locked` would, but write nothing."""
     existing = next(path for path in (folder.root, *folder.root.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise SpecError(f"--results: {folder.root} cannot be written")
 
 
 def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> None:
-    """Refuse a folder of another study, or of this one with changes that would mix what cannot be compared.
-
-    Raises:
-        SpecError: names the first part that differs; trials and conditions may be added.
-    """
+    """Refuse a folder of another study, or of this one with changes that would mix trials that cannot be compared.
+    Trials and conditions may be added. Raises SpecError: names the first part that differs."""
     if not folder.spec.exists():
         if folder.root.exists() and any(path.name != ".lock" for path in folder.root.iterdir()):
             raise SpecError(f"--results: {folder.root} holds files but no spec.json: not the folder of a study")
@@ -118,7 +119,7 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
 
 
 def _difference(path: str, old: Any, new: Any) -> tuple[str, Any, Any]:
-    """The first place where two JSON values differ."""
+    """Return (path, old value, new value) of the first difference between two JSON values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *new]:
             if old.get(key) != new.get(key):
@@ -127,12 +128,12 @@ def _difference(path: str, old: Any, new: Any) -> tuple[str, Any, Any]:
 
 
 def resolved_spec(plan: Plan) -> dict[str, Any]:
-    """spec.json: the study file with every default written out."""
+    """Return the content of spec.json: the study file with every default written out."""
     config, first = representative(plan), plan.conditions[0]
     searched = plan.corner(first, 0)
     baselines = {name: plan.baseline_config(first, name, 0) for name in plan.spec.baselines}
     pruner = plan.spec.pruner.model_dump(mode="json")
-    if plan.spec.pruner.kind != "none":  # curves with other steps must not compete
+    if plan.spec.pruner.kind != "none":  # curves in other units must not be compared
         pruner["steps"] = STEPS
     return (
         {VERSION_KEY: SCHEMA_VERSION}
@@ -154,8 +155,8 @@ def _without_noise(config: TrainConfig) -> dict[str, Any]:
 
 
 def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[str, Any]:
-    """environment.json: where and when the study runs. `old`: that of an earlier start, whose beginning stands."""
-    import torch  # slow, as Optuna is, and all that comes before in this module needs neither
+    """Return environment.json: where and when the study runs. `old`: that of an earlier start, whose date is kept."""
+    import torch  # slow, as is Optuna; the rest of this module needs neither
 
     from study.plan.rungs import rungs_of
 

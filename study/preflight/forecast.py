@@ -1,4 +1,4 @@
-"""What a study will cost, before it: hours, samples, money, disk. And at its end, what it did cost beside that."""
+"""Forecast of a study's cost in hours, samples, money and disk; and at its end, the comparison with the actual cost."""
 
 import math
 import shutil
@@ -20,64 +20,62 @@ from study.results.records import TrialRecord
 from study.spec.conditions import ConditionData
 
 COPIES = 3
-"""Of a checkpoint: the newest, the one before, and one that is being written."""
+"""Copies of a trial's checkpoint on disk: the newest, the one before, and one that is being written."""
 TRIAL_BYTES = 250_000
-"""Rows of a trial in the tables and in Optuna's journal. A trial of the digits study, of 37 epochs, leaves 22,000;
-this is for 400."""
+"""Bytes of a trial in the tables and in Optuna's journal, for 400 epochs; a trial of the digits study, of 37 epochs,
+leaves 22,000."""
 TIMING = "timing a few steps of each stage (seconds; two minutes for a large network on CPUs)"
-"""Name of that step before a study, with how long it takes."""
+"""Message for the timing step before a study, with its duration."""
 
 
 class Speed(NamedTuple):
-    """How fast a trial is, and how large."""
+    """Measured speed of a trial in each stage, and the size of its checkpoint."""
 
     pretrain: float
-    """Seconds per sample of a stage, its share of the evaluation and of the observer's passes included; as the next
-    two."""
+    """Seconds per sample in pre-training, including its share of evaluation and observer; the next two likewise."""
     warmup: float
     cotrain: float
     checkpoint_bytes: float
-    """Of one checkpoint, with all images of the data set."""
+    """Size of one checkpoint of a training on all images of the data set."""
 
 
 class Forecast(NamedTuple):
-    """What the whole study takes."""
+    """Expected cost of the whole study."""
 
     trials: int
     hours: float
-    """Wall time with `concurrent` trials at a time, if nothing is pruned; as `samples`."""
+    """Wall time with `concurrent` trials at a time, if nothing is pruned (as for `samples`)."""
     concurrent: int
     samples: int
-    """Of all trials, and once of each stage that they share."""
+    """Samples drawn by all trials, with those of each shared stage counted once."""
     price_per_hour: float
-    """Of all nodes together; 0: not given."""
+    """Price per hour of all nodes together; 0: unknown."""
     disk_bytes: int
-    """Results folder, at its largest."""
+    """Largest size of the results folder."""
     expected_hours: float
-    """Wall time with what the pruner is expected to save; as `expected_samples`."""
+    """Wall time less what the pruner is expected to save (as for `expected_samples`)."""
     expected_samples: int
 
 
 def representative(plan: Plan) -> TrainConfig:
-    """A searched trial, at the upper end of every range."""
+    """Return the config of a searched trial at the upper end of every range, which stands for all in a forecast."""
     return plan.corner(plan.conditions[0], -1)
 
 
 def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase | None = None) -> Forecast:
-    """From the measured speed, which is one worker's, and size of a trial to those of the study; as if n workers were
-    n times as fast.
+    """Extrapolate time and disk use of the study from one worker's measured speed, assuming linear scaling.
 
     Args:
-        nodes: that are paid for.
-        phase: the only one to run; both by default.
+        nodes: number of nodes that are paid for.
+        phase: the only phase to run; both by default.
     """
     condition = plan.conditions[0]
     data, shared = plan.data[condition.id], shared_stages(plan)
     searched, baselines = representative(plan), [plan.baseline_config(condition, b, 0) for b in plan.spec.baselines]
     trials: list[Drawn] = []
-    """Of one condition."""
+    """Samples drawn by each trial of one condition."""
     pruned = 0.0, 0
-    """Seconds and samples that its search is expected to save."""
+    """Seconds and samples that pruning is expected to save in one condition."""
     if phase != "confirm":
         own = [*baselines, *[searched] * plan.spec.budget.trials_per_condition]
         keys = {stage.key for stage in shared}
@@ -85,7 +83,7 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
         pruned = _pruned(plan, searched, data, speed)
     if phase != "search":
         own = [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))] * plan.spec.confirm.seeds
-        # Fresh noise and all images: longer epochs, and of the stages only pre-training is shared.
+        # Fresh noise and all images: epochs are longer, and pre-training is the only shared stage.
         whole = replace(data, training_images=data.images) if searched.data.validation == "split" else data
         keys = {stage.key for stage in shared if stage.kind == "pre-training"}
         trials += [drawn_by_trial(config, whole, keys) for config in own]
@@ -114,7 +112,7 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
 
 
 def _pruned(plan: Plan, searched: TrainConfig, data: ConditionData, speed: Speed) -> tuple[float, int]:
-    """Seconds and samples that the pruner is expected to save in the search of one condition."""
+    """Return the seconds and samples that the pruner is expected to save in the search of one condition."""
     from study.plan.rungs import stages_end  # Optuna is slow to import
     from study.search.pruners import drawn_share
 
@@ -132,7 +130,7 @@ def _seconds(drawn: Drawn, speed: Speed) -> float:
 
 
 def require_disk(folder: ResultsFolder, expected: Forecast) -> str:
-    """What the results need beside what is free where they go, in words. Raises SpecError: too little is free."""
+    """Describe the disk space that the results need and what is free. Raises SpecError if too little is free."""
     if is_remote(folder.at()):
         return f"storage: at most {size(expected.disk_bytes)} in {folder.at()}"
     existing = next(path for path in (folder.root, *folder.root.parents) if path.exists())
@@ -147,7 +145,7 @@ def require_disk(folder: ResultsFolder, expected: Forecast) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes, as people read them: 1.2 GiB."""
+    """Format a number of bytes, e.g. as 1.2 GiB."""
     units = ("bytes", "KiB", "MiB", "GiB", "TiB")
     power = min(int(math.log(max(count, 1), 1024)), len(units) - 1)
     return f"{count / 1024**power:.3g} {units[power]}"
@@ -170,7 +168,7 @@ def _told(trials: int, hours: float, samples: int, price_per_hour: float) -> str
 
 
 def remaining(plan: Plan, expected: Forecast, records: Sequence[TrialRecord]) -> str:
-    """What of the forecast is left after the trials so far. Of one that has ended all is done, whatever it drew."""
+    """Describe the part of the forecast that is left; a trial that has ended counts with its whole budget."""
     own = [r.samples if r.status == "running" else r.budget for r in records]
     done = sum(max(n - r.shared_samples, 0) for n, r in zip(own, records, strict=True))
     left = max(0.0, 1 - done / max(expected.samples, 1))
@@ -179,10 +177,10 @@ def remaining(plan: Plan, expected: Forecast, records: Sequence[TrialRecord]) ->
 
 
 class Usage:
-    """Wall time of every start of a study, kept in environment.json; the time between two starts is not counted."""
+    """Wall time of every start of a study, recorded in environment.json; the time between starts is not counted."""
 
     def __init__(self, folder: ResultsFolder) -> None:
-        """A start. That an earlier one was killed shows in its row, and the tables know how far it came."""
+        """Begin a start. An earlier one without hours was killed; it is taken to end at the last write of the table."""
         self.folder = folder
         self._started = time.monotonic()
         self._before: list[dict[str, Any]] = read_json(folder.environment, Environment).get("starts", [])
@@ -195,32 +193,32 @@ class Usage:
 
     @property
     def starts(self) -> list[dict[str, Any]]:
-        """For environment.json: when, and hours of wall time; of the one that runs None."""
+        """Rows for environment.json: time of each start, and its hours of wall time (None while it runs)."""
         return [*self._before, self._now]
 
     def end(self) -> float:
-        """Keep what this start took. Returns the hours of all."""
+        """Record the wall time of this start and return the hours of all starts."""
         self._now["hours"] = (time.monotonic() - self._started) / 3600
         write_json(self.folder.environment, read_json(self.folder.environment, Environment) | {"starts": self.starts})
         return math.fsum(start["hours"] for start in self.starts)
 
 
 def used(plan: Plan, records: Sequence[TrialRecord]) -> int:
-    """Samples that the trials drew, and once those of each stage that they share."""
+    """Return the samples that the trials drew, with those of each shared stage counted once."""
     stages = [drawn_by_stage(stage, plan.data[plan.conditions[0].id]) for stage in shared_stages(plan)]
     return sum(max(record.samples - record.shared_samples, 0) for record in records) + sum(map(sum, stages))
 
 
 def compare(expected: Mapping[str, Any], trials: int, samples: int, hours: float) -> str:
-    """Forecast and truth in one line.
+    """Compare the forecast with the actual cost, in one line.
 
     Args:
-        expected: the forecast of environment.json.
-        trials, samples: that there were; samples as `used`.
+        expected: the forecast in environment.json.
+        trials, samples, hours: actual numbers; samples as returned by `used`.
     """
     price = expected.get("price_per_hour", 0.0)
     spent = _told(trials, hours, samples, price)
-    if "samples" not in expected:  # of an older version
+    if "samples" not in expected:  # written by an older version
         return f"used: {spent}"
     told_hours = expected.get("expected_hours", expected["hours"])
     told_samples = expected.get("expected_samples", expected["samples"])

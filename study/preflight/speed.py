@@ -1,4 +1,4 @@
-"""How fast this machine trains: a few steps of each stage, timed."""
+"""Measure how fast this machine trains, by timing a few steps of each stage."""
 
 import math
 import tempfile
@@ -21,22 +21,22 @@ from codim.training.state import TrainState
 from study.preflight.forecast import Speed
 
 GLANCE_IMAGES, SLICE_IMAGES = 64, 512
-"""Images of the data that are timed: a glance says whether the larger part is done within LONGEST_SECONDS. Where it is
-not, as with a large network on a CPU, the glance is the timing: each of its steps takes long enough to be timed."""
+"""Images in a first and a second timing. The second is made if the first shows that it takes at most LONGEST_SECONDS;
+otherwise, as with a large network on a CPU, the steps of the first are long enough to be timed."""
 LONGEST_SECONDS = 60.0
 EPOCHS = 2
-"""Per stage; the last one counts, the first one also warms up."""
+"""Epochs per stage; the last one is timed, the first one warms up."""
 
 
 def measure_speed(config: TrainConfig, threads: int) -> Speed:
-    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data; then weigh a
-    checkpoint."""
+    """Time a few steps of each stage, and the observer after each epoch, on a small part of the data, and measure the
+    size of a checkpoint."""
     torch.set_num_threads(threads)
     whole, truth = load_data(config.data, config.noise, torch_device(config.train.device))
     speed = _measured(config, whole, truth, GLANCE_IMAGES)
     if EPOCHS * SLICE_IMAGES * (speed.pretrain + speed.warmup + speed.cotrain) <= LONGEST_SECONDS:
         speed = _measured(config, whole, truth, SLICE_IMAGES)
-    give_back_memory()  # of the driver, which may run for days and never trains again
+    give_back_memory()  # the driver may run for days and never trains again
     return speed
 
 
@@ -50,11 +50,11 @@ def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, imag
         update={
             "pretrain": config.pretrain.model_copy(update={"epochs": EPOCHS, "lr": 1e-4}),
             "warmup": config.warmup.model_copy(update={"epochs": EPOCHS}),
-            # A given labelled set need not fit the part; the steps are the same.
+            # A given labelled set need not fit the part of the data; the steps are the same.
             "divide": config.divide.model_copy(update={"split": "mixture"}),
             "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
             "train": config.train.model_copy(update={"samples": 2**62, "co_training": True, "epoch": "dataset"}),
-            # Where a high learning rate diverges, the trial fails; the timing must not.
+            # A high learning rate may diverge: that is for the trial to report, not for the timing.
             "optim": config.optim.model_copy(update={"lr": 1e-4}),
         }
     )
@@ -77,7 +77,7 @@ def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, imag
 
 
 def _of_images(state: TrainState) -> list[Tensor]:
-    """What grows with the number of images in a checkpoint."""
+    """Return the tensors of a checkpoint that grow with the number of images."""
     own = [getattr(division, f.name) for division in state.divisions for f in fields(division)]
     return [state.active, *state.loss_history, *(value for value in own if isinstance(value, Tensor))]
 
@@ -95,7 +95,7 @@ def _slice(data: TrainingData, images: int) -> TrainingData:
 
 
 def _truth_of(part: TrainingData, truth: Truth, share: float) -> Truth:
-    """Of the images of `part`, with a share of the test images: as many to each image of an epoch as in the whole."""
+    """Return `truth` for the images of `part`, with a share of the test images: as many per epoch image as in all."""
     n = len(part.images)
     tests = ("test_images", "test_labels", "second_test_images", "second_test_labels")
     parts = {name: getattr(truth, name) for name in tests}

@@ -1,1 +1,1 @@
-"""Ray: connecting, the nodes, the head, and what is patched in it."""
+"""Ray: the connection, the cluster's nodes and head node, and patches to Ray."""

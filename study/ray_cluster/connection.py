@@ -1,4 +1,4 @@
-"""The only ray.init: a Ray of our own on this machine, or a running cluster."""
+"""Connection to Ray: a private one on this machine, or a running cluster."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Tune reads these when it starts. Our tables replace its loggers, and the journal its state.
+# Tune reads these when it starts. The study's tables replace its loggers, and Optuna's journal its saved state.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -40,13 +40,13 @@ TOKEN_HELP = (
 
 @contextmanager
 def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
-    """Ray while the context lasts; gives the address of its dashboard.
+    """Connect to Ray while the context lasts; yields the address of its dashboard.
 
     Args:
-        address: `auto` (RAY_ADDRESS, or what `ray start` started here) or `host:port` of a running cluster; None: a Ray
-            of our own on this machine, with so many CPUs and GPUs; it leaves no process and no temporary file.
+        address: `auto` (RAY_ADDRESS, or what `ray start` started here) or `host:port` of a running cluster; None: start
+            a private Ray on this machine with `cpus` and `gpus`, which leaves no process and no temporary file.
     Raises:
-        ClusterError: no cluster there, it refuses us, or a task of ours failed in it.
+        ClusterError: there is no cluster, it refuses the connection, or one of our tasks failed in it.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -79,8 +79,8 @@ def _joined(address: str, quiet: dict[str, Any]) -> Iterator[Any]:
 
 @contextmanager
 def _brief_messages() -> Iterator[None]:
-    """What Ray (2.60) prints of its own accord, whatever logging says, as one line each: the end of a raylet brings 40
-    lines of its state. Nodes that are lost the study names itself (study/ray_cluster/nodes.py)."""
+    """Shorten to one line each the messages that Ray (2.60) prints whatever the logging level: the end of a raylet
+    prints 40 lines of its state. Lost nodes are left out; the study reports them (study/ray_cluster/nodes.py)."""
     before = ray._private.worker.print_to_stdstream
 
     def brief(data: dict[str, Any], ignore_prefix: bool = False) -> None:
@@ -97,8 +97,8 @@ def _brief_messages() -> Iterator[None]:
 
 
 def _found(address: str) -> str:
-    """host:port of a cluster that answers. Ray's own `auto` would also join a Ray that another program keeps to itself,
-    and wait for minutes for a host:port that nobody listens on. Raises ClusterError."""
+    """Return host:port of a cluster that answers. Raises ClusterError. Ray's own `auto` would also join the private Ray
+    of another program, and wait minutes for a host:port where nothing listens."""
     if address.startswith("ray://"):
         raise ClusterError(
             f"--address {address}: through Ray Client, Tune would move the search out of this process; run the study "
@@ -124,7 +124,7 @@ def _found(address: str) -> str:
 
 
 def _fault(address: str) -> OSError | None:
-    """Why nobody answers at host:port; None: somebody does."""
+    """Return the error of a connection to host:port; None: it succeeds."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
@@ -134,8 +134,8 @@ def _fault(address: str) -> OSError | None:
 
 
 def started_here() -> list[str]:
-    """Addresses of the clusters that `ray start` started on this machine with a --temp-dir of their own. A Ray that a
-    program started for itself leaves none."""
+    """Return the addresses of clusters that `ray start` started on this machine with their own --temp-dir. A Ray that a
+    program started for itself has none."""
     import psutil  # Ray's own
 
     folders = set()
@@ -156,22 +156,22 @@ def _no_cluster(address: str, error: Exception) -> ClusterError:
 
 
 def node_resources() -> list[tuple[float, float]]:
-    """CPUs and GPUs of each node that is alive."""
+    """Return (CPUs, GPUs) of each live node."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return [(node.get("CPU", 0), node.get("GPU", 0)) for node in nodes]
 
 
 def require_dashboard(resources: Resources) -> None:
-    """Check that trials of several workers give back what they hold. Raises ClusterError.
+    """Check that trials of several workers can free their resources. Raises ClusterError.
 
-    When such a trial is pruned, its Ray Train run dies with it, and the CPUs of its workers come back by a process of
+    When such a trial is pruned, its Ray Train run dies with it, and the CPUs of its workers are freed by a process of
     Ray Train that asks the dashboard whether the run is dead.
     """
     if resources.workers_per_trial == 1:
         return
     own = {node["NodeID"] for node in ray.nodes()}  # type: ignore[no-untyped-call]
     try:
-        # Where a cluster has no dashboard Ray asks at the default port, where that of another cluster may answer.
+        # For a cluster without a dashboard Ray asks at the default port, where another cluster's may answer.
         answered = {node.node_id for node in list_nodes(address=ray.get_runtime_context().gcs_address)}
         fault = "" if answered & own else "only that of another cluster answers"
     except (RayStateApiException, OSError, ValueError) as error:

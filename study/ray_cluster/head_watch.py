@@ -1,4 +1,4 @@
-"""The head of the cluster goes away in the middle of a study: it ends with a message."""
+"""End a study with a message if the head node of its cluster goes away."""
 
 import os
 import socket
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 PATIENCE_SECONDS = 45.0
-"""For a head that may come back. After 60 Ray itself ends the process, with status 1 and no word of the study."""
+"""Seconds to wait for the head node. After 60 Ray itself ends the process, with status 1 and no word of the study."""
 
 
 @contextmanager
 def head_watched(address: str) -> Iterator[None]:
-    """While the context lasts, end this process once nobody has answered at `address`, host:port, for that long.
+    """While the context lasts, end this process once `address`, host:port, has not answered for PATIENCE_SECONDS.
 
-    At once, not by an exception: whatever asks Ray without its head, its own clean-up too, waits until Ray ends the
-    process. Nothing is lost; what is on disk is as after a kill.
+    The exit is immediate, not an exception: without its head, every call to Ray, even its clean-up, blocks until Ray
+    ends the process. Nothing is lost: the files are as after a kill.
     """
     host, _, port = address.rpartition(":")
     over = Event()

@@ -1,4 +1,8 @@
-"""The nodes of a cluster, each asked by a small task of its own: can it run a trial of this study?"""
+"""The nodes of a cluster: whether each can run a trial of this study, and which leave or join while it runs.
+
+Order of calls by the driver, once Ray is connected: `nodes` and `describe_nodes`; `require_able`, which runs a small
+task on each node; `measured_speed`, on one of them, for the forecast; `Watch.look` on every tick of the run.
+"""
 
 import os
 import platform
@@ -25,36 +29,36 @@ from study.results.object_storage import Remote, is_remote
 from study.spec.study_spec import Resources
 
 WATCH_SECONDS = 5.0
-"""Between two looks at which nodes are alive."""
+"""Minimum seconds between two checks of which nodes are alive."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node that is alive."""
+    """A live node of the cluster, with its resources."""
 
     id: str
-    """Ray's."""
+    """Ray's id of the node."""
     name: str
-    """Its address, and where several share one, the port too."""
+    """Address of the node, with the port if several nodes share the address."""
     cpus: float
     gpus: float
     gib: float
-    """Memory."""
+    """Memory in GiB."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a node says of itself."""
+    """Reply of a node to the check of `require_able`."""
 
     versions: dict[str, str]
     fault: str
-    """Why it cannot load the data or use the results folder; empty: it can."""
+    """Why the node cannot see its GPU, load the data or use the results folder; empty: it can."""
     warning: str = ""
-    """Why trials are slow there."""
+    """Why trials are slow on the node; empty: they are not."""
 
 
 def nodes() -> list[Node]:
-    """Of the cluster that is connected, in the order of their names."""
+    """Return the live nodes of the connected cluster, sorted by name."""
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     addresses = [node["NodeManagerAddress"] for node in alive]
     found = []
@@ -66,14 +70,14 @@ def nodes() -> list[Node]:
 
 
 class Watch:
-    """Says which nodes leave and join the cluster."""
+    """Reports which nodes leave and join the cluster."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._looked = say, time.monotonic()
         self._known = {node.id: node for node in nodes()}
 
     def look(self) -> None:
-        """Cheap to call often."""
+        """Report changes since the last check, at most every WATCH_SECONDS; cheap to call often."""
         if time.monotonic() - self._looked < WATCH_SECONDS:
             return
         self._looked = time.monotonic()
@@ -91,7 +95,7 @@ def _has(node: Node) -> str:
 
 
 def describe_nodes(resources: Resources, found: Sequence[Node]) -> str:
-    """What each has, and how many trials fit on it at a time."""
+    """Describe the resources of each node, and how many trials fit on it at a time."""
     lines = [f"nodes: {len(found)}"]
     for node in found:
         fits = concurrent_trials(resources, [(node.cpus, node.gpus)])
@@ -102,12 +106,12 @@ def describe_nodes(resources: Resources, found: Sequence[Node]) -> str:
 def require_able(
     plan: Plan, found: Sequence[Node], folder: str, dry_run: bool, say: Callable[[str], None] = print
 ) -> None:
-    """Check that every node has our versions, the data and the files that the study names, and the results folder.
+    """Check that every node has the driver's versions, the data and files of the study, and the results folder.
 
     Args:
-        dry_run: write nothing; a folder that is no more than of the same name on another node then passes.
+        dry_run: write nothing; then a different folder of the same name on another node passes too.
     Raises:
-        ClusterError: names every node that is not able, and why.
+        ClusterError: names every node that fails, and why.
     """
     configs = [plan.searched_config(condition, {}, 0).model_dump(mode="json") for condition in plan.conditions]
     configs += [
@@ -118,7 +122,7 @@ def require_able(
     with _marked(folder, dry_run) as mark:
         task, need = ray.remote(num_cpus=0, max_retries=0)(_answer), plan.spec.resources.gpus_per_worker
         asked = [
-            # With its share of a GPU: without one Ray hides them all.
+            # With a share of a GPU: without one, Ray hides all GPUs.
             task.options(scheduling_strategy=_only_on(node), num_gpus=need if node.gpus >= need else 0).remote(
                 configs, folder, mark, bool(need) and node.gpus >= need
             )
@@ -146,7 +150,7 @@ def require_able(
 
 @contextmanager
 def _marked(folder: str, dry_run: bool) -> Iterator[str]:
-    """Name of a file in `folder` by which a node knows that it sees the same one; empty in a dry run."""
+    """Yield the name of a file in `folder` that shows a node that it sees the same folder; empty in a dry run."""
     if dry_run:
         yield ""
         return
@@ -165,7 +169,7 @@ def _only_on(node: Node) -> NodeAffinitySchedulingStrategy:
 
 
 def _await(found: Sequence[Node], asked: Sequence[Any], say: Callable[[str], None]) -> None:
-    """Until all nodes have answered or failed to, saying now and then which have not."""
+    """Wait until all nodes have answered or failed, and report now and then which have not."""
     begun, open_ = time.monotonic(), dict(zip(asked, found, strict=True))
     say(f"asking {len(found)} nodes for versions, data and results folder; each loads the data once ...")
     while open_:
@@ -177,7 +181,7 @@ def _await(found: Sequence[Node], asked: Sequence[Any], say: Callable[[str], Non
 
 
 def measured_speed(plan: Plan, found: Sequence[Node], say: Callable[[str], None]) -> Speed:
-    """`measure_speed` on the first node that holds a worker. Raises RayError."""
+    """Run `measure_speed` on the first node that has room for a worker. Raises RayError."""
     from study.preflight.speed import measure_speed
 
     need = plan.spec.resources
@@ -190,7 +194,7 @@ def measured_speed(plan: Plan, found: Sequence[Node], say: Callable[[str], None]
 
 
 def _answer(configs: list[dict[str, Any]], folder: str, mark: str, with_gpu: bool) -> Answer:
-    """In a worker. `with_gpu`: the node has given it one."""
+    """Check, in a task on the node, what a trial needs there. `with_gpu`: Ray has assigned the task a GPU."""
     faults, warning = [_storage_fault(folder, mark), _gpu_fault() if with_gpu else ""], ""
     try:
         import torch
@@ -199,7 +203,7 @@ def _answer(configs: list[dict[str, Any]], folder: str, mark: str, with_gpu: boo
         from codim.data.load import load_data
         from codim.runtime.device import slow_precision
 
-        # Validation looks for the files that settings name, such as label files and initial weights.
+        # Validation checks that files named by settings exist, such as label files and initial weights.
         checked = [TrainConfig.model_validate(config) for config in configs]
         load_data(checked[0].data, checked[0].noise)
         warning = slow_precision(torch.device("cuda" if with_gpu else "cpu"), checked[0].network.precision)

@@ -1,4 +1,4 @@
-"""A Ray of our own on this machine, which serves nobody else and leaves nothing behind."""
+"""A private Ray on this machine, which serves no other user or program and leaves nothing behind."""
 
 import os
 import secrets
@@ -17,30 +17,26 @@ from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from study.errors import ClusterError
 
 SOCKET_BYTES = 107
-"""The longest address of a Unix socket on Linux."""
+"""Longest address of a Unix socket on Linux, in bytes."""
 SESSION = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-"""Longest part of such an address below the folder for temporary files."""
+"""Longest part of a socket's address in Ray, below the folder for temporary files."""
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 OBJECT_STORE = 80 << 20
-"""Bytes of shared memory that Ray's object store asks for at least."""
+"""Smallest size of Ray's object store in shared memory, in bytes."""
 STARTS = 2
-"""Ray gives its first process 30 seconds; on a busy machine the second try finds its files in memory."""
+"""Attempts to start Ray, which gives its first process 30 s; on a busy machine the second finds its files in memory."""
 
 
 @contextmanager
 def own_ray(cpus: int, gpus: int, **options: Any) -> Iterator[Any]:
-    """A Ray while the context lasts; gives what `ray.init` does.
-
-    Raises:
-        ClusterError: it cannot be started.
-    """
+    """Run a private Ray while the context lasts; yields the result of `ray.init`. Raises ClusterError if that fails."""
     folder = _folder()
     store = {} if _holds_store(Path("/dev/shm")) else {"_plasma_directory": str(folder)}
     with ExitStack() as stack:
         stack.enter_context(_token())
         stack.callback(_remove_sessions, folder / "ray")
         stack.callback(ray.shutdown)
-        # Python's own sockets, in Ray's processes, lie in TMPDIR.
+        # The sockets that Python opens in Ray's processes are in TMPDIR.
         with _on_loopback(), _set({} if folder == _wanted() else {"TMPDIR": str(folder)}):
             context = _started(folder, num_cpus=cpus, num_gpus=gpus, **store, **options)
         yield context
@@ -50,7 +46,7 @@ def _started(folder: Path, **options: Any) -> Any:
     for left in reversed(range(STARTS)):
         try:
             return ray.init(address="local", dashboard_host="127.0.0.1", _temp_dir=str(folder / "ray"), **options)
-        except Exception as error:  # Ray raises bare Exception, among others
+        except Exception as error:  # Ray also raises bare Exception
             ray.shutdown()
             if left and "timed out" in str(error):
                 continue
@@ -65,8 +61,8 @@ def _started(folder: Path, **options: Any) -> Any:
 
 
 def _folder() -> Path:
-    """Where Ray keeps its files: the folder for temporary files, or a short one where the sockets in it would have too
-    long an address."""
+    """Return the folder for Ray's files: the one for temporary files, or a short one if the addresses of the sockets in
+    it would be too long. Raises ClusterError if there is none."""
     wanted = _wanted()
     for folder in (wanted, *map(Path, SHORT_FOLDERS)):
         fits = len(os.fsencode(f"{folder}{SESSION}")) <= SOCKET_BYTES
@@ -85,7 +81,7 @@ def _wanted() -> Path:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files can be made there; a folder that is missing may be made."""
+    """Whether files can be created in `folder`, which may itself have to be created."""
     existing = next(path for path in (folder / "ray", folder, *folder.parents) if path.exists())
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
@@ -99,7 +95,7 @@ def _holds_store(folder: Path) -> bool:
 
 @contextmanager
 def _token() -> Iterator[None]:
-    """A token for this process and its children. Without one Ray would make one that lasts, in the home folder."""
+    """Set a Ray token for this process and its children; else Ray would store a permanent one in the home folder."""
     given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     with _set({} if given else {"RAY_AUTH_TOKEN": secrets.token_hex(32)}):
         AuthenticationTokenLoader.instance().reset_cache()
@@ -108,9 +104,9 @@ def _token() -> Iterator[None]:
 
 @contextmanager
 def _on_loopback() -> Iterator[None]:
-    """Ray started in this context listens on 127.0.0.1 only: it does as on a Mac, where it forms no clusters. On Linux
-    its servers would listen on every interface, and `_node_ip_address` changes that only to another address of the
-    machine. Workers of one trial, which inherit the environment, talk over the same interface."""
+    """Make a Ray started in this context listen on 127.0.0.1 only, as it does on a Mac, where it forms no clusters. On
+    Linux its servers would listen on every interface, and `_node_ip_address` only selects another address of the
+    machine. The workers of a trial inherit the environment and communicate over the loopback interface too."""
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     interfaces = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
     own = {"GLOO_SOCKET_IFNAME": interfaces[0]} if interfaces and "GLOO_SOCKET_IFNAME" not in os.environ else {}
@@ -123,7 +119,7 @@ def _on_loopback() -> Iterator[None]:
 
 @contextmanager
 def _set(variables: Mapping[str, str]) -> Iterator[None]:
-    """The environment with these variables, for this process and what it starts meanwhile."""
+    """Set environment variables while the context lasts, for this process and those that it starts."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -136,7 +132,7 @@ def _set(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _remove_sessions(folder: Path) -> None:
-    """Remove what this process' Rays left there."""
+    """Remove the session folders that this process' Rays left in `folder`."""
     for session in folder.glob(f"session_*_{os.getpid()}"):
         latest = session.with_name("session_latest")
         if latest.is_symlink() and latest.resolve() == session.resolve():

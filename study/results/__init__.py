@@ -1,1 +1,1 @@
-"""What a study leaves behind: records, the results folder, object storage. Also read by the analysis."""
+"""Results of a study: records, tables, the results folder and object storage. Also used by the analysis."""

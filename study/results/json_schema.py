@@ -1,7 +1,7 @@
-"""The files of a results folder as a format that travels: its version, and what each file must hold.
+"""Schema of the JSON files of a results folder: its version, and the required content of each file.
 
-Every file is checked once, where it is read; a fault is a ValueError of one line: where in the file, and what is
-allowed. The tables have study/results/table_schema.py.
+Every file is checked once, when it is read; a fault raises a ValueError of one line with the place in the file and what
+is allowed. For the tables see study/results/table_schema.py.
 """
 
 from pathlib import Path
@@ -13,28 +13,28 @@ from codim.text.safe_text import shortened
 from study.dimensions.types import AnyDimension
 
 SCHEMA_VERSION = "1"
-"""Changes where a column vanishes or means something else. A new column leaves it: older tables have its default."""
+"""Schema version; changes if a column is removed or changes meaning. A new column has a default in old tables."""
 VERSION_KEY = "schema"
-"""Key of the version in spec.json and environment.json; files without it are of version 1."""
+"""Key of the version in spec.json and environment.json; files without it have version 1."""
 Status = Literal["running", "complete", "pruned", "failed"]
 Phase = Literal["search", "confirm"]
 
 LARGEST = 2**53
-"""Of a count: above it a floating point number no longer tells two of them apart."""
+"""Largest count: above it, floating-point numbers cannot represent every integer."""
 LONGEST_HOURS = 1e6
 
 Name = Annotated[str, Field(pattern=r"^[^\p{C}]{1,200}$")]
-"""What stands in tables, figures and on terminals: without control characters."""
+"""Name in tables, figures and terminals: 1 to 200 characters, without control characters."""
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Hours = Annotated[float, Field(ge=0, le=LONGEST_HOURS)]
 SettingPath = Annotated[str, Field(pattern=r"^[^\p{C}]*/[^\p{C}]*$")]
 Settings = dict[str, dict[str, Any] | str]
-"""{section: {setting: value}}, and `method`."""
+"""Settings of trials: {section: {setting: value}}, and optionally `method`."""
 
 
 class _Part(BaseModel):
-    """A part of a JSON file: what is read of it; what else it holds may be anything."""
+    """A part of a JSON file: the entries that are read; further entries are allowed and ignored."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
@@ -67,7 +67,7 @@ class _Config(_Part):
 
 
 class Spec(_Part):
-    """spec.json, as far as it is read again."""
+    """The entries of spec.json that are read again."""
 
     name: Name = ""
     conditions: Annotated[list[_Condition], Field(min_length=1, max_length=1000)]
@@ -96,7 +96,7 @@ class _Start(_Part):
 
 
 class Environment(_Part):
-    """environment.json, as far as it is read again."""
+    """The entries of environment.json that are read again."""
 
     versions: dict[str, str] = {}
     cpus: Count = 0
@@ -110,8 +110,8 @@ class Environment(_Part):
 
 
 def read_json(path: Path, model: type[Spec] | type[Environment]) -> dict[str, Any]:
-    """The content of such a file; empty where it is not there. Raises ValueError: it is damaged, or of a version that
-    is not known here."""
+    """Read and check spec.json or environment.json; return {} if it is missing. Raises ValueError if it is damaged, or
+    its version is unknown."""
     if not path.exists():
         return {}
     try:
@@ -127,7 +127,7 @@ def read_json(path: Path, model: type[Spec] | type[Environment]) -> dict[str, An
 
 
 class OtherVersion(ValueError):
-    """The file is sound, and of a version that is not known here."""
+    """The file is intact, but its schema version is unknown."""
 
 
 def require_version(found: object) -> None:
@@ -136,7 +136,7 @@ def require_version(found: object) -> None:
 
 
 def _first(error: ValidationError) -> str:
-    """The first fault in one line."""
+    """Return the first fault of a validation, in one line."""
     fault = error.errors(include_url=False, include_context=False)[0]
     place = " -> ".join(shortened(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")

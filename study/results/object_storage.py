@@ -1,7 +1,7 @@
-"""Folders on object storage (s3://, gs://): each process works on a copy on its own disk, and sends what it changed.
+"""Folders on object storage (s3://, gs://): each process works on a copy on its own disk and uploads its changes.
 
-An object is there whole or not at all, so that no reader sees half a file. What fails raises OSError with EIO, as a
-broken disk does; a study ends with it, and goes on from what was sent.
+An object appears whole or not at all, so that no reader sees half a file. A failure raises OSError, by default with EIO
+as a broken disk does; it ends the study, which can be resumed from what was uploaded.
 """
 
 import errno
@@ -19,11 +19,11 @@ import pyarrow as pa
 from pyarrow import fs
 
 CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 5, 60, 6
-"""Of S3: it may be away for some 15 s. Arrow's own take minutes to say that nobody is there."""
+"""Timeouts and attempts for S3, which may be away for some 15 s; with Arrow's own it takes minutes to report that."""
 OPTIONS = ("endpoint_override", "region", "scheme")
-"""What may stand behind the ? of an s3:// address; credentials come from the environment."""
+"""Query parameters allowed in an s3:// address; credentials come from the environment."""
 AT_ONCE = 16
-"""Files under way."""
+"""Files transferred at a time."""
 
 
 def is_remote(place: str | Path) -> bool:
@@ -31,7 +31,7 @@ def is_remote(place: str | Path) -> bool:
 
 
 def require_address(place: str) -> None:
-    """That it can be shown: it stands in messages and tables. Raises ValueError, without it."""
+    """Raise ValueError, without the address, if it has credentials, since messages show it, or unknown parameters."""
     parts = urlsplit(place)
     if "@" in parts.netloc:
         raise ValueError("--results: give credentials in the environment (AWS_ACCESS_KEY_ID, ...), not in the address")
@@ -41,27 +41,27 @@ def require_address(place: str) -> None:
 
 
 def join(place: str, *parts: str) -> str:
-    """`place` with more steps in its path; what stands behind a ? stays there."""
+    """Append `parts` to the path of an address, before its query."""
     head, mark, query = place.partition("?")
     return "/".join((head.rstrip("/"), *parts)) + mark + query
 
 
 def scratch() -> Path:
-    """This machine's folder for copies. Raises OSError: it is somebody else's."""
+    """Return this machine's folder for local copies. Raises OSError if it belongs to another user."""
     base = Path(os.environ.get("CODIM_SCRATCH", tempfile.gettempdir())) / f"codim-study-{os.getuid()}"
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if base.stat().st_uid != os.getuid():  # where everybody may write, somebody may have been here before
+    if base.stat().st_uid != os.getuid():  # in a folder that all may write, another user may have made it
         raise PermissionError(errno.EPERM, "belongs to somebody else", str(base))
     return base
 
 
 def own_copy(kind: str, uri: str) -> Path:
-    """Where this machine keeps its copy of a folder; the same for all its processes."""
+    """Return the path of this machine's copy of a folder, the same for all its processes."""
     return scratch() / kind / hashlib.sha256(uri.encode()).hexdigest()[:20]
 
 
 class Remote:
-    """One folder there, or on a disk. All methods raise OSError."""
+    """A folder on object storage or on a disk. All methods raise OSError."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -69,16 +69,16 @@ class Remote:
             self._fs, self._path = _opened(uri)
 
     def names(self, recursive: bool = True) -> list[str]:
-        """Of the files in it."""
+        """Return the names of the files in the folder."""
         return list(self._infos(recursive))
 
     def fetch(self, names: Iterable[str], local: Path) -> None:
-        """Files into `local`, over those of the same names."""
+        """Download files into `local`, replacing those of the same names; missing ones are skipped."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: self._fetch(name, local / name), names))
 
     def send(self, local: Path, names: Iterable[str]) -> None:
-        """Files of `local`; one that is not there any more is passed over."""
+        """Upload files of `local`; missing ones are skipped."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: self._send(local / name, name), names))
 
@@ -87,11 +87,11 @@ class Remote:
             stream.write(content)
 
     def get(self, name: str) -> bytes | None:
-        """None: there is no such file."""
+        """Return the content of a file; None if it does not exist."""
         path = f"{self._path}/{name}"
         with _as_broken_disk(self.uri):
             while True:
-                # Arrow asks for the size, and then for so many bytes: of what is there by then, which may be longer.
+                # Arrow asks for the size, and then reads that many bytes of a file that may be longer by then.
                 try:
                     with self._fs.open_input_file(path) as file:
                         content = bytes(file.read())
@@ -101,15 +101,15 @@ class Remote:
                     return content
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        """When each file was written, in ns by the clock of the storage, and its size."""
+        """Return name -> (time of writing in ns by the clock of the storage, size in bytes) of each file."""
         return {name: (info.mtime_ns, info.size) for name, info in self._infos(recursive=True).items()}
 
     def written(self) -> dict[str, float]:
-        """When each file was, in seconds by the clock of the storage."""
+        """Return name -> time of writing of each file, in seconds by the clock of the storage."""
         return {name: mtime_ns / 1e9 for name, (mtime_ns, _) in self.stamps().items()}
 
     def delete(self, name: str) -> None:
-        """A file; one that is not there is no error."""
+        """Delete a file, if it exists."""
         with _as_broken_disk(self.uri), suppress(FileNotFoundError):
             self._fs.delete_file(f"{self._path}/{name}")
 
@@ -118,7 +118,7 @@ class Remote:
             self._fs.delete_dir_contents(self._path, missing_dir_ok=True)
 
     def require_bucket(self) -> None:
-        """A folder need not exist; a bucket must."""
+        """Check that the bucket exists; the folder need not."""
         bucket = self._path.partition("/")[0]
         with _as_broken_disk(self.uri):
             if self._fs.get_file_info(bucket).type == fs.FileType.NotFound:
@@ -148,14 +148,14 @@ class Remote:
 
 
 class Copy:
-    """A folder there and its copy here, of which what has changed is sent."""
+    """A remote folder and its local copy; only changed files are transferred."""
 
     def __init__(self, remote: Remote, local: Path) -> None:
         self.remote, self.local = remote, local
         self._sent: dict[str, tuple[int, int]] = {}
-        """Name -> time and size of what was sent or fetched last."""
+        """Name -> time and size of the local file, when it was last sent or fetched."""
         self._there: dict[str, tuple[int, int]] = {}
-        """Name -> stamp there, at the last refresh."""
+        """Name -> remote stamp, at the last refresh."""
 
     def fetch(self, names: Iterable[str]) -> None:
         names = list(names)
@@ -163,8 +163,8 @@ class Copy:
         self._sent |= {name: stamp for name in names if (stamp := self._stamp(name))}
 
     def refresh(self, stamps: Mapping[str, tuple[int, int]]) -> None:
-        """Fetch, of the files with these stamps there, those that have changed there since the last refresh, or here
-        since they were fetched."""
+        """Fetch, of the files with these remote stamps, those that have changed remotely since the last refresh, or
+        locally since they were fetched."""
         changed = [
             name
             for name, stamp in stamps.items()
@@ -174,7 +174,7 @@ class Copy:
         self._there = dict(stamps)
 
     def send(self, names: Iterable[str]) -> None:
-        """Of these files those that have changed since they were sent or fetched."""
+        """Send those of these files that have changed since they were last sent or fetched."""
         changed = {name: stamp for name in names if (stamp := self._stamp(name)) and stamp != self._sent.get(name)}
         self.remote.send(self.local, changed)
         self._sent |= changed

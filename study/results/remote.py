@@ -1,4 +1,4 @@
-"""A study's results on object storage: the driver works on its own copy, and sends it as it grows."""
+"""Results of a study on object storage: the driver works on a local copy and uploads its changes."""
 
 import io
 import json
@@ -20,21 +20,21 @@ from study.results.folder import ResultsFolder
 from study.results.object_storage import Copy, Remote, join, require_address, scratch
 
 SEND_SECONDS, SEND_SHARE = 5.0, 0.1
-"""Between two times that the tables are sent, at least; and of the driver's time, at most."""
+"""Minimum seconds between two uploads of the tables; and maximum share of the driver's time spent on them."""
 LEASE_SECONDS = 60.0
-"""How long a driver that was killed keeps others away."""
+"""Seconds for which the lease of a killed driver blocks others."""
 DRIVERS = ".drivers"
-"""One file for each driver that runs the study, or asks whether it may."""
+"""Folder with one file per driver that runs the study, or tries to."""
 STATE = "state.tar"
-"""The journal, and the table of trials at the same moment."""
+"""Archive of the journal and the table of trials, both from the same moment."""
 
 
 class RemoteResults(ResultsFolder):
-    """Of one study. The storage is the truth: each start begins with all that it holds, in a copy that goes with the
-    process."""
+    """Results folder of one study on object storage. The storage is authoritative: each start begins with a copy of it,
+    which is deleted when the process ends."""
 
     def __init__(self, results: str, name: str) -> None:
-        """`results`: what `--results` says. Raises SpecError: it cannot be reached."""
+        """`results`: the value of `--results`. Raises SpecError if it cannot be reached."""
         try:
             require_address(results)
         except ValueError as error:
@@ -45,13 +45,13 @@ class RemoteResults(ResultsFolder):
         self._lease = f"{uuid.uuid4().hex}.json"
         self._wait = self._sent = 0.0
         self._ended: list[str] = []
-        """Trials whose files may go once the tables that say so are there."""
+        """Ended trials, whose files may be deleted once the tables that record their end are uploaded."""
         with self._reached():
             self._copy, self._drivers = Copy(Remote(self.address), self.root), Remote(self.at(DRIVERS))
 
     @classmethod
     def of(cls, address: str) -> "RemoteResults":
-        """A study's folder, to read it; nothing is here before the first `refresh`. Raises SpecError."""
+        """Return the folder of a study for reading; it is empty before the first `refresh`. Raises SpecError."""
         head, mark, query = address.partition("?")
         results, _, name = head.rstrip("/").rpartition("/")
         return cls(results + mark + query, name)
@@ -64,23 +64,23 @@ class RemoteResults(ResultsFolder):
         return join(self.results, self.stages.name)
 
     def fetch(self) -> None:
-        """Take what is there. Raises SpecError: it cannot be read."""
+        """Fetch the folder, without checkpoints. Raises SpecError if it cannot be read."""
         with self._reached():
             self._copy.fetch(self._listed())
             self._unpack()
 
     def refresh(self) -> None:
-        """Take what has changed there since the last refresh. Raises SpecError: it cannot be read."""
+        """Fetch what has changed since the last refresh. Raises SpecError if the folder cannot be read."""
         with self._reached():
             self._copy.refresh(self._listed())
             self._unpack()
 
     @contextmanager
     def lease(self) -> Iterator[None]:
-        """Keep other drivers away, and take what the last one left. Raises SpecError: one is there.
+        """Keep other drivers away, and fetch what the last one left. Raises SpecError if another driver is running.
 
-        Each driver writes a file of its own, and then looks for others: of two that begin at once at least one sees the
-        other. A file that was not renewed for LEASE_SECONDS is of a driver that was killed.
+        Each driver writes its own file, and then looks for others: of two that begin at once, at least one sees the
+        other. A file that was not renewed for LEASE_SECONDS belongs to a driver that was killed.
         """
         ours = json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode()
 
@@ -109,10 +109,10 @@ class RemoteResults(ResultsFolder):
         return time.monotonic() - self._sent >= self._wait
 
     def keep(self, now: bool = False) -> None:
-        """Send what has changed, if the last time is long enough ago or `now`. Raises OSError.
+        """Upload what has changed, if the last upload is long enough ago or `now`. Raises OSError.
 
-        Journal and table of trials go as one file, so that they always tell the same story; a trial that ended since
-        goes on from its checkpoint, which stays until then.
+        Journal and table of trials are sent as one file, so that they are always consistent. If the driver is killed, a
+        trial that ended since the last upload resumes from its checkpoint, which is kept until the next one.
         """
         if not (self.due or now):
             return
@@ -137,7 +137,7 @@ class RemoteResults(ResultsFolder):
         self._ended.append(trial)
 
     def _listed(self) -> dict[str, tuple[int, int]]:
-        """The files to copy, with their stamps there."""
+        """Return the files to copy, with their remote stamps."""
         self._copy.remote.require_bucket()
         stamps = self._copy.remote.stamps().items()
         return {name: stamp for name, stamp in stamps if not name.startswith((f"{DRIVERS}/", "ray/"))}
@@ -146,7 +146,7 @@ class RemoteResults(ResultsFolder):
         return self._lease in self._drivers.names()
 
     def _require_alone(self) -> None:
-        """Remove what killed drivers left. Raises SpecError: there is another one."""
+        """Remove the files of killed drivers. Raises SpecError if another driver is running."""
         written = self._drivers.written()
         for name in set(written) - {self._lease}:
             age = written[self._lease] - written[name]
@@ -159,7 +159,7 @@ class RemoteResults(ResultsFolder):
             self._drivers.delete(name)
 
     def _unpack(self) -> None:
-        """Journal and table, and of the epochs those that this table knows."""
+        """Extract journal and table of trials, and delete the epochs of trials that are not in this table."""
         state = self.root / STATE
         if not state.exists():
             return
@@ -176,7 +176,7 @@ class RemoteResults(ResultsFolder):
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """Raises SpecError for what is wrong with the storage in it."""
+        """Turn an OSError of the storage in this context into a SpecError."""
         try:
             yield
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A forest over the settings of finished trials."""
+"""Surrogate model of the objective: a random forest over the settings of finished trials."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,7 +13,7 @@ TREES = 100
 def surrogate(
     space: Mapping[str, Dimension], known: Sequence[tuple[Mapping[str, Value], float]], trees: int = TREES
 ) -> Callable[[Sequence[Mapping[str, Value]]], Floats]:
-    """What predicts the objectives (n,) of n settings in one condition, from (setting, objective) `known` there."""
+    """Return a function that predicts the objectives (n,) of n settings, fitted to the (setting, objective) `known`."""
     from sklearn.ensemble import RandomForestRegressor  # slow to import
 
     forest = RandomForestRegressor(trees, max_features=0.5, random_state=0)
@@ -26,5 +26,5 @@ def surrogate(
 
 
 def _coordinates(space: Mapping[str, Dimension], params: Mapping[str, Value]) -> list[float]:
-    """A setting as numbers; a tree asks for their order only, so ranges need no scale."""
+    """Return the features of a setting; trees use only their order, so ranges need no scaling."""
     return [number for path, dimension in space.items() for number in dimension.coordinates(params.get(path))]

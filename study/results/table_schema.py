@@ -1,6 +1,6 @@
-"""Schema of the tables of a results folder: columns, types and the values that each allows.
+"""Checks of the tables of a results folder: columns, types and allowed values.
 
-study/results/records.py reads and writes them, study/results/json_schema.py has the other files.
+For their columns see study/results/tables.py, for the JSON files study/results/json_schema.py.
 """
 
 import json
@@ -19,19 +19,19 @@ from study.dimensions.types import space_of
 from study.results.json_schema import LARGEST, LONGEST_HOURS, Phase, Status, require_version
 
 METADATA_KEY = b"codim_schema"
-"""Key of the version in the metadata of a table."""
+"""Key of the schema version in the metadata of a table."""
 ADDED = {"phase": "search", "setting": "", "constraints": "{}", "shared_samples": 0}
-"""Columns of the table of trials that its first version lacked, with what they held then."""
+"""Columns that the first tables of trials lacked -> value for their rows."""
 _ROUNDING = 1e-6
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _TRIAL = r"(?:[^/\\\pC]*[^/\\\pC\d])?\d{1,9}"
 
 
 def checked_trials(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """A table of trials in the columns and types of `schema`, then those of its settings (`param/...`).
+    """Check a table of trials, and return it with the columns and types of `schema`, then its settings (`param/...`).
 
     Raises:
-        ValueError: names the column, the trial where it is one's, and what is allowed.
+        ValueError: names the column, the trial if the fault is in one, and what is allowed.
     """
     require_version((table.schema.metadata or {}).get(METADATA_KEY, b"none").decode(errors="replace"))
     _require_distinct(table.column_names, "two columns")
@@ -54,7 +54,7 @@ def checked_trials(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def require_numbers(table: pa.Table, spec: Mapping[str, Any]) -> None:
-    """Check that the settings that the study searched in a range are numbers. Raises ValueError."""
+    """Check that settings that the study searched in a numeric range are numbers. Raises ValueError."""
     for path, dimension in space_of(spec).items():
         column = f"param/{path}"
         if not dimension.axis().choices and column in table.column_names and _is_text(table[column].type):
@@ -62,7 +62,7 @@ def require_numbers(table: pa.Table, spec: Mapping[str, Any]) -> None:
 
 
 def checked_epochs(table: pa.Table, trials: Iterable[str]) -> pa.Table:
-    """Epochs of these trials, in columns of their schema. Raises ValueError as `checked_trials`."""
+    """Check a table of epochs of these trials, and return it. Raises ValueError as `checked_trials`."""
     _check(table, {name: rule for name, rule in EPOCH_RULES.items() if name in table.column_names})
     if "trial" in table.column_names:
         if others := set(table["trial"].to_pylist()) - set(trials):
@@ -74,7 +74,7 @@ def checked_epochs(table: pa.Table, trials: Iterable[str]) -> pa.Table:
 
 
 Rule = tuple[Callable[[pa.ChunkedArray], pa.ChunkedArray], str]
-"""Which values are allowed, null being judged apart; and what they are, in words."""
+"""Test of which values are allowed (null is checked separately), and their description."""
 
 
 def _between(low: Any, high: Any, words: str) -> Rule:
@@ -96,7 +96,7 @@ def _json(kind: Any, words: str) -> Rule:
             return False
 
     def rule(column: pa.ChunkedArray) -> pa.ChunkedArray:
-        # Most trials of a condition share these texts.
+        # Most trials of a condition have the same texts.
         known = {text: sound(text) for text in column.unique().to_pylist()}
         return pa.chunked_array([pa.array([known[text] for text in column.to_pylist()], pa.bool_())])
 
@@ -143,7 +143,7 @@ EPOCH_RULES: dict[str, Rule] = {
         _SHARE,
     ),
 }
-"""Losses may be anything: a training may diverge."""
+"""Rules for the columns of epochs. Losses have none, since a training may diverge."""
 
 
 def _check(table: pa.Table, rules: Mapping[str, Rule]) -> None:

@@ -1,4 +1,4 @@
-"""The tables that a study leaves behind: their columns and types, and records as rows of them."""
+"""The tables of a study: their columns and types, and the conversion between records and rows."""
 
 import json
 import math
@@ -35,21 +35,20 @@ EPOCH_SCHEMA = pa.schema(
     [("trial", pa.string()), ("condition", pa.string())]
     + [(name, _arrow_type(hint)) for cls in (EpochMetrics, OracleMetrics) for name, hint in get_type_hints(cls).items()]
 )
-"""One row an epoch: `trial`, `condition`, then the fields of EpochMetrics and OracleMetrics."""
+"""Columns of epoch tables, one row per epoch: `trial`, `condition`, the fields of EpochMetrics and OracleMetrics."""
 _STRINGS = [field.name for field in EPOCH_SCHEMA if pa.types.is_string(field.type)]
-
 
 TRIAL_SCHEMA = pa.schema(
     [(f.name, _arrow_type(get_type_hints(TrialRecord)[f.name])) for f in fields(TrialRecord) if f.name != "params"]
 )
-"""One row a trial: the fields of TrialRecord but `params`, which become columns `param/<module>/<setting>`."""
+"""Columns of the trial table, one row per trial: the fields of TrialRecord, `params` as `param/<section>/<setting>`."""
 _FLOATS = {
     field.name for schema in (TRIAL_SCHEMA, EPOCH_SCHEMA) for field in schema if pa.types.is_floating(field.type)
 }
 
 
 def trials_table(records: Sequence[TrialRecord]) -> pa.Table:
-    """One row a record. A setting that a trial has not, and a number that is NaN, are null: other readers would rank
+    """Convert records to a table, one row per record. Missing settings and NaN become null: other readers would rank
     NaN above all numbers."""
     columns: dict[str, pa.Array] = {}
     for column in TRIAL_SCHEMA:
@@ -70,7 +69,7 @@ def _param_column(values: list[Value | None]) -> pa.Array:
 
 
 def records_of(table: pa.Table) -> list[TrialRecord]:
-    """The inverse of `trials_table`; numbers among the params come back as floats."""
+    """Convert a table to records, the inverse of `trials_table`; numbers among the params are floats then."""
     records = []
     for row in table.to_pylist():
         params = {key.removeprefix("param/"): row.pop(key) for key in list(row) if key.startswith("param/")}
@@ -81,7 +80,7 @@ def records_of(table: pa.Table) -> list[TrialRecord]:
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with NaN where a number is missing, as records and epochs have it in memory."""
+    """Return a row with NaN for each missing number, as in records and epochs in memory."""
     return {name: math.nan if value is None and name in _FLOATS else value for name, value in row.items()}
 
 

@@ -1,6 +1,6 @@
-"""What finished trials say about the search itself: what they cost for what they reach, and whether stopping was safe.
+"""Assessment of the search by its finished trials: Pareto fronts of accuracy and time, and whether pruning was safe.
 
-Numbers and tables only, so that the analysis can use it too.
+It uses numbers and tables only, so that the analysis can use it too.
 """
 
 import math
@@ -12,26 +12,26 @@ from scipy import stats
 from study.results.records import TrialRecord
 
 UNSAFE_CORRELATION = 0.25
-"""Spearman's, below which stopping at a rung is called unsafe.
+"""Spearman correlation below which stopping at a rung is called unsafe.
 
-Only trials that went on have a final value, and those are alike at the rung: where all settings' values at the rung
-correlate with the final ones by .5 (both normal), Spearman's is .26 among the best third at the rung; and then the best
-of 27 settings is outside that third, and stopped, one time in four. tests/study/results/test_verdicts.py simulates
-both.
+Only trials that passed the rung have a final value, and they are alike at the rung: if the values of all settings at
+the rung and at the end (both normal) correlate by .5, Spearman's is .26 among the best third at the rung; and then the
+best of 27 settings is outside that third, and stopped, one time in four. Both are simulated in
+tests/study/results/test_verdicts.py.
 """
 MIN_TRIALS = 10
-"""No verdict on fewer complete trials; with 10, the 95 % interval of a correlation of .25 is -.45 to .76."""
+"""Fewest complete trials for a verdict; with 10, the 95 % interval of a correlation of .25 is -.45 to .76."""
 
 
 class RankCorrelation(NamedTuple):
-    """Of a rung's values with the final ones."""
+    """Rank correlation of the objective's values at a rung with the final ones."""
 
     samples: int
-    """Where the rung lies."""
+    """Position of the rung, in samples."""
     n: int
-    """Complete searched trials that have both values."""
+    """Number of complete searched trials that have both values."""
     spearman: float
-    """NaN where one of the two does not vary, or n < 2."""
+    """Spearman's correlation; NaN if one of the two does not vary, or n < 2."""
     kendall: float
 
     @property
@@ -40,8 +40,8 @@ class RankCorrelation(NamedTuple):
 
 
 def pareto_front(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
-    """By condition: of the trials that can be the best, those that no other one beats in objective and seconds both,
-    the cheapest first. Equal ones are all kept."""
+    """Return condition -> Pareto front in objective and seconds of the trials that can be the best, the cheapest first.
+    Equal trials are all kept."""
     conditions: dict[str, list[TrialRecord]] = {}
     for record in records:
         if record.can_be_best:
@@ -65,12 +65,12 @@ def _same(one: TrialRecord, other: TrialRecord) -> bool:
 def rank_correlation(
     curves: Iterable[Sequence[Mapping[str, Any]]], rung: int, metric: str, last: int
 ) -> RankCorrelation:
-    """Of the objective at a rung with the one at the end, of later epochs only (`rung_pairs`).
+    """Correlate the objective at a rung with the one at the end, of later epochs only (`rung_pairs`).
 
     Args:
         curves: the epochs of each complete trial, in order; `phase`, `samples` and `metric` of each are read.
-        rung: in samples; a trial's value there is that of its first epoch that ends at the rung or past it.
-        last: the k of mean_last_<k>.
+        rung: in samples; a trial's value there is that of its first epoch that ends at or past the rung.
+        last: number of last epochs that the objective averages, the k of mean_last_<k>.
     """
     pairs = rung_pairs(curves, rung, metric, last)
     at_rung, final = zip(*pairs, strict=True) if pairs else ((), ())
@@ -87,12 +87,12 @@ def rank_correlation(
 def rung_pairs(
     curves: Iterable[Sequence[Mapping[str, Any]]], rung: int, metric: str, last: int
 ) -> list[tuple[float, float]]:
-    """(objective at the rung, at the end) of each trial that has an epoch after the rung. Arguments as of
+    """Return (objective at the rung, at the end) of each trial with an epoch after the rung. Arguments as in
     `rank_correlation`.
 
-    No epoch counts for both: at a rung fewer than `last` epochs before the end, the end is the epochs after it alone.
-    With the objective itself, late rungs share epochs with it, and correlate without any signal: of 60 epochs and the
-    last 5, by .2 at the 56th and .8 at the 59th.
+    No epoch counts for both: if fewer than `last` epochs follow the rung, the end is the mean of those alone. The
+    objective itself shares epochs with late rungs and so correlates without any signal: with 60 epochs and the last 5,
+    by .2 at the 56th and .8 at the 59th.
     """
     pairs = []
     for curve in curves:

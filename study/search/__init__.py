@@ -1,1 +1,1 @@
-"""The search: one Optuna study per condition. The only package that imports Optuna."""
+"""The search: one Optuna study per condition. Only this package and study/dimensions import Optuna."""

@@ -1,4 +1,4 @@
-"""Values of Optuna's distributions."""
+"""Values from Optuna's distributions: asked of a trial, or at a quantile."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from study.dimensions.base import Value
 
 
 def suggested(handle: optuna.Trial, path: str, distribution: BaseDistribution) -> Any:
-    """Ask a trial for the value of one dimension."""
+    """Ask an Optuna trial to suggest the value of one dimension."""
     if isinstance(distribution, CategoricalDistribution):
         return handle.suggest_categorical(path, distribution.choices)
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
@@ -20,7 +20,7 @@ def suggested(handle: optuna.Trial, path: str, distribution: BaseDistribution) -
 
 
 def at(distribution: BaseDistribution, u: float) -> Value:
-    """The value at share `u` of a distribution, u in [0, 1)."""
+    """Return the quantile `u` of a distribution, u in [0, 1)."""
     if isinstance(distribution, CategoricalDistribution):
         choice: Value = distribution.choices[int(u * len(distribution.choices))]  # type: ignore[assignment]
         return choice

@@ -1,12 +1,12 @@
-"""What a kill or a damaged disk leaves of Optuna's journal. No Optuna."""
+"""Repair of Optuna's journal after a killed driver. No Optuna."""
 
 import json
 from pathlib import Path
 
 
 def repair_journal(journal: Path) -> None:
-    """Drop half a last line and the lock of a killed driver: Optuna would append to the one and wait for the other.
-    Raises ValueError: a line before the last is damaged."""
+    """Remove an incomplete last line and the lock of a killed driver: Optuna would append to the line and wait for the
+    lock. Raises ValueError if another line is damaged."""
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if journal.exists():
         content = journal.read_bytes()

@@ -1,9 +1,9 @@
-"""One Optuna study per condition, in one journal. Optuna is known here and in samplers, pruners, space and attempt.
+"""One Optuna study per condition, in one journal.
 
-Each condition's search sees its own trials only. Baselines are kept in an Optuna study of their own, "<condition>
-baselines": most of them are no points of the space (another method, or a stage left out), and a trial without the
-space's parameters would disturb the sampler's joint model and set the pruner's bar. A baseline that *is* a point of the
-space is copied, once complete, into the condition's study, where it informs the sampler.
+Each condition's search sees its own trials only. Baselines are kept in a separate Optuna study, "<condition>
+baselines": most of them are not points of the space (another method, or a stage left out), and a trial without the
+space's parameters would disturb the sampler's joint model and raise the pruner's threshold. A baseline that *is* a
+point of the space is copied, once complete, into the condition's study, where it informs the sampler.
 """
 
 import contextlib
@@ -40,13 +40,13 @@ _STATES: dict[Status, TrialState] = {
 
 
 class Search:
-    """Proposes trials, hears their epochs, tells Optuna their end. One writer: the process that made it."""
+    """Asks Optuna for trials, reports their epochs and tells their outcomes. Only one process may use a journal."""
 
     def __init__(self, plan: Plan, journal: Path, finished: Mapping[str, Outcome]) -> None:
-        """Open the journal, or begin one. The caller holds the results folder's lock.
+        """Open the journal, or create it. The caller holds the lock of the results folder.
 
         Args:
-            finished: by identifier, what the records know; a driver killed after a record left its trial running here.
+            finished: identifier -> outcome in the records; a driver that was killed may not have told Optuna of it.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.plan = plan
@@ -65,7 +65,7 @@ class Search:
             pruner = make_pruner(plan.spec.pruner, corner.train.samples, stages)
             self._first_steps[condition.id] = first_step(plan.spec.pruner, stages)
             study = optuna.create_study(study_name=condition.id, pruner=pruner, **common)
-            # The number of trials enters the seed: a search that goes on must not draw the same points again.
+            # The number of trials enters the seed: a resumed search must not draw the same points again.
             study.sampler = make_sampler(plan.spec, self._seed(condition, len(study.get_trials(deepcopy=False))))
             self._searched[condition.id] = study
             self._baselines[condition.id] = optuna.create_study(
@@ -78,7 +78,7 @@ class Search:
                 self._take_over(condition, study, finished)
 
     def next(self) -> Proposed | None:
-        """The next trial: an interrupted one, else of the condition with the fewest; None when all are given out."""
+        """Return the next trial: an interrupted one, else of the condition with the fewest; None when none is left."""
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
             return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
@@ -99,7 +99,7 @@ class Search:
         return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, index))
 
     def hear(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
-        """Take in one epoch; False: the trial must stop. `replayed`: of an earlier attempt, never a reason to stop."""
+        """Process one epoch; False: the trial must stop. `replayed`: trained by an earlier attempt, never a stop."""
         metric, epoch = self.plan.spec.objective.metric, row["epoch"]
         attempt.measure(row)
         if row["phase"] == "pretrain":
@@ -127,7 +127,7 @@ class Search:
         return not attempt.pruned_after
 
     def tell(self, attempt: Proposed, outcome: Outcome) -> None:
-        """The end of a trial; its record is written before."""
+        """Tell Optuna the outcome of a trial, after its record has been written."""
         study = (self._baselines if attempt.baseline else self._searched)[attempt.condition.id]
         self._end(study, attempt.handle, outcome)
         if attempt.baseline and outcome.status == "complete":
@@ -159,7 +159,7 @@ class Search:
         return Proposed(*own, handle=handle, limits=spec.constraints)
 
     def _take_over(self, condition: Condition, study: optuna.Study, finished: Mapping[str, Outcome]) -> None:
-        """What an earlier driver left: trials under way are ended, and listed for another attempt."""
+        """Take over the trials of an earlier driver: end those that were running, and queue them for a retry."""
         while study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
             study.ask()
         for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
@@ -178,7 +178,7 @@ class Search:
     def _inform(
         self, condition: Condition, name: str, values: Sequence[float], constraints: Mapping[str, float]
     ) -> None:
-        """Copy a complete baseline into the condition's search if it is a point of the space, once."""
+        """Copy a complete baseline into the condition's search, once, if it is a point of the space."""
         study, space = self._searched[condition.id], self.plan.spec.space
         if any(trial.user_attrs.get("baseline") == name for trial in study.get_trials(deepcopy=False)):
             return
@@ -212,15 +212,15 @@ class Search:
         study.tell(handle, self._values(outcome) if complete else None, state=_STATES[outcome.status])
 
     def _values(self, outcome: Outcome) -> list[float]:
-        """As Optuna knows them."""
+        """Return the objective values for Optuna, in the order of the study's directions."""
         return [outcome.objective, outcome.seconds] if self.plan.spec.objective.cost else [outcome.objective]
 
     def _seed(self, condition: Condition, trials: int) -> int:
-        """The same on every machine, which Python's hash() is not."""
+        """Return the seed of a condition, the same on every machine, unlike Python's hash()."""
         text = f"{self.plan.spec.sampler.seed}/{condition.id}/{trials}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def _number(trial: str) -> int:
-    """Place of a trial in its condition, which is its seed too: below 1000 in any sensible study."""
+    """Return the number of a trial in its condition, which is also its seed: below 1000 in any sensible study."""
     return int(trial.rpartition("-")[2])

@@ -1,4 +1,4 @@
-"""A trial that the search proposed. No Optuna here but the handle that tells it."""
+"""A trial that the search proposed. Of Optuna, only the handle of its trial is used here."""
 
 import math
 from collections.abc import Mapping
@@ -13,23 +13,23 @@ from study.trial import Attempt, Outcome, mean
 
 @dataclass
 class Proposed(Attempt):
-    """A trial of the search. One that was interrupted has several attempts, each an Optuna trial of its own."""
+    """A running trial of the search. An interrupted trial has several attempts, each a separate Optuna trial."""
 
     handle: optuna.Trial = field(kw_only=True, repr=False)
     limits: Mapping[str, Limit] = field(default_factory=dict)
     measures: dict[int, dict[str, float]] = field(default_factory=dict)
-    """Epoch -> `seconds` and what the limits bound; of pre-training `seconds` only counts."""
+    """Epoch -> `seconds` and the constrained metrics; of pre-training, only `seconds` is used."""
     step: int = -1
-    """Last one given to the pruner, in samples past the stages."""
+    """Last step reported to the pruner, in samples past the stages."""
     pruned_after: int = 0
-    """Samples; 0: it was not."""
+    """Samples after which the trial was pruned; 0: it was not."""
 
     @property
     def seconds(self) -> float:
         return math.fsum(measured["seconds"] for measured in self.measures.values())
 
     def measure(self, row: Mapping[str, Any]) -> None:
-        """Take in what an epoch cost, and what the limits bound; an epoch that is repeated replaces what came after."""
+        """Add the seconds and the constrained metrics of an epoch; drop those of the same and later epochs."""
         epoch = row["epoch"]
         self.measures = {e: measured for e, measured in self.measures.items() if e < epoch}
         names = ("seconds", *self.limits)
@@ -52,6 +52,6 @@ class Proposed(Attempt):
             value = self.seconds if name == "seconds" else mean([self.measures[epoch][name] for epoch in tail])
             over = [value - limit.max] if limit.max is not None else []
             under = [limit.min - value] if limit.min is not None else []
-            # What a method does not measure cannot be shown to keep the bound.
+            # A metric that the method does not measure counts as outside its bounds.
             beyond[name] = math.inf if math.isnan(value) else max(over + under)
         return beyond

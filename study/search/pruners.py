@@ -1,7 +1,7 @@
-"""Optuna's pruners by the names of a study file, for trials that may be interrupted and go on.
+"""Optuna's pruners by the names in a study file, for trials that may be interrupted and resumed.
 
-What they count is the co-training: pre-training and warm-up are much the same for all settings, and most of a short
-budget. Were they counted, the second rung would lie behind the end, and most of what is to be saved would be trained.
+Their steps count co-training only: pre-training and warm-up are much the same for all settings, and most of a short
+budget. If they were counted, the second rung would lie past the end, and little would be saved.
 """
 
 from random import Random
@@ -15,11 +15,10 @@ from study.trial import INTERRUPTED
 
 
 def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.BasePruner:
-    """Of a condition's search. `budget`, `stages`: of a searched trial, in samples. Steps are samples past the stages.
+    """Return the pruner of a condition's search. `budget`, `stages`: of a searched trial, in samples.
 
-    Hyperband's brackets differ in where they may stop a trial, not in what the sampler learns from: Optuna would give
-    each bracket's trials a model of their own, which at tens of trials a condition never gets past its start. Hidden
-    in `_Fair`, it does not.
+    Steps are samples past the stages. Optuna would fit a separate sampler model to each bracket of Hyperband, which
+    with tens of trials per condition never gets past its start-up. `_Fair` hides the brackets from the sampler.
     """
     first = first_step(pruner, stages)
     if pruner.kind == "successive_halving":
@@ -32,12 +31,12 @@ def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.Base
 
 
 SIMULATED_STUDIES, SIMULATED_TRIALS = 20, 100
-"""Behind an expected share; trials of one study at most, since of more the share hardly changes."""
+"""Number of simulated studies, and most trials in each; with more trials the share hardly changes."""
 
 
 def drawn_share(pruner: Pruner, budget: int, stages: int, trials: int) -> float:
-    """Return the share of the samples past the stages that searched trials are expected to draw: simulated, of trials
-    that come one after the other in random order, each as good at every step as at its end."""
+    """Return the share of the samples past the stages that searched trials are expected to draw, by simulating trials
+    one after another in random order, each as good at every step as at its end."""
     trials, end, drawn = min(trials, SIMULATED_TRIALS), budget - stages, 0
     if pruner.kind == "none" or not trials:
         return 1.0
@@ -63,7 +62,7 @@ def drawn_share(pruner: Pruner, budget: int, stages: int, trials: int) -> float:
 
 
 class _Fair(optuna.pruners.BasePruner):
-    """A pruner in which an interrupted attempt no longer competes: the attempt that continues it does."""
+    """A pruner that ignores interrupted attempts; the attempts that continue them compete instead."""
 
     def __init__(self, inner: optuna.pruners.BasePruner) -> None:
         self.inner = inner
@@ -73,14 +72,14 @@ class _Fair(optuna.pruners.BasePruner):
 
 
 class _Hyperband(optuna.pruners.HyperbandPruner):
-    """Optuna's, which looks past the study that it is given, and into the storage."""
+    """Optuna's Hyperband, which reads trials from the storage, not from the study that it is given."""
 
     def _create_bracket_study(self, study: optuna.Study, bracket_id: int) -> optuna.Study:
         return _WithoutInterrupted(super()._create_bracket_study(study, bracket_id))  # type: ignore[return-value]
 
 
 class _WithoutInterrupted:
-    """What a pruner sees of an Optuna study."""
+    """View of an Optuna study without interrupted attempts, for pruners."""
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study

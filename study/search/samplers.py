@@ -1,4 +1,4 @@
-"""Optuna's samplers by the names of a study file, and the quasi-random points before them."""
+"""Optuna's samplers by the names in a study file, and the quasi-random points that come first."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from study.spec.study_spec import Sampler, StudySpec
 
 
 def make_sampler(spec: StudySpec, seed: int) -> optuna.samplers.BaseSampler:
-    """Of one condition's search.
+    """Return the sampler of one condition's search.
 
-    gp and cmaes model only the dimensions that every trial has (cmaes: those with an order) and learn from complete
-    trials alone; to the other dimensions, both give TPE.
+    gp and cmaes model only the dimensions that every trial has (cmaes: only numeric ones) and learn from complete
+    trials alone; both use TPE for the other dimensions.
     """
     own = spec.sampler
     if own.kind in ("random", "qmc"):
@@ -27,7 +27,7 @@ def make_sampler(spec: StudySpec, seed: int) -> optuna.samplers.BaseSampler:
         tpe = optuna.samplers.TPESampler(
             n_startup_trials=own.startup,
             multivariate=True,
-            # One joint model for each set of dimensions that are searched together, and none across.
+            # A separate joint model for each set of dimensions that are searched together.
             group=conditional,
             constant_liar=True,
             seed=seed,
@@ -46,8 +46,8 @@ def make_sampler(spec: StudySpec, seed: int) -> optuna.samplers.BaseSampler:
 def quasi_random(
     sampler: Sampler, distributions: Mapping[str, BaseDistribution], seed: int, index: int
 ) -> dict[str, Any]:
-    """The index-th quasi-random point of a condition (Sobol, scrambled by `seed`); empty where the sampler is to
-    choose. Every dimension has a value, whether its `when` holds or not."""
+    """Return the index-th quasi-random point of a condition (Sobol, scrambled by `seed`); empty: the sampler chooses.
+    Every dimension has a value, whether its `when` holds or not."""
     if sampler.kind == "random" or (sampler.kind != "qmc" and index >= sampler.startup):
         return {}
     points = qmc.Sobol(len(distributions), seed=seed)

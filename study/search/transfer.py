@@ -1,4 +1,4 @@
-"""Transfer along the noise axis: a condition starts from what was best in the nearest finished one of the same kind."""
+"""Transfer along the noise axis: a condition starts from the best settings of the nearest finished one of its kind."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from study.spec.conditions import Condition
 
 TRANSFERRED = 2
-"""Settings that a condition takes over, as its first points."""
+"""Number of settings that a condition takes over as its first points."""
 
 Found = Sequence[tuple[Mapping[str, Any], float]]
 """Complete searched trials of a condition: (setting, objective)."""
 
 
 def transferred(condition: Condition, finished: Mapping[Condition, Found]) -> list[dict[str, Any]]:
-    """The best settings, the best first, of the finished condition whose noise differs from this one's in its rate
-    only, and in that least; of two as near, the cleaner one's, where objectives say more. Empty where there is none.
+    """Return the best settings, the best first, of the finished condition with the nearest noise rate among those that
+    differ in nothing else; empty if there is none. A tie goes to the cleaner one, where objectives tell more.
 
     Objectives are compared within one condition only.
     """

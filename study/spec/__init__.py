@@ -1,1 +1,1 @@
-"""The study file: its text, its schema, its conditions and dimensions. No Ray, no Optuna, no torch."""
+"""The study file: its text, its schema and its conditions. No Ray, no Optuna, no torch."""

@@ -1,4 +1,4 @@
-"""The noise conditions of a study: ids, order along the noise axis, and what the noise did to the labels."""
+"""The noise conditions of a study: ids, order along the noise axis, and the effect of the noise on the labels."""
 
 import re
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ from study.spec.yaml_file import Source
 
 @dataclass(frozen=True)
 class Condition:
-    """One noise condition."""
+    """One noise condition of a study: an id and a kind of noise with its settings."""
 
     id: str
-    """Names files, so: letters, digits, dots, dashes, underscores."""
+    """Identifier; it names files, so only letters, digits, dots, dashes and underscores."""
     noise: NoiseKind
     position: int
-    """Place in the study file."""
+    """Index of the condition in the study file."""
 
     @property
     def rate(self) -> float:
-        """Nominal rate; NaN where the labels come from a file."""
+        """Nominal noise rate; NaN where the labels come from a file."""
         return self.noise.nominal_rate
 
     def as_json(self) -> dict[str, Any]:
@@ -35,22 +35,22 @@ class Condition:
 
 @dataclass(frozen=True)
 class ConditionData:
-    """What the driver needs of a condition's data; counts of images."""
+    """Facts about a condition's data that the driver needs: image counts, classes and realised noise."""
 
     images: int
-    """Training and validation part together."""
+    """Images of the training and validation parts together."""
     training_images: int
     validation_images: int
     classes: int
     noise_rate: float
     """Realised share of wrong labels."""
     transition: list[list[float]] = field(repr=False)
-    """Realised transition matrix; rows: true class."""
+    """Realised transition matrix (classes, classes); rows: true class."""
 
 
 def read_conditions(spec: StudySpec, source: Source, nominal: bool = False) -> list[Condition]:
-    """The conditions along the noise axis: kinds as they stand in the file, rising rates within each. `nominal`: a
-    label file need not be here, true labels stand for it. Raises SpecError."""
+    """Return the conditions along the noise axis: kinds in the order of the file, rates rising within each kind.
+    `nominal`: label files may be missing, and true labels are used in their place. Raises SpecError."""
     found = [_read(entry, position, source, nominal) for position, entry in enumerate(spec.conditions)]
     kinds = list(dict.fromkeys(noise.kind for _, noise in found))
     for position, (name, _) in enumerate(found):

@@ -1,4 +1,4 @@
-"""StudySpec: one study, as its file in search_spaces/ describes it. No Ray here, and no training."""
+"""StudySpec: one study, as its file in search_spaces/ describes it. No Ray, no torch."""
 
 import difflib
 import re
@@ -16,26 +16,26 @@ from study.dimensions.types import DIMENSION_TYPES, AnyDimension
 from study.spec.yaml_file import Source
 
 PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
-"""Settings that name a file or a folder, beside the `path` of a condition."""
+"""Settings that name a file or a folder, in addition to the `path` of a condition."""
 SHARED_GPU = 0.25
-"""What a trial of one worker takes of a GPU where the study file leaves it open: four small networks fill one."""
+"""Share of a GPU for a trial of one worker where `gpus_per_trial` is auto: four small networks fill a GPU."""
 STAGES = "stages"
-"""Folder of the shared stages, beside those of the studies."""
+"""Name of the folder of the shared stages, next to the folders of the studies."""
 OBJECTIVES = ("val_acc", "val_acc_a", "val_acc_b")
 CONSTRAINED = ("seconds", "val_loss", "labelled_fraction", "separation", "classes_without_labelled")
-"""Metrics that a constraint may bound: those of EpochMetrics that say something about the trial as a whole."""
+"""Metrics that a constraint may bound: those of EpochMetrics that characterise the trial as a whole."""
 
 
 class Objective(Section):
-    """What the search maximises, in [0, 1]."""
+    """The quantity that the search maximises, in [0, 1]."""
 
     metric: str = "val_acc"
-    """Accuracy on the validation part against its given labels: of the ensemble, or of network a or b alone."""
+    """Accuracy on the validation part against its given labels: val_acc of the ensemble, val_acc_a or _b of one net."""
     reduction: str = "mean_last_5"
-    """mean_last_<k>: mean over the last k evaluated epochs. Never a maximum: that would choose by luck."""
+    """mean_last_<k>: mean over the last k evaluated epochs. A maximum is not offered: it would select by luck."""
     cost: Literal["seconds"] | None = None
-    """A second objective, to be small: wall time of the whole training. Not samples, of which all trials draw the
-    same number."""
+    """Second objective, minimised: wall time of the whole training. Samples would not do, since all trials draw the
+    same number of them."""
 
     @field_validator("metric")
     @classmethod
@@ -58,12 +58,12 @@ class Objective(Section):
 
     @property
     def last(self) -> int:
-        """The k of mean_last_<k>."""
+        """Number of last epochs that the objective averages: the k of mean_last_<k>."""
         return int(self.reduction.removeprefix("mean_last_"))
 
 
 class Limit(Section):
-    """Bounds of one metric. A trial beyond them is never the best, and the sampler keeps away from there."""
+    """Bounds of one metric. A trial outside them is never the best, and the sampler avoids that region."""
 
     min: float | None = None
     max: float | None = None
@@ -81,12 +81,12 @@ class Sampler(Section):
     kind: Literal["tpe", "gp", "cmaes", "random", "qmc"] = "tpe"
     """tpe: multivariate tree-structured Parzen estimator. gp: Gaussian process. cmaes: CMA-ES. qmc: Sobol points."""
     seed: int = 0
-    """Each condition draws its own seed from this one and its id."""
+    """Base seed; each condition derives its own from this one and its id."""
     startup: int = Field(default=10, ge=1, le=1_000)
-    """tpe, gp, cmaes: quasi-random points (Sobol) at the start of each condition."""
+    """tpe, gp, cmaes: number of quasi-random (Sobol) points at the start of each condition."""
     transfer: bool = False
-    """One condition after the other, each from the best settings of its nearest neighbour along the noise axis
-    (study/search/transfer.py), instead of all in turn."""
+    """Search one condition after another, each starting from the best settings of its nearest neighbour along the noise
+    axis (study/search/transfer.py), instead of all conditions in turn."""
 
 
 class Pruner(Section):
@@ -96,8 +96,8 @@ class Pruner(Section):
     min_budget: int = Field(default=0, ge=0)
     """Samples that every trial may draw before it can be stopped; must lie past pre-training, warm-up and ramp-up."""
     reduction_factor: int = Field(default=3, ge=2)
-    """successive_halving, hyperband: one in so many goes on from each rung, and the co-training is so many times longer
-    at the next."""
+    """successive_halving, hyperband: one trial in this many is promoted at each rung, and the co-training up to the
+    next rung is this many times longer."""
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -112,38 +112,38 @@ class Pruner(Section):
 
 class Budget(Section):
     trials_per_condition: int = Field(ge=1, le=100_000)
-    """Searched trials; the baselines run beside them."""
+    """Searched trials per condition; the baselines are not counted."""
 
 
 class Confirm(Section):
-    """Trains chosen settings again after the search: the best of each condition, its baselines, and one robust setting
-    in every condition."""
+    """Retrains chosen settings after the search: the best of each condition, its baselines, and one robust setting in
+    every condition."""
 
     top_k: int = Field(default=3, ge=1, le=1000)
-    """Searched settings of each condition, the best by the objective."""
+    """Number of searched settings to confirm per condition, the best by the objective."""
     seeds: int = Field(default=0, ge=0, le=1000)
-    """Trainings of each setting, each with a fresh seed and fresh noise. 0: nothing is confirmed."""
+    """Trainings per setting, each with a fresh seed and fresh noise. 0: nothing is confirmed."""
 
 
 class Resources(Section):
-    """Of one trial."""
+    """Resources of one trial, and how many trials run at a time."""
 
     cpus_per_trial: float = Field(default=1, ge=0.01)
-    """CPU cores, and as many threads of torch (at least one). Several workers share them evenly."""
+    """CPU cores, and the number of torch threads (at least one). Several workers share them evenly."""
     gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
-    """GPUs; a fraction shares one. Several workers share them evenly, each needs whole ones. auto: SHARED_GPU, or one
-    for each of several workers, where there are GPUs; elsewhere none."""
+    """GPUs; with a fraction, trials share one. Several workers share them evenly, and each needs whole GPUs. auto: if
+    there are GPUs, SHARED_GPU for a single worker and one GPU per worker for several; otherwise none."""
     workers_per_trial: int = Field(default=1, ge=1)
-    """Data-parallel workers that train one trial together, each on its share of every batch; they may run on different
-    nodes. The result is that of one worker, up to rounding, unless `train/sync_batch_norm` is false."""
+    """World size: data-parallel workers that train one trial, each on its shard of every batch; they may run on
+    different nodes. The result equals that of one worker, up to rounding, unless `train/sync_batch_norm` is false."""
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    """Trials at a time. auto: as many as the machine or cluster holds at the start."""
+    """Trials that run at a time. auto: as many as the machine or cluster has room for at the start."""
     epoch_timeout_minutes: float | None = Field(default=None, gt=0)
-    """An epoch that takes longer (the first one with all that precedes it, such as decoding the images) is taken for a
-    trial that hangs: it fails, and its resources come back. None: trials may take their time."""
+    """Minutes without a new epoch after which a trial is taken to hang: it fails, and its resources are freed. The
+    first epoch includes all that precedes it, such as decoding the images. None: no limit."""
     price_per_node_hour: float = Field(default=0, ge=0)
-    """What a node costs in an hour, in any currency, whether or not trials fill it: for the forecast, and for what the
-    study cost in the end. 0: money is not told."""
+    """Price of one node for one hour, in any currency, whether or not trials fill it; used for the forecast and for the
+    actual cost at the end. 0: no cost is reported."""
 
     @model_validator(mode="after")
     def _shared_evenly(self) -> Self:
@@ -164,7 +164,7 @@ class Resources(Section):
 
     @property
     def gpus(self) -> float:
-        """Of one trial, once `where` has decided what auto is."""
+        """GPUs of one trial, once `where` has resolved auto."""
         assert self.gpus_per_trial != "auto"
         return self.gpus_per_trial
 
@@ -173,7 +173,7 @@ class Resources(Section):
         return self.gpus / self.workers_per_trial
 
     def where(self, gpus: float) -> "Resources":
-        """What auto means on nodes with so many GPUs in all."""
+        """Return a copy in which auto is resolved for nodes with `gpus` GPUs in total."""
         if self.gpus_per_trial != "auto":
             return self
         n = self.workers_per_trial
@@ -184,31 +184,31 @@ LoggerName = Literal["tensorboard", "mlflow", "wandb"]
 
 
 class StudySpec(Section):
-    """One data set, several noise conditions, one space, one budget. Relative paths count from the study file's
+    """One data set, several noise conditions, one space, one budget. Relative paths start at the study file's
     folder."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-    """Names the results folder."""
+    """Name of the study, and of its results folder."""
     fixed: dict[str, Any] = Field(default={})
-    """Settings of every trial, {section: {setting: value}}, and optionally `method`; the rest keeps its default."""
+    """Settings of every trial, {section: {setting: value}}, and optionally `method`; others keep their defaults."""
     conditions: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=200)
-    """Noise settings, each with an optional `id`."""
+    """Noise settings of each condition, with an optional `id`."""
     space: dict[str, AnyDimension] = Field(min_length=1, max_length=100)
-    """`section/setting` -> dimension."""
+    """Searched settings: `section/setting` -> dimension."""
     baselines: dict[str, dict[str, Any]] = Field(default={})
-    """Name -> settings over `fixed`; a `method` brings its preset. Run first in each condition."""
+    """Name -> settings that override `fixed`; a `method` adds its preset. Baselines run first in each condition."""
     objective: Objective = Objective()
     constraints: dict[str, Limit] = Field(default={})
-    """Metric -> its bounds: `seconds` of the whole training, the others as the mean over the objective's epochs."""
+    """Metric -> its bounds: `seconds` of the whole training, other metrics as the mean over the objective's epochs."""
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
     budget: Budget
     confirm: Confirm = Confirm()
     resources: Resources = Resources()
     checkpoint_seconds: float = Field(default=60, ge=0)
-    """Training time between two checkpoints of a trial: what an interruption can cost. 0: after every epoch."""
+    """Seconds of training between two checkpoints of a trial, the most that an interruption loses. 0: every epoch."""
     loggers: tuple[LoggerName, ...] = ()
-    """Where every epoch goes too, as it comes: tensorboard, mlflow, wandb."""
+    """Loggers that also receive every epoch as it is reported: tensorboard, mlflow, wandb."""
 
     @field_validator("name")
     @classmethod
@@ -238,7 +238,7 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> tuple[StudySpec, Sour
     """Read and check a study file by itself; `study.plan.plan` checks it against the code's settings and the data.
 
     Args:
-        changes: `path/to/entry=value`, over what the file says.
+        changes: `path/to/entry=value` each, which override the file.
 
     Raises:
         SpecError: names file, line, path, value and what is allowed.
@@ -260,7 +260,7 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> tuple[StudySpec, Sour
 
 
 def _placed(settings: dict[str, Any], source: Source) -> dict[str, Any]:
-    """The settings with absolute paths."""
+    """Return the settings with absolute paths."""
     placed = dict(settings)
     for path in PATHS:
         section, name = path.split("/")
@@ -271,7 +271,7 @@ def _placed(settings: dict[str, Any], source: Source) -> dict[str, Any]:
 
 
 def _placed_choices(path: str, dimension: Dimension, source: Source) -> Dimension:
-    """The dimension with absolute paths among its choices, and among those that its `when` names."""
+    """Return the dimension with the paths among its choices and in its `when` made absolute."""
 
     def placed(choices: tuple[Value, ...]) -> tuple[Value, ...]:
         return tuple(str(source.beside(choice)) if isinstance(choice, str) else choice for choice in choices)
@@ -295,7 +295,7 @@ def _explain(fault: ErrorDetails, content: Mapping[str, Any]) -> str:
 
 
 def _allowed_keys(location: tuple[int | str, ...], content: Mapping[str, Any]) -> list[str]:
-    """Keys of the section that holds the unknown last part of `location`, the likeliest first."""
+    """Return the keys of the section that holds the unknown last part of `location`, the likeliest first."""
     section: type[Section] = StudySpec
     for part in location[:-1]:
         if part == "constraints":
@@ -309,5 +309,5 @@ def _allowed_keys(location: tuple[int | str, ...], content: Mapping[str, Any]) -
 
 
 def close_first(word: str, names: list[str]) -> list[str]:
-    """`names`, those that look like `word` in front."""
+    """Return `names`, the most similar to `word` first."""
     return sorted(names, key=lambda name: -difflib.SequenceMatcher(None, word, name).ratio())

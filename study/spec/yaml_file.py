@@ -1,4 +1,4 @@
-"""A study file as text: YAML 1.2, safe, with the line of every entry, so that an error can name its place."""
+"""A study file as text: safe YAML 1.2, with the line of every entry for error messages."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,19 +14,19 @@ from study.errors import SpecError
 Location = Sequence[str | int]
 """Keys and list positions from the top of the file, for example ("space", "mixmatch/lambda_u", "low")."""
 MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_CHARACTERS = 100_000, 20, 20_000, 1_000
-"""Of a study file; of one entry in another; aliases written out; of one value. No study comes near them, and within
-them no file costs much time or memory."""
+"""Limits on a study file: its size, nesting, entries with aliases expanded, and the length of one value. No study
+comes near them, and no file within them takes much time or memory."""
 
 
 class Source:
-    """The content of a study file and where its entries stand."""
+    """The content of a study file, and the line of each entry."""
 
     def __init__(self, path: Path, changes: Sequence[str] = ()) -> None:
-        """Read it, and lay `changes` over it, each `path/to/entry=value`. Raises SpecError: the file or a value cannot
-        be read, is too large, is not YAML, repeats a key, or carries a tag."""
+        """Read the file and apply `changes`, each `path/to/entry=value`. Raises SpecError if the file or a value cannot
+        be read, is too large, is not YAML, repeats a key, or has a tag."""
         self.path = path
         self._changed: dict[tuple[str, ...], str] = {}
-        """Places that are not as the file has them, and the change that was asked for."""
+        """Location of each overridden entry -> the change that was requested."""
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
@@ -61,7 +61,7 @@ class Source:
             while keys:
                 if not isinstance(place, dict):
                     raise ValueError(f"{'/'.join(at)} holds no entries that can be set")
-                # Some keys hold a slash themselves, as those of `space` do.
+                # Some keys contain a slash themselves, as those of `space` do.
                 usual = 2 if at == ["space"] else 1
                 parts = next((n for n in range(len(keys), 0, -1) if "/".join(keys[:n]) in place), usual)
                 at.append("/".join(keys[:parts]))
@@ -74,12 +74,12 @@ class Source:
         self._changed[tuple(at)] = change
 
     def _require_modest(self, text: str) -> None:
-        """Raises SpecError: what is nested too deep for Python's stack, or aliases stand for too much. The events come
-        one by one, before anything is built of them."""
+        """Raise SpecError if the nesting is too deep for Python's stack, or aliases expand to too much. Events are read
+        one by one, before anything is built from them."""
         sizes: dict[str, tuple[int, int]] = {}
-        """By anchor: entries, and levels below it."""
+        """Anchor -> number of entries, and of levels below it."""
         open_: list[list[Any]] = [[None, 0, 0]]
-        """Anchor, entries and levels so far, of each collection that has not ended."""
+        """Anchor, entries and levels so far of each open collection."""
         for event in YAML(typ="safe", pure=True).parse(text):
             entries, levels, anchor = 1, 0, getattr(event, "anchor", None)
             if isinstance(event, CollectionStartEvent):
@@ -109,7 +109,7 @@ class Source:
         return SpecError(f"{self.path}:{event.start_mark.line + 1}: not a valid study file: {message}")
 
     def line(self, location: Location) -> int:
-        """Line, from 1, of the deepest entry of `location` that the file has."""
+        """Return the line, from 1, of the deepest entry on the path `location` that exists in the file."""
         node, line = self._root, 1
         for part in location:
             found = _child(node, part)
@@ -119,7 +119,7 @@ class Source:
         return line
 
     def beside(self, path: str) -> Path:
-        """Where a path that stands in the file leads: a relative one counts from the file's folder."""
+        """Return the absolute form of a path in the file; a relative path starts at the file's folder."""
         return self.path.resolve().parent / Path(path).expanduser()
 
     def error(self, location: Location, message: str) -> SpecError:
@@ -130,7 +130,7 @@ class Source:
 
 
 def _child(node: Node | None, part: str | int) -> tuple[Node, Node] | None:
-    """(Node to point at, value node) of one step down; None where there is no such entry."""
+    """Return (node that has the line, value node) of one step down; None if there is no such entry."""
     if isinstance(node, MappingNode):
         return next(((key, value) for key, value in node.value if key.value == str(part)), None)
     if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):

@@ -1,7 +1,7 @@
-"""Epochs as they come, also to TensorBoard, MLflow or Weights & Biases where the study file asks for it (`loggers`).
+"""Log epochs, as they are reported, to TensorBoard, MLflow or Weights & Biases (`loggers` in the study file).
 
-From the driver, which hears every epoch of every trial, on whatever node it runs. The study's own tables do not depend
-on them: one that fails is left out from then on, with a warning.
+The driver logs, since it receives every epoch of every trial from all nodes. The study's own tables do not depend on
+loggers: one that fails is left out from then on, with a warning.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,14 +19,14 @@ from study.spec.study_spec import LoggerName
 
 
 def require_installed(names: Iterable[LoggerName]) -> None:
-    """Raises SpecError: a package is missing."""
+    """Check that the packages of these loggers are installed. Raises SpecError if one is missing."""
     for name in names:
         if find_spec(name) is None:
             raise SpecError(f"loggers: {name} is not installed; `pip install {name}`, or leave it out")
 
 
 class Loggers:
-    """All that a study asks for. One driver at a time."""
+    """All loggers of a study. Only one driver may use them at a time."""
 
     def __init__(
         self, names: Iterable[LoggerName], study: str, folder: ResultsFolder, warn: Callable[[str], None]
@@ -36,7 +36,7 @@ class Loggers:
         self._runs: dict[tuple[LoggerName, str], Run] = {}
 
     def epoch(self, record: TrialRecord, row: Mapping[str, Any]) -> None:
-        """Of a trial under way; one that was logged already is passed over."""
+        """Log an epoch of a running trial, unless it is already logged."""
 
         def log(name: LoggerName) -> None:
             run = self._run(name, record, row)
@@ -47,7 +47,7 @@ class Loggers:
         self._each(log)
 
     def end(self, record: TrialRecord) -> None:
-        """Of a trial, whatever came of it."""
+        """End the runs of a trial, whatever its outcome."""
 
         def end(name: LoggerName) -> None:
             if run := self._runs.pop((name, record.trial), None):

@@ -1,4 +1,4 @@
-"""What every logger offers."""
+"""Interface of every logger."""
 
 import math
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ Values = dict[str, float]
 
 
 class Run(Protocol):
-    """One trial in one of them."""
+    """One trial in one logger."""
 
     last_epoch: int
-    """Epochs up to here are there already, from an earlier driver."""
+    """Last epoch that is already logged, possibly by an earlier driver; -1: none."""
 
     def log(self, epoch: int, samples: int, values: Values) -> None: ...
 
@@ -21,7 +21,7 @@ class Run(Protocol):
 
 
 def values_of(row: Mapping[str, Any]) -> Values:
-    """The numbers of an epoch, those that only an observer knows under a name of their own."""
+    """Return the finite numbers of an epoch, named epoch/<name>, or oracle/<name> if only an observer knows them."""
     numbers = {k: float(v) for k, v in row.items() if isinstance(v, int | float) and k not in ("epoch", "samples")}
     return {
         f"oracle/{name.removeprefix('oracle_')}" if name.startswith("oracle_") else f"epoch/{name}": value

@@ -1,4 +1,4 @@
-"""MLflow."""
+"""Logger for MLflow."""
 
 import math
 import os
@@ -12,10 +12,10 @@ from study.results.records import TrialRecord
 
 
 class MLflow:
-    """A run for each trial in the experiment of the study's name; MLFLOW_TRACKING_URI says where."""
+    """One MLflow run per trial, in the experiment named after the study, at MLFLOW_TRACKING_URI."""
 
     def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
-        # As they are, one call to a server that does not answer takes minutes, in which the study stands still.
+        # With the defaults, a call to a server that does not answer blocks the study for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         from mlflow import MlflowClient
@@ -23,7 +23,7 @@ class MLflow:
         self._client = MlflowClient()
         known = self._client.get_experiment_by_name(study)
         experiment = known.experiment_id if known else self._client.create_experiment(study)
-        # One folder of results is one study; another one of the same name has runs of its own.
+        # A results folder identifies a study; another study of the same name has separate runs.
         tags = {"trial": record.trial, "condition": record.condition, "results": folder.at()}
         where = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
         found = self._client.search_runs([experiment], where, max_results=1)

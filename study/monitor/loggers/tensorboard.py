@@ -1,4 +1,4 @@
-"""TensorBoard."""
+"""Logger for TensorBoard."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from study.results.records import TrialRecord
 
 
 class TensorBoard:
-    """Event files in tensorboard/<trial> of the results folder; steps are samples."""
+    """TensorBoard event files of a trial, in tensorboard/<trial> of the results folder; steps are samples."""
 
     def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # What an earlier driver wrote from this step on is hidden: it is heard again.
+        # Hide what an earlier driver wrote from this step on: it is reported again.
         self._writer = SummaryWriter(folder.root / "tensorboard" / record.trial, purge_step=row["samples"])
         self.last_epoch = -1
 

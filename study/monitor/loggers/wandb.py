@@ -1,4 +1,4 @@
-"""Weights & Biases."""
+"""Logger for Weights & Biases."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from study.results.records import TrialRecord
 
 
 class WeightsAndBiases:
-    """A run for each trial in the project of the study's name; WANDB_MODE, WANDB_API_KEY and the others say where."""
+    """One W&B run per trial, in the project named after the study; WANDB_MODE, WANDB_API_KEY etc. configure it."""
 
     def __init__(self, study: str, folder: ResultsFolder, record: TrialRecord, row: Mapping[str, Any]) -> None:
         import wandb
 
-        (folder.root / "wandb").mkdir(exist_ok=True)  # else wandb takes the working directory
-        own = hashlib.sha256(folder.at().encode()).hexdigest()[:8]  # as for MLflow, of another study of that name
+        (folder.root / "wandb").mkdir(exist_ok=True)  # else wandb uses the working directory
+        own = hashlib.sha256(folder.at().encode()).hexdigest()[:8]  # separates studies of the same name
         self._run = wandb.init(
             project=study,
             id=f"{study}-{record.trial}-{own}",
