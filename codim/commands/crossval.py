@@ -18,13 +18,11 @@ from codim.commands.settings_file import settings_of
 from codim.config.budget import steps
 from codim.config.methods import METHODS
 from codim.config.train_config import TrainConfig, merge, train_config
-from codim.data.augment import Augmenter
 from codim.data.load import TrainingData, load_data, which_images
 from codim.data.splits import stratified_folds
-from codim.evaluation.predict import predict
 from codim.runtime.device import torch_device
 from codim.runtime.progress_bar import progress
-from codim.training.loop import run_epochs
+from codim.training.session import Session
 from codim.training.state import TrainState
 
 
@@ -63,12 +61,12 @@ def out_of_fold(config: TrainConfig, data: TrainingData, index: Tensor, folds: i
             budget = epochs * steps(len(own.train_index), config) * config.train.batch_size
             settings = merge(config.model_dump(mode="json"), {"train": {"samples": budget, "epoch_images": 0}})
             fold_config = TrainConfig.model_validate(settings)
-            state = TrainState.create(fold_config, own)
-            meter.done = partial(_epochs_done, k, epochs, budget, state)
-            for _ in run_epochs(fold_config, own, state):
+            session = Session(fold_config, own)
+            session.start()
+            meter.done = partial(_epochs_done, k, epochs, budget, session.state)
+            for _ in session.epochs():
                 pass
-            logits = predict(state.networks, data.images, Augmenter.fit(config.augment, data.images), own.val_index)
-            found[fold == k] = logits.softmax(2).mean(0).cpu()
+            found[fold == k] = session.predict(own.val_index).softmax(2).mean(0).cpu()
     return found
 
 

@@ -11,12 +11,9 @@ from torch import Tensor
 
 from codim.config.budget import epoch_images
 from codim.config.train_config import TrainConfig
-from codim.data.augment import Augmenter
 from codim.data.load import TrainingData, Truth, load_data
-from codim.evaluation.observer import Observer
 from codim.runtime.device import give_back_memory, torch_device
-from codim.training.checkpoint import InputSpec, save_checkpoint
-from codim.training.loop import run_epochs
+from codim.training.session import Session
 from codim.training.state import TrainState
 from study.preflight.forecast import Speed
 
@@ -43,9 +40,6 @@ def measure_speed(config: TrainConfig, threads: int) -> Speed:
 def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, images: int) -> Speed:
     part = _slice(whole, images)
     ours, whole_epoch = (epoch_images(config, len(data.train_index)) for data in (part, whole))
-    truth = _truth_of(part, whole_truth, ours / whole_epoch)
-    augmenter = Augmenter.fit(config.augment, part.images)
-    observer = Observer(part, truth, augmenter)
     short = config.model_copy(
         update={
             "pretrain": config.pretrain.model_copy(update={"epochs": EPOCHS, "lr": 1e-4}),
@@ -58,19 +52,18 @@ def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, imag
             "optim": config.optim.model_copy(update={"lr": 1e-4}),
         }
     )
+    session = Session(short, part, _truth_of(part, whole_truth, ours / whole_epoch))
+    session.start()
     seconds: dict[str, float] = {}
-    drawn, state = 0, TrainState.create(short, part)
-    for metrics in run_epochs(short, part, state):
-        started = time.perf_counter()
-        if state.evaluation is not None:
-            observer.measure(state.networks, state.evaluation, state.divisions)
-        seconds[metrics.phase] = (metrics.seconds + time.perf_counter() - started) / (metrics.samples - drawn)
-        drawn = metrics.samples
-        if metrics.phase == "cotrain" and metrics.epoch + 1 >= 3 * EPOCHS:
+    drawn, started = 0, time.perf_counter()
+    for row in session.epochs():
+        seconds[row["phase"]] = (time.perf_counter() - started) / (row["samples"] - drawn)
+        drawn, started = row["samples"], time.perf_counter()
+        if row["phase"] == "cotrain" and row["epoch"] + 1 >= 3 * EPOCHS:
             break
-    per_image = sum(tensor.nbytes for tensor in _of_images(state)) / len(part.train_index)
+    per_image = sum(tensor.nbytes for tensor in _of_images(session.state)) / len(part.train_index)
     with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder, "checkpoint.pt"), short, state, InputSpec.of(part, augmenter))
+        session.save(Path(folder, "checkpoint.pt"))
         own = Path(folder, "checkpoint.pt").stat().st_size
     weight = own + per_image * (len(whole.train_index) - len(part.train_index))
     return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"], weight)

@@ -1,28 +1,10 @@
-"""One row an epoch, as it travels from a training to the study, and as it lies beside a checkpoint."""
+"""Rows of a training, one per epoch, as they lie beside a checkpoint."""
 
 import json
 import os
-from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
-from codim.evaluation.evaluate import NAN
-from codim.evaluation.observer import Observer
-from codim.metrics import EpochMetrics, OracleMetrics
-from codim.training.state import TrainState
-
-Row = dict[str, Any]
-"""The fields of EpochMetrics and OracleMetrics."""
-
-
-def row_of(metrics: EpochMetrics, observer: Observer, state: TrainState) -> Row:
-    """Of the epoch that `state` has just done."""
-    seen = state.evaluation
-    oracle = _UNKNOWN if seen is None else asdict(observer.measure(state.networks, seen, state.divisions))
-    return asdict(metrics) | oracle
-
-
-_UNKNOWN: Row = {f.name: NAN if f.type is float else [] for f in fields(OracleMetrics)}
+from codim.training.session import Row
 
 
 def write_rows(folder: Path, rows: list[Row]) -> None:

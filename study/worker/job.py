@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.worker.epoch_rows import Row
+from codim.training.session import Row
 
 
 @dataclass(frozen=True)

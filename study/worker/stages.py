@@ -14,16 +14,15 @@ from codim.config.budget import milestones, pretrain_samples
 from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
 from codim.data.load import TrainingData, load_data
-from codim.evaluation.observer import Observer
 from codim.runtime.device import torch_device
 from codim.runtime.tensor_file import previous, read_tensors, write_tensors
 from codim.runtime.under_way import repeated
-from codim.training.checkpoint import InputSpec, load_checkpoint, save_checkpoint
-from codim.training.loop import run_epochs
+from codim.training.checkpoint import load_checkpoint
 from codim.training.pretrain import PretrainState, pretrain_epochs
+from codim.training.session import Row, Session
 from codim.training.state import TrainState
 from study.plan.shared_stages import Stage, pretraining, warm_up
-from study.worker.epoch_rows import Row, read_rows, row_of, write_rows
+from study.worker.epoch_rows import read_rows, write_rows
 
 CHECKPOINT_SECONDS = 60.0
 """Of a pre-training, which can take hours: a worker that is lost costs no more."""
@@ -112,20 +111,18 @@ def _pretrain_state(config: TrainConfig, data: TrainingData, unfinished: Path) -
 
 def _compute_warm_up(stage: Stage, folder: Path) -> None:
     config = stage.config
-    data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
-    augmenter = Augmenter.fit(config.augment, data.images)
-    observer = Observer(data, truth, augmenter)
-    end = milestones(config, len(data.images), len(data.train_index)).warmup
-    state = TrainState.create(config, data, read_pretraining(config, folder))
-    rows, begun = [], state.samples
+    session = Session.load(config)
+    end = milestones(config, len(session.data.images), len(session.data.train_index)).warmup
+    session.start(read_pretraining(config, folder))
+    state, rows, begun = session.state, list[Row](), session.state.samples
     with _progress_noted(stage, folder, lambda: (state.drawn - begun) / (end - begun)):
-        for metrics in run_epochs(config, data, state):
+        for row in session.epochs():
             # The study spends the time once; no trial does.
-            rows.append(row_of(metrics, observer, state) | {"seconds": 0.0})
+            rows.append(row | {"seconds": 0.0})
             if state.samples >= end:
                 break
     write_rows(folder / stage.key, rows)
-    save_checkpoint(stage_file(stage, folder), config, state, InputSpec.of(data, augmenter))
+    session.save(stage_file(stage, folder))
 
 
 def progress_of(stage: Stage, folder: Path) -> float:

@@ -10,15 +10,9 @@ import torch
 from ray import tune
 
 from codim.config.train_config import TrainConfig
-from codim.data.augment import Augmenter
-from codim.data.load import TrainingData, load_data
-from codim.evaluation.observer import Observer
-from codim.runtime.device import torch_device
 from codim.runtime.distributed import from_first, rank
-from codim.training.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
-from codim.training.loop import run_epochs
-from codim.training.state import TrainState
-from study.worker.epoch_rows import Row, read_rows, row_of, write_rows
+from codim.training.session import Row, Session
+from study.worker.epoch_rows import read_rows, write_rows
 from study.worker.job import Job, OutOfStep, Train, note_failure
 from study.worker.stages import start_of
 from study.worker.staging import nothing, worked_on
@@ -49,33 +43,26 @@ def train(job: Job) -> Iterator[Row]:
     run this and see the same rows; the first one writes."""
     torch.set_num_threads(job.threads)
     config = TrainConfig.model_validate(job.config)
-    data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
-    augmenter = Augmenter.fit(config.augment, data.images)
-    observer, spec = Observer(data, truth, augmenter), InputSpec.of(data, augmenter)
-    folder = Path(job.folder)
-    state, rows = _restored(folder, config, data) or start_of(config, data, Path(job.stages))
-    if state.epoch != from_first(state.epoch):
+    session, folder = Session.load(config), Path(job.folder)
+    if session.resume(folder / "checkpoint.pt"):
+        rows = read_rows(folder, session.state.epoch)
+    else:
+        session.state, rows = start_of(config, session.data, Path(job.stages))
+    epoch = session.state.epoch
+    if epoch != from_first(epoch):
         # A network file system may show a new file to one node and not to another.
-        raise OutOfStep(f"worker {rank()} found the checkpoint of epoch {state.epoch} and the first worker another")
-    if rows and state.samples >= config.train.samples:
+        raise OutOfStep(f"worker {rank()} found the checkpoint of epoch {epoch} and the first worker another")
+    if rows and session.state.samples >= config.train.samples:
         yield _with_history(rows)
     saved, first = time.monotonic(), True
-    for metrics in run_epochs(config, data, state):
-        rows.append(row_of(metrics, observer, state))
+    for row in session.epochs():
+        rows.append(row)
         if rank() == 0 and time.monotonic() - saved >= job.checkpoint_seconds:
             write_rows(folder, rows)
-            save_checkpoint(folder / "checkpoint.pt", config, state, spec)
+            session.save(folder / "checkpoint.pt")
             saved = time.monotonic()
-        yield _with_history(rows) if first else rows[-1]
+        yield _with_history(rows) if first else row
         first = False
-
-
-def _restored(folder: Path, config: TrainConfig, data: TrainingData) -> tuple[TrainState, list[Row]] | None:
-    """State and rows at the last whole checkpoint; None where there is none."""
-    if not has_checkpoint(folder / "checkpoint.pt"):
-        return None
-    state = load_checkpoint(folder / "checkpoint.pt", config, data)
-    return state, read_rows(folder, state.epoch)
 
 
 def _with_history(rows: list[Row]) -> Row:

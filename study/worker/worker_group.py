@@ -25,8 +25,8 @@ from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.util.queue import Empty, Queue
 
 from codim.runtime.distributed import rank
+from codim.training.session import Row
 from study.spec.study_spec import Resources
-from study.worker.epoch_rows import Row
 from study.worker.job import Job, OutOfStep, Train, note_failure
 from study.worker.rendezvous import OnOneAddress
 from study.worker.staging import nothing, worked_on

@@ -16,15 +16,17 @@ from codim.evaluation.observer import Observer
 from codim.runtime.tensor_file import read_tensors, write_tensors
 from codim.training.checkpoint import InputSpec, load_checkpoint, save_checkpoint
 from codim.training.loop import run_epochs
+from codim.training.session import Session
 from codim.training.state import TrainState
-from study.worker.epoch_rows import row_of
 from tests.support.runs import timeless, train
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 
 
-def observer_of(config: TrainConfig, data: TrainingData) -> Observer:
-    return Observer(data, load_data(config.data, config.noise)[1], Augmenter.fit(config.augment, data.images))
+def started(config: TrainConfig, data: TrainingData) -> Session:
+    session = Session(config, data, load_data(config.data, config.noise)[1])
+    session.start()
+    return session
 
 
 def histogram(scaled: NDArray[np.float64]) -> list[int]:
@@ -43,21 +45,21 @@ def histogram(scaled: NDArray[np.float64]) -> list[int]:
 )
 def test_the_recorded_histogram_is_numpys(tiny: Tiny, over: dict[str, dict[str, int]]) -> None:
     config, data = tiny(over)
-    observer = observer_of(config, data)
-    state = TrainState.create(config, data)
+    session = started(config, data)
+    state, truth = session.state, session.truth
+    assert truth is not None
     losses: list[NDArray[np.float64]] = []
     images = state.active
     divided = 0
-    for metrics in run_epochs(config, data, state):
-        row = row_of(metrics, observer, state)
-        if metrics.phase != "cotrain":
+    for row in session.epochs():
+        if row["phase"] != "cotrain":
             assert row["loss_histogram"] == row["oracle_loss_histogram"] == []
         else:
             divided += 1
             used = losses[-config.divide.loss_history :]
             low, high = ([f(own, axis=1, keepdims=True) for own in used] for f in (np.min, np.max))
             scaled = np.mean([(x - a) / (b - a) for x, a, b in zip(used, low, high, strict=True)], axis=0)
-            wrong = (data.labels != observer.truth.labels)[images].numpy()
+            wrong = (data.labels != truth.labels)[images].numpy()
             assert row["loss_histogram"] == histogram(scaled)
             assert row["oracle_loss_histogram"] == histogram(scaled[:, wrong])
             assert sum(row["loss_histogram"]) == 2 * len(images)
@@ -70,16 +72,14 @@ def test_the_recorded_histogram_is_numpys(tiny: Tiny, over: dict[str, dict[str, 
 
 def test_a_given_division_has_none(tiny: Tiny) -> None:
     config, data = tiny({"method": "cssl", "divide": {"labels_per_class": 4}, "noise": {"kind": "none"}})
-    state = TrainState.create(config, data)
-    for metrics in run_epochs(config, data, state):
-        row = row_of(metrics, observer_of(config, data), state)
+    for row in started(config, data).epochs():
         assert row["loss_histogram"] == row["oracle_loss_histogram"] == []
 
 
 def test_it_survives_a_resumption_and_older_checkpoints_go_on(tiny: Tiny, tmp_path: Path) -> None:
     config, data = tiny()
-    observer = observer_of(config, data)
-    state = TrainState.create(config, data)
+    truth, state = load_data(config.data, config.noise)[1], TrainState.create(config, data)
+    observer = Observer(data, truth, Augmenter.fit(config.augment, data.images))
     spec = InputSpec.of(data, observer.augmenter)
     rows = []
     for metrics in run_epochs(config, data, state):
