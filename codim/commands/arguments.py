@@ -39,8 +39,7 @@ class TrainArguments:
     output: Path = Path("results/single")
     """Folder for the results."""
     probe: bool = False
-    """After pre-training, write probe.json: accuracy of nearest neighbours and of a linear classifier on its
-    encoder."""
+    """After pre-training, write probe.json: accuracy of nearest neighbours and a linear classifier on its encoder."""
 
 
 @dataclass

@@ -16,8 +16,7 @@ from codim.runtime.progress_bar import progress
 from codim.training.checkpoint import Trained, load_trained
 
 TOLERANCE = 1e-4
-"""Allowed absolute difference of probabilities: kernels may sum in another order, which changes float32 by about
-1e-6."""
+"""Allowed absolute difference of probabilities: kernels may sum in another order, about 1e-6 in float32."""
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 Model = Callable[[Tensor], Tensor]
@@ -74,8 +73,7 @@ def export(trained: Trained, output: Path) -> float:
 
 @torch.no_grad()
 def largest_difference(model: Model, other: Model, shape: tuple[int, int, int]) -> float:
-    """Largest absolute difference of two models' outputs for random images, in batches of several sizes; NaN if any is
-    NaN."""
+    """Largest absolute difference of the outputs for random images, in batches of several sizes; NaN if any is NaN."""
     generator = torch.Generator().manual_seed(0)
     batches = [torch.randint(0, 256, (n, *shape), generator=generator, dtype=torch.uint8) for n in (1, 2, 7)]
     return torch.stack([(model(batch) - other(batch)).abs().max() for batch in batches]).max().item()

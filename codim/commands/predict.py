@@ -70,7 +70,7 @@ def main(args: PredictArguments) -> int:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return all image files in and below `folder`, sorted, and log what is skipped. Raises ValueError if there are
+    """Return all image files in and below `folder`, sorted; log what is skipped. Raises ValueError if there are
     none."""
     if not folder.is_dir():
         raise ValueError(f"--images: {printable(folder)} is not a folder")

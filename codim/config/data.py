@@ -42,11 +42,11 @@ class DataConfig(Section):
     Default: `.codim-cache` in the data folder for the first two, the user's cache for own images: CODIM_CACHE, else
     codim in XDG_CACHE_HOME or ~/.cache, else in the folder for temporary files."""
     cache_size: int = Field(default=256, ge=8)
-    """Side length in pixels of the cached images of these data sets: the short side is resized to it, then the central
-    square cropped. (256: DivideMix)"""
+    """Side length in pixels of cached images: the short side is resized to it, then the central square cropped. (256:
+    DivideMix)"""
     max_megapixels: float | None = Field(default=None, gt=0)
-    """Size limit of image files in megapixels; larger ones are refused. Default: MOST_MEGAPIXELS. Decoding takes 3
-    bytes per pixel."""
+    """Size limit of image files in megapixels; larger ones are refused. Default: MOST_MEGAPIXELS. Needs 3 bytes per
+    pixel."""
 
     @model_validator(mode="before")
     @classmethod
@@ -79,8 +79,7 @@ class DataConfig(Section):
         return DATASET_FACTS[self.name]
 
     def images(self) -> dict[str, Any]:
-        """Return the settings that decide which images training sees, and how: all that a stage without labels depends
-        on."""
+        """Return the settings that decide which images training sees, and how: all that label-free stages depend on."""
         own = {"name", "root", "subset", "validation", "cache_size"} if self.root else {"name", "subset", "validation"}
         return self.model_dump(mode="json", include=own)
 

@@ -14,8 +14,8 @@ class DivideConfig(Section):
     """mixture: the labelled set holds the samples whose losses suggest a correct label. given: it is fixed, all its
     labels are trusted and no other label is read; there is no warm-up then (CSSL)."""
     p_threshold: float = Field(default=0.5, ge=0, le=1)
-    """Threshold: samples with a higher clean probability are labelled. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100
-    sym .8)"""
+    """Threshold: samples of higher clean probability are labelled. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100 sym
+    .8)"""
     loss_history: int = Field(default=1, ge=1)
     """Number of epochs, warm-up included, over which the scaled losses are averaged. (The reference code uses 5 where
     the *true* rate is .9, and starts after the warm-up.)"""

@@ -6,8 +6,7 @@ from codim.section import Section
 
 
 class PretrainConfig(Section):
-    """Stage 0, pre-training. (SupContrast's code for CIFAR: 1000 epochs, batch 1024, lr .5, t .5, weight decay
-    1e-4.)"""
+    """Stage 0. (SupContrast's code for CIFAR: 1000 epochs, batch 1024, lr .5, t .5, weight decay 1e-4.)"""
 
     epochs: int = Field(default=200, ge=0)
     """Number of passes over the images; 0 skips the stage."""

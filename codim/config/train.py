@@ -13,8 +13,7 @@ class LoopConfig(Section):
     samples: int = Field(default=15_000_000, ge=1, le=10**12)
     """Budget: images that one network draws for its gradient steps over all stages, pre-training included."""
     batch_size: int = Field(default=64, ge=2)
-    """Images per step of the warm-up; in stage 3, images per step from each of the two sets. Summed over all
-    workers."""
+    """Images per step of the warm-up; in stage 3, images per step from each of the two sets. Over all workers."""
     co_training: bool = True
     """Whether to co-train after the warm-up. False: stage 1 uses the whole budget (plain cross-entropy)."""
     epoch: Literal["labelled", "dataset"] = "labelled"

@@ -97,7 +97,7 @@ def _require_no_contradiction(given: Mapping[str, Any], method: str | None, pres
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` updated by `over`, section by section; `noise` is replaced as a whole (its kinds differ in
+    """Return `base` updated by `over`, section by section; `noise` is replaced as a whole (kinds differ in
     settings)."""
     merged = dict(base)
     for key, value in over.items():

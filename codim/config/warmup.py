@@ -14,5 +14,4 @@ class WarmupConfig(Section):
     """Seed of weights, order and views until this stage ends, if co-training follows; separate from `train/seed`, so
     that trials with other seeds share the stage. None: `train/seed` is used throughout."""
     confidence_penalty: float = Field(default=0.0, ge=0)
-    """Weight of the penalty mean_i sum_c p log p, against confident fitting of asymmetric noise. (1 there:
-    DivideMix)"""
+    """Weight of the penalty mean_i sum_c p log p, against confident fits of asymmetric noise. (1 there: DivideMix)"""

@@ -92,8 +92,8 @@ def _uniform(n: int, low: float, high: float, generator: Generator, x: Tensor) -
 
 
 def random_crop(x: Tensor, padding: int, generator: Generator, size: int = 0) -> Tensor:
-    """Crop each image of (N, C, H, W) at random after zero padding on each side: to the image's size, or square images
-    to `size` pixels per side."""
+    """Crop each image of (N, C, H, W) at random after zero padding on each side: to its size, or square images to
+    `size`."""
     n, _, height, width = x.shape
     assert not size or height == width >= size
     room = 2 * padding + (height - size if size else 0)
@@ -162,8 +162,7 @@ def colour_jitter(x: Tensor, strength: float, grey: float, generator: Generator)
 
 @cache
 def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the maps from RGB to YIQ and back, (3, 3) each; cached, since copying them to a GPU synchronises with
-    it."""
+    """Return the maps from RGB to YIQ and back, (3, 3) each; cached, since copying to a GPU synchronises with it."""
     to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
     return to_yiq.to(device), torch.linalg.inv(to_yiq).to(device)
 

@@ -7,7 +7,7 @@ from codim.text.text_file import read_text
 
 
 def require_layout(root: Path, needed: tuple[str, ...], layout: str) -> None:
-    """Check that all files `needed` exist below `root` and are not empty. Raises ValueError, which shows the expected
+    """Check that all files `needed` exist below `root` and are not empty. Raises ValueError, with the expected
     layout."""
     missing = [name for name in needed if not (root / name).exists()]
     wrong = [name for name in needed if name not in missing and not _has_content(root / name)]

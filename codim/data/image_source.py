@@ -1,5 +1,5 @@
-"""The result of a data set's loader. The loaders (codim/data/cifar.py, ...) import this module, codim/data/load.py
-imports the loaders."""
+"""Type of a data set as its loader returns it. Loaders (codim/data/cifar.py, ...) import it, codim/data/load.py
+them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -27,8 +27,8 @@ class NominalData:
     transition: NDArray[np.float64]
 
     def require_given(self, config: DivideConfig) -> None:
-        """Check what `given_division` would check. Raises ValueError. A labelled file is not checked, it need not exist
-        here."""
+        """Check what `given_division` would check, except for a labelled file, which need not exist here. Raises
+        ValueError."""
         if config.labelled_file is None:
             counts = np.bincount(self.labels[self.train_index], minlength=self.classes)
             require_labels(config.labels_per_class, counts, [str(k) for k in range(self.classes)])

@@ -61,9 +61,8 @@ def folder_images(root: Path) -> OwnImages:
 
 
 def table_images(path: Path, root: Path | None = None) -> OwnImages:
-    """Read own images from a .csv or .parquet file with columns `path` (absolute, or below `root`, by default the
-    table's folder), `label` (a name or a number) and optionally `split` (train, val or test; without it all is for
-    training).
+    """Read images from a .csv or .parquet file with columns `path` (absolute, or below `root`, by default the table's
+    folder), `label` (a name or a number) and optionally `split` (train, val or test; without it all is for training).
 
     Classes are sorted; numerically if all labels are whole numbers, with ties by their text.
 

@@ -56,8 +56,8 @@ def stratified_split(
 
 
 def stratified_folds(labels: Labels, folds: int, seed: int, images: Labels | None = None) -> Labels:
-    """Return the fold of each sample, (N,), from 0; classes, and their remainders, are spread as evenly as possible.
-    `images` as in `stratified_split`."""
+    """Return each sample's fold, (N,), from 0; classes and their remainders are spread evenly. `images` as in
+    `stratified_split`."""
     if images is not None:
         _, first, place = np.unique(images, return_index=True, return_inverse=True)
         if len(first) < len(images):

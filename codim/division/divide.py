@@ -90,7 +90,7 @@ def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -
 
 
 def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
-    """Build the division of one network. `summary`: range of losses, smallest and largest w, separation, smaller
+    """Build the division of a network. `summary`: range of losses, smallest and largest w, separation, smaller
     weight."""
     spread, lowest, highest, separation, weight = summary
     low, high = lowest + 1e-5, highest - 1e-5

@@ -11,8 +11,7 @@ from torch import Tensor
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Use one CPU thread: on vectors of some ten thousand numbers, threads wait for each other longer than they
-    work."""
+    """Use one CPU thread: on vectors of some ten thousand numbers, threads wait for each other more than they work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -131,6 +130,6 @@ def _parts(x: Tensor) -> Sequence[Tensor]:
 
 
 def _all(done: Tensor, i: int) -> bool:
-    """Whether all rows are done after step `i`. On a GPU, which must be synchronised for that, checked every eighth
-    step only."""
+    """Whether all rows are done after step `i`; on a GPU, which this synchronises with, checked every eighth step
+    only."""
     return (done.device.type == "cpu" or i % 8 == 7) and bool(done.all())

@@ -1,5 +1,4 @@
-"""Calibration: does a network that says 80 % err in one case of five? (Guo et al. 2017, "On calibration of modern
-neural networks")
+"""Does a network that says 80 % err in one case of five? (Guo et al. 2017, "On calibration of modern neural networks")
 
 The ensemble's probabilities are the softmax of the *mean* of both networks' logits. The prediction, argmax of their
 sum, is the same class; the softmax of the sum would be as sharp as one network at temperature 1/2, and the mean of both
@@ -16,8 +15,7 @@ BINS = 15
 
 
 class Reliability(NamedTuple):
-    """Reliability diagram by confidence in equal-width bins ((m - 1)/M, m/M]; tensors (M,) float64, NaN means in empty
-    bins."""
+    """Reliability by confidence in equal-width bins ((m - 1)/M, m/M]; tensors (M,) float64, NaN means in empty bins."""
 
     samples: Tensor
     confidence: Tensor

@@ -29,8 +29,7 @@ class Evaluation(NamedTuple):
     agrees: Tensor
     """Whether the ensemble predicts the given label, (N,) bool."""
     val_acc: float
-    """Validation accuracy of the ensemble on given labels; it and the fields below are NaN without a validation
-    part."""
+    """Validation accuracy of the ensemble on given labels; NaN, like the fields below, without a validation part."""
     val_acc_a: float
     val_acc_b: float
     val_loss: float

@@ -11,8 +11,7 @@ from codim.models.resnet import resnet
 
 
 def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
-    """Build the encoder (N, channels, H, W) -> (N, 2 * width), for 8x8 to 32x32 images on a CPU; return it and its
-    output size.
+    """Return the encoder (N, channels, H, W) -> (N, 2 * width), for 8x8 to 32x32 images on a CPU, and its output size.
 
     Four 3x3 convolutions at two resolutions.
     """

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST = 75
-"""Smallest height and width in pixels, which leave one position at the end; it was designed for 299, which leave
-8x8."""
+"""Smallest height and width in pixels, leaving one position at the end; the design size 299 leaves 8x8."""
 
 Conv = tuple[int, int, int]
 """Convolution as (output channels, kernel height, kernel width)."""

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 
 class Network(nn.Module):
-    """Network of one peer: `net(x)` gives logits (N, K), `net.project(x)` embeddings (N, projection_dim) of unit
-    length."""
+    """Network of one peer: `net(x)` gives logits (N, K), `net.project(x)` unit-length embeddings (N,
+    projection_dim)."""
 
     def __init__(self, config: NetworkConfig, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -52,8 +52,8 @@ def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed:
 
 
 def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:
-    """Compile the encoder of `net` in place, so that the state dict keeps its names; return `net`, unchanged if the
-    machine cannot compile."""
+    """Compile the encoder of `net` in place, keeping the state dict's names; no-op if the machine cannot. Returns
+    `net`."""
     if how == "off":
         return net
     reason = _why_not(next(net.parameters()).device.type)

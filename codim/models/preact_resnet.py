@@ -9,8 +9,7 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 NARROW = 16
-"""Number of input channels below which oneDNN does not fill a block of its strided 1x1 kernels: 8 with AVX2, 16 with
-AVX-512."""
+"""Input channels below which oneDNN does not fill a block of its strided 1x1 kernels: 8 with AVX2, 16 with AVX-512."""
 
 
 class SubsampledConv2d(nn.Conv2d):

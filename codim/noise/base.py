@@ -48,8 +48,8 @@ class NoiseKind(Section):
 
     @classmethod
     def realised_slope(cls, rate: float, transition: Floats, classes: int) -> float:
-        """Return the `slope` of the realised noise: from the share of wrong labels and the (K, K) transition matrix;
-        NaN if they are unknown."""
+        """Return the `slope` of the realised noise, from the share of wrong labels and the (K, K) transition matrix, or
+        NaN."""
         return confusable_slope(transition) if len(transition) > 1 else math.nan
 
     @property

@@ -63,8 +63,7 @@ CHUNK_BYTES = 2**26
 
 
 def flip_rates(rate: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw (n,) flip probabilities q as in InstanceNoise; 0 at rate 0, where the truncated normal would still flip 8
-    %."""
+    """Draw (n,) flip probabilities q as in InstanceNoise; 0 at rate 0, where the truncated normal would flip 8 %."""
     if rate == 0:
         return np.zeros(n)
     from scipy import stats  # slow to import, and few trainings need it

@@ -9,8 +9,7 @@ from codim.noise.transition import Labels
 
 
 class PairFlipNoise(NoiseKind):
-    """Flip each sample to the next class, circularly, with probability `rate`: T[i, i + 1] = rate (Co-teaching's pair
-    flip)."""
+    """Flip each sample to the next class, circularly, with probability `rate`: T[i, i + 1] = rate (as Co-teaching)."""
 
     kind: Literal["pairflip"] = "pairflip"
     """Name of this kind of noise."""

@@ -9,8 +9,7 @@ import torch
 
 log = logging.getLogger(__name__)
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "avx10_2", "avx_ne_convert", "bf16", "sve_bf16")
-"""CPU instructions that multiply or convert bfloat16, as torch.cpu.get_capabilities names them; the last two are
-ARM's."""
+"""CPU instructions for bfloat16 products or conversions, by torch.cpu.get_capabilities' names; the last two: ARM's."""
 
 
 def torch_device(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.device:
@@ -23,9 +22,8 @@ def torch_device(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.devic
 
 
 def set_up(device: torch.device, precision: str) -> None:
-    """Prepare this process for a training. On a GPU: whether float32 products may use TF32, and cuDNN's fastest
-    convolution algorithms. On a CPU: keep freed memory for the next step, and warn of a precision that makes it
-    slower."""
+    """Prepare this process for a training. On a GPU: allow TF32 in float32 products or not, and use cuDNN's fastest
+    convolutions. On a CPU: keep freed memory for the next step, and warn of a precision that makes it slower."""
     if device.type == "cpu":
         _keep_freed_memory()
         if slow := slow_precision(device, precision):

@@ -56,8 +56,8 @@ def share(x: Tensor) -> Tensor:
 
 
 def drawn(draw: Callable[[int], Tensor], rows: int) -> Tensor:
-    """Return this worker's shard of `draw`, whose size is `rows` per worker: all draw the global batch, to keep their
-    random states equal."""
+    """Return this worker's shard, of `rows` rows, of one global draw, which all workers make to keep equal random
+    states."""
     return share(draw(rows * workers()))
 
 

@@ -60,8 +60,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 class _Hashed:
-    """File wrapper that hashes what is written, so that the checksum is of the intended bytes, not of what reached the
-    disk."""
+    """File wrapper that hashes what is written, so that the checksum is of the intended bytes, not those on disk."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file

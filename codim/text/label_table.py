@@ -33,8 +33,7 @@ class Row(NamedTuple):
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read the images of a table with columns `path`, `label` and optionally `split`, without which all are for
-    training.
+    """Read the images of a table with columns `path`, `label` and optionally `split`; without it all are for training.
 
     Raises:
         ValueError: names the file and, where one is at fault, the row.
