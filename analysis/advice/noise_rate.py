@@ -40,8 +40,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NoiseRate:
-    """Share of wrong labels in [0, 1] with its plausible interval; each end is an upper or lower bound with 95%
-    confidence."""
+    """Share of wrong labels in [0, 1] and its plausible interval (95%)."""
 
     value: float
     low: float
