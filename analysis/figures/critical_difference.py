@@ -1,4 +1,4 @@
-"""Mean ranks of the methods over the conditions, and which of them the data cannot tell apart."""
+"""Figure: mean ranks of the methods over the conditions, and which of them the data cannot distinguish."""
 
 import math
 from dataclasses import dataclass
