@@ -28,8 +28,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "export": (ExportArguments, "codim.commands.export"),
     "crossval": (CrossvalArguments, "codim.commands.crossval"),
 }
-"""Command -> its flags and the module whose `main` runs it, imported after the flags are parsed: torch takes
-seconds."""
+"""Command -> its flags and the module whose `main` runs it, imported after parsing the flags: torch takes seconds."""
 
 
 def main() -> int:

@@ -69,8 +69,7 @@ def given(rate: float) -> NoiseRate:
 
 
 def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[str] = ()) -> Estimate:
-    """Estimate the noise from given labels (N,) and out-of-fold probabilities (N, K). `names`: class names, else
-    numbers.
+    """Estimate from given labels (N,) and out-of-fold probabilities (N, K). `names`: of the classes, else numbers.
 
     Raises ValueError: a class has no image.
     """

@@ -62,8 +62,7 @@ class Advice:
 
 
 def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advice:
-    """Compare the options at `rate`. Raises NotApplicable: the study is insufficient (see
-    `analysis.advice.surrogate.fit`)."""
+    """Compare the options at `rate`. Raises NotApplicable: too little data (see `analysis.advice.surrogate.fit`)."""
     model = fit(trials, kind)
     default = _default(trials, model.settings)
     pool = pd.concat([default, candidates(model.settings, model.tried, CANDIDATES)], ignore_index=True)

@@ -38,8 +38,7 @@ def main(args: WatchArguments) -> None:
 
 
 def overview(trials: Trials) -> Table:
-    """Build the table: one row per condition with its progress, objective and number of its best searched trial, best
-    baseline."""
+    """Build the table: one row per condition with progress, objective and number of its best trial, best baseline."""
     # Fits into 80 columns without cutting off conditions, which share a prefix.
     title = Text(f"{trials.name}. {progress_sentence(trials)}")
     table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True)

@@ -43,7 +43,7 @@ ATTRIBUTES = (
 
 
 def write_optuna(trials: Trials, path: Path) -> str:
-    """Write one study per condition, "<study> <condition>". Raises ValueError: a name is taken, or the file has another
+    """Write one study per condition, "<study> <condition>". ValueError: a name is taken, or the file is of another
     format."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -96,8 +96,7 @@ def _searched(trials: Trials) -> pd.DataFrame:
 
 
 def _published(trials: Trials) -> pd.DataFrame:
-    """Return the published numbers, with the columns of `paper_table`; none if the study trains on a subset of the
-    images."""
+    """Return the published numbers, with the columns of `paper_table`; none if the study trains on a subset."""
     known = pd.read_csv(PUBLISHED).fillna({"map": ""})
     if trials.spec.get("config", {}).get("data", {}).get("subset", 0):
         known = known[:0]

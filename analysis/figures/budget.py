@@ -23,8 +23,7 @@ class Info:
 
 
 def compute(trials: Trials) -> Info:
-    """Sum up trials, samples and time by condition and status. Raises NotApplicable: no trial has drawn a sample
-    yet."""
+    """Sum trials, samples and time by condition and status. Raises NotApplicable: no trial has drawn a sample yet."""
     frame = trials.trials
     if not frame["samples"].sum():
         raise NotApplicable("No trial has drawn a sample yet.")

@@ -157,7 +157,7 @@ def surface(
 
 
 def _edges(setting: Setting) -> Array:
-    """Return the cell edges of a surface along a setting, as fractions of its axis: one cell per choice, one around the
+    """Return a surface's cell edges along a setting, as fractions of its axis: one cell per choice, one around the
     0."""
     if setting.axis.choices:
         return (np.arange(len(setting.axis.choices) + 1) - 0.5) / (len(setting.axis.choices) - 1)

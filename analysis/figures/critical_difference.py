@@ -26,8 +26,7 @@ _ROW_INCHES = 0.3
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """Columns `condition`, `method`, `oracle_test_acc` (mean over the trainings), `n` (trainings), `rank` (1: the
-    best)."""
+    """Columns `condition`, `method`, `oracle_test_acc` (mean over trainings), `n` (trainings), `rank` (1: the best)."""
     ranks: "pd.Series[float]"
     """Mean rank of each method (index), the best first."""
     critical_difference: float
@@ -66,8 +65,7 @@ def compute(trials: Trials) -> Info:
 
 
 def critical_difference(methods: int, conditions: int) -> float:
-    """Nemenyi's critical difference of mean ranks: q sqrt(k(k + 1)/(6N)), q the studentised range quantile over
-    sqrt(2)."""
+    """Nemenyi's critical difference of mean ranks: q sqrt(k(k + 1)/(6N)), q: studentised range quantile / sqrt(2)."""
     q = stats.studentized_range.ppf(1 - ALPHA, methods, np.inf) / math.sqrt(2)
     return float(q * math.sqrt(methods * (methods + 1) / (6 * conditions)))
 
@@ -126,8 +124,7 @@ def draw(info: Info, figure: Figure) -> None:
 
 
 def _draw_methods(ax: Axes, ranks: "pd.Series[float]", marks: dict[str, style.Mark], first: float) -> None:
-    """Draw the methods, the better half labelled on the left from above, the others on the right, so that no lines
-    cross."""
+    """Draw the methods, the better half labelled on the left from above, the others on the right: no lines cross."""
     left, half = ax.get_xlim(), (len(ranks) + 1) // 2
     for index, (method, rank) in enumerate(ranks.items()):
         mark, better = marks[str(method)], index < half

@@ -22,14 +22,13 @@ _COLORS = dict(zip(STATES, ("#EDEDED", "#D0D0D0", "#9CCBE8", "#56B4E9", "#D55E00
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """Columns `condition`, `split_state`, `epochs` (in that state), `share` (of the condition's epochs), `ended`
-    (trials whose last epoch was in it), `trials` (with an epoch, in the condition). All states of all conditions with
-    an epoch."""
+    """All states of all conditions with an epoch: `condition`, `split_state`, `epochs` (in that state), `share` (of the
+    condition's epochs), `ended` (trials whose last epoch was in it), `trials` (with an epoch, in the condition)."""
 
 
 def compute(trials: Trials) -> Info:
-    """Count the states over all trials of the search, pruned and failed ones too. Raises NotApplicable: no epoch has
-    ended yet."""
+    """Count the states over all trials of the search, even pruned and failed. Raises NotApplicable: no epoch ended
+    yet."""
     epochs = trials.epochs[trials.epochs["split_state"].isin(STATES)]
     if epochs.empty:
         raise NotApplicable("No epoch has ended yet.")

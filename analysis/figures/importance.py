@@ -33,8 +33,7 @@ class Info:
 
 
 def compute(trials: Trials) -> Info:
-    """Compute the importances. Raises NotApplicable: no condition has enough trials; the message says how many each
-    has."""
+    """Compute the importances. Raises NotApplicable, with the counts: no condition has enough trials."""
     tables, missing = [], []
     for condition in trials.conditions:
         try:

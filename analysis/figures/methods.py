@@ -18,8 +18,7 @@ _HINDSIGHT.set_label("best in hindsight (by test)")
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """Table with the columns of `analysis.tables.study_tables.method_table`, without methods that have no test
-    accuracy."""
+    """Table with the columns of `analysis.tables.study_tables.method_table`; only methods with a test accuracy."""
     baselines: tuple[str, ...]
 
 

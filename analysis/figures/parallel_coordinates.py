@@ -29,8 +29,7 @@ class Info:
 
 
 def compute(trials: Trials) -> Info:
-    """Collect the trials. Raises NotApplicable: fewer than two settings were searched, or no searched trial is
-    complete."""
+    """Collect the trials. Raises NotApplicable: fewer than two settings searched, or no searched trial complete."""
     settings = searched_settings(trials.spec)
     if len(settings) < 2:
         raise NotApplicable("Lines need two searched settings.")

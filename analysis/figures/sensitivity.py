@@ -70,8 +70,7 @@ def compute(trials: Trials) -> Info:
 
 
 def moved(setting: Setting, value: float, direction: int) -> float:
-    """Return the value moved in a direction; NaN if that leaves the range, or for a 0 beside it. Whole numbers move by
-    at least one."""
+    """Return the moved value; NaN if it leaves the range, or for a 0 beside it. Whole numbers move by at least one."""
     if setting.axis.zero and value == 0:
         return float("nan")
     new = (

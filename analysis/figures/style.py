@@ -75,8 +75,7 @@ _SPARE = (("#56B4E9", "P"), ("#E69F00", "X"), ("#8C510A", "p"), ("#4D4D4D", "h")
 
 
 def marks(baselines: Sequence[str]) -> dict[str, Mark]:
-    """Return the mark of each baseline; known methods keep theirs in all studies, others take the spare ones in
-    turn."""
+    """Return the mark of each baseline; known methods have the same in all studies, others take spare ones in turn."""
     others = [name for name in baselines if name not in _KNOWN]
     spare = {name: Mark(name, *_SPARE[i % len(_SPARE)]) for i, name in enumerate(others)}
     return {name: _KNOWN.get(name) or spare[name] for name in baselines}
@@ -101,7 +100,7 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def panels(figure: Figure, names: Sequence[str], height: float = 2.5, columns: int | None = None) -> dict[str, Axes]:
-    """Create one titled panel per name, in rows of two or three; sets the figure's size. `height`: of a row, in
+    """Create one titled panel per name, in rows of two or three; sets the figure's size. `height`: row height in
     inches."""
     columns = columns or (len(names) if len(names) <= 2 else 3 if len(names) % 3 == 0 else 2)
     rows = math.ceil(len(names) / columns)
@@ -141,8 +140,7 @@ def zero_position(setting: Setting) -> float:
 
 
 def positions(values: "pd.Series[float]", setting: Setting) -> "pd.Series[float]":
-    """Return the positions of values on this setting's axis: choices by index, a 0 beside the range at its own
-    place."""
+    """Return the positions of values on a setting's axis: choices by index, a 0 beside the range at its own place."""
     if setting.axis.choices:
         return values.map({choice: i for i, choice in enumerate(setting.axis.choices)}).astype(float)
     return values.mask(values.eq(0), zero_position(setting)) if setting.axis.zero else values

@@ -68,8 +68,8 @@ def compute(trials: Trials) -> Info:
 
 
 def _reason(noise_kind: str, wide: pd.DataFrame, varying: int) -> str:
-    """Explain why this condition has no row; empty if it has one. `varying`: number of settings whose results
-    differ."""
+    """Explain why this condition has no row; empty if it has one. `varying`: number of settings with unequal
+    results."""
     repeats, settings = wide.shape
     if noise_kind in FIXED:
         return "its labels are given and no noise is drawn; all chance is the seed's and the rest."

@@ -14,8 +14,7 @@ ALIKE = ("space", "objective", "data", "config")
 
 
 def join(studies: Sequence[Trials]) -> Trials:
-    """Join the trials and confirmations of several studies; trials are named `<study>/<trial>`, and equal conditions
-    merged.
+    """Join the trials and confirmations of studies; trials are named `<study>/<trial>`, equal conditions merged.
 
     Raises ValueError: they searched different spaces, or trained differently.
     """

@@ -147,8 +147,7 @@ def find_results(path: Path | str) -> ResultsFolder:
 
 
 def read_results(folder: ResultsFolder) -> Trials:
-    """Read an open folder like `load_trials`; from object storage, only what has changed since the last time is
-    fetched."""
+    """Read an open folder like `load_trials`; from object storage, only changes since the last time are fetched."""
     folder.refresh()
     wanted = "give a study's results folder, which holds spec.json and trials.parquet"
     if not folder.root.is_dir():

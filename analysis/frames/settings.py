@@ -26,8 +26,7 @@ class Setting:
         return f"param/{self.path}"
 
     def values(self, frame: pd.DataFrame) -> "pd.Series[Any]":
-        """Return the values of this setting: floats, or strings as in `choices`. Missing if a trial has no such
-        setting."""
+        """Return the values of this setting: floats, or strings as in `choices`; missing where a trial lacks it."""
         if self.column not in frame:
             return pd.Series(float("nan"), index=frame.index)
         column = frame[self.column]
@@ -42,8 +41,7 @@ class Setting:
 
 
 def canonical(value: object) -> str:
-    """Return a choice as text, the same for 1, 1.0 and "1": numbers among the params come back from Parquet as
-    floats."""
+    """Return a choice as text, the same for 1, 1.0 and "1": Parquet returns numbers among the params as floats."""
     try:
         return f"{float(str(value)):g}"
     except ValueError:

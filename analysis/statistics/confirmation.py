@@ -53,8 +53,7 @@ class Spread:
 
 
 def seed_spreads(trials: Trials) -> dict[str, Spread]:
-    """Compute the spread by condition from its complete confirmations: pooled within the settings that have at least
-    two.
+    """Spread by condition, from its complete confirmations: pooled within the settings that have at least two.
 
     Repeats of a setting also differ in their noise draw, so it tends to be too wide for trials of one draw.
     """

@@ -33,8 +33,7 @@ TOP_TRIALS = 5
 MIN_TRIALS = 2 * TOP_TRIALS
 MIN_GROUP = 3
 SHUFFLES = 19
-"""Number of shuffles: of 20 exchangeable values, these and the measured one, each is the largest with probability
-.05."""
+"""Number of shuffles: of 20 exchangeable values, these and the measured one, each is largest with probability .05."""
 RESAMPLES = 8
 
 
@@ -86,7 +85,7 @@ def importance_table(trials: Trials, condition: str, checks: bool = True) -> pd.
 
 
 def switch_table(trials: Trials) -> pd.DataFrame:
-    """Compare on with off for every setting with a zero branch, one row per condition with at least three trials of
+    """Compare on with off for every setting with a zero branch, one row per condition with three trials or more of
     each.
 
     Columns: `condition`, `setting`, `on`, `off` (trials), `superiority` (probability that a trial with the setting on

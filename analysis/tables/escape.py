@@ -34,8 +34,8 @@ def markdown(text: str) -> str:
     """Escape text for Markdown and the HTML within it.
 
     Example:
-        >>> markdown("a_b <c>")
-        'a\\_b &lt;c&gt;'
+        >>> markdown("1 < 2 & 3")
+        '1 &lt; 2 &amp; 3'
     """
     return text.translate(_MARKDOWN)
 

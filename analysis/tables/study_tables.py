@@ -28,8 +28,8 @@ def condition_table(trials: Trials) -> pd.DataFrame:
 
 
 def comparison_table(trials: Trials) -> pd.DataFrame:
-    """The chosen setting against the best baseline, each the best of its kind by the objective. One row a condition
-    with at least one of the two.
+    """Compare the chosen setting with the best baseline, both the best of their kind by the objective. One row per
+    condition with at least one of the two.
 
     Columns: `condition`, `noise_rate`, `oracle_noise_rate`, `searched` (complete searched trials), `trial`,
     `objective`, `oracle_test_acc`, `baseline`, `baseline_objective`, `baseline_oracle_test_acc`, `difference`,
@@ -119,7 +119,7 @@ def settings_table(trials: Trials) -> pd.DataFrame:
 
 
 def trial_table(trials: Trials) -> pd.DataFrame:
-    """Table of all trials of the search, the highest objective first: `trial`, `condition`, `method`, `status`,
+    """Table of all trials of the search, by descending objective: `trial`, `condition`, `method`, `status`,
     `objective`, `oracle_test_acc`, `samples`, `minutes` (wall time in training), then one column per searched
     setting."""
     frame = trials.trials.sort_values(["objective", "trial"], ascending=[False, True], kind="stable", ignore_index=True)

@@ -116,8 +116,7 @@ class CrossvalArguments:
 
         python -m codim crossval --config train.json --output predictions.parquet
 
-    For each fold, two networks train on the labels of the other folds by plain cross-entropy for `warmup/epochs`
-    epochs.
+    For each fold, two networks train on the labels of the others by plain cross-entropy, for `warmup/epochs` epochs.
     """
 
     config: Path | None = None

@@ -45,7 +45,7 @@ class DataConfig(Section):
     """Side length in pixels of cached images: the short side is resized to it, then the central square cropped. (256:
     DivideMix)"""
     max_megapixels: float | None = Field(default=None, gt=0)
-    """Size limit of image files in megapixels; larger ones are refused. Default: MOST_MEGAPIXELS. Needs 3 bytes per
+    """Size limit of image files in megapixels; larger ones are refused. Default: MOST_MEGAPIXELS. Takes 3 bytes a
     pixel."""
 
     @model_validator(mode="before")

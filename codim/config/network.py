@@ -48,8 +48,7 @@ class NetworkConfig(Section):
     bfloat16, on GPUs and on CPUs; weights, outputs, losses and targets stay in float32."""
     compile: Literal["off", "default", "graphs"] = "off"
     """default: torch.compile of the encoder in training. graphs: CUDA graphs too. If the machine cannot compile,
-    training continues without and logs a warning. The first step then takes a minute; results differ in the last
-    bits."""
+    training continues without, with a warning. The first step then takes a minute; results differ in the last bits."""
 
     @field_validator("name")
     @classmethod

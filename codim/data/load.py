@@ -39,8 +39,8 @@ class TrainingData:
     train_index: Tensor
     """Indices of the training part, (N_train,) int64."""
     val_index: Tensor
-    """Indices of the validation part, (N_val,) int64, disjoint from `train_index`; its labels have the same noise,
-    those of an official part none."""
+    """Indices of the validation part, (N_val,) int64; its labels have the same noise, those of an official part
+    none."""
     classes: tuple[str, ...]
 
 

@@ -27,7 +27,7 @@ class NominalData:
     transition: NDArray[np.float64]
 
     def require_given(self, config: DivideConfig) -> None:
-        """Check what `given_division` would check, except for a labelled file, which need not exist here. Raises
+        """Check what `given_division` would, except for a labelled file, which need not exist here. Raises
         ValueError."""
         if config.labelled_file is None:
             counts = np.bincount(self.labels[self.train_index], minlength=self.classes)

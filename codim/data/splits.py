@@ -8,12 +8,7 @@ from codim.noise.transition import Labels
 
 
 def subset_rows(labels: Labels, size: int) -> Labels:
-    """Return sorted indices of `size` samples (0: of all), stratified by label; deterministic.
-
-    Example:
-        >>> subset_rows(np.array([0] * 4 + [1] * 4), 4).tolist()
-        [0, 2, 6, 7]
-    """
+    """Return sorted indices of `size` samples (0: of all), stratified by label; deterministic."""
     if not size:
         return np.arange(len(labels))
     if size > len(labels):
@@ -29,17 +24,16 @@ def subset_rows(labels: Labels, size: int) -> Labels:
 def stratified_split(
     labels: Labels, val_fraction: float, seed: int, images: Labels | None = None
 ) -> tuple[Labels, Labels]:
-    """Return sorted (train, validation) indices; each class gives its share, rounded, and keeps at least one training
-    sample.
+    """Return sorted (train, validation) indices; each class gives its share, rounded, and keeps one training sample or
+    more.
 
     scikit-learn's stratified split refuses a class with a single sample, which noise can produce.
 
     Args:
         images: (N,) id of each sample's image, if images may repeat: all copies go where the first one goes.
     Example:
-        >>> train, val = stratified_split(np.array([0] * 5 + [1] * 5), 0.2, seed=0)
-        >>> val.tolist()
-        [2, 9]
+        >>> stratified_split(np.array([0] * 3 + [1] * 3), 1 / 3, seed=0)[1].tolist()
+        [2, 5]
     """
     if images is not None and len(first := np.unique(images, return_index=True)[1]) < len(images):
         held_out = np.isin(images, images[first][stratified_split(labels[first], val_fraction, seed)[1]])

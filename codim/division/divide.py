@@ -28,8 +28,7 @@ class Division:
     """Separation of the mixture; NaN if none was fitted."""
     state: SplitState
     loss_bin: Tensor | None = None
-    """Index of the bin, of LOSS_BINS equal parts of [0, 1], that holds the scaled loss, (N,) uint8; None if no losses
-    were divided."""
+    """Bin of the scaled loss, of LOSS_BINS equal parts of [0, 1], (N,) uint8; None if no losses were divided."""
 
     def to(self, device: torch.device | str) -> "Division":
         tensors: dict[str, Any] = {
@@ -90,8 +89,7 @@ def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -
 
 
 def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
-    """Build the division of a network. `summary`: range of losses, smallest and largest w, separation, smaller
-    weight."""
+    """Build one network's division. `summary`: range of losses, smallest and largest w, separation, smaller weight."""
     spread, lowest, highest, separation, weight = summary
     low, high = lowest + 1e-5, highest - 1e-5
     if spread == 0 or low >= high:

@@ -15,8 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Network(nn.Module):
-    """Network of one peer: `net(x)` gives logits (N, K), `net.project(x)` unit-length embeddings (N,
-    projection_dim)."""
+    """Network of one peer: `net(x)` gives logits (N, K), `net.project(x)` unit vectors (N, projection_dim)."""
 
     def __init__(self, config: NetworkConfig, channels: int, num_classes: int) -> None:
         super().__init__()

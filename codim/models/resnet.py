@@ -10,8 +10,7 @@ from codim.config.network import Stem
 
 
 def resnet(name: str, channels: int, stem: Stem, weights: Path | None) -> tuple[nn.Module, int]:
-    """Build the encoder (N, channels, H, W) -> (N, 512) for resnet18, (N, 2048) for resnet50; return it and its output
-    size.
+    """Return the encoder (N, channels, H, W) -> (N, 512) for resnet18, (N, 2048) for resnet50, and its output size.
 
     The weights have torchvision's names, without `fc`.
 

@@ -54,8 +54,7 @@ class OpenSetNoise(NoiseKind):
         return rng.spawn(1)[0].permutation(available)[:count]
 
     def _noisy(self, labels: Labels) -> tuple[np.random.Generator, Labels, int]:
-        """Return the generator, the noisy samples in random order, and how many of them, from the first, are
-        open-set."""
+        """Return the generator, the noisy samples in random order, and how many, from the first, are open-set."""
         rng = np.random.default_rng(self.seed)
         chosen = rng.permutation(len(labels))[: round(self.rate * len(labels))]
         return rng, chosen, round(self.open_share * len(chosen))

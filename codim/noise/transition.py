@@ -51,9 +51,5 @@ def symmetric_slope(rate: float, classes: int) -> float:
 
     `rate`: realised share e of wrong labels. A correct prediction agrees with a given label with probability 1 - e, a
     wrong one with e / (K - 1).
-
-    Example:
-        >>> symmetric_slope(0.45, 10)
-        0.5
     """
     return 1 - rate * classes / (classes - 1)

@@ -56,8 +56,7 @@ def share(x: Tensor) -> Tensor:
 
 
 def drawn(draw: Callable[[int], Tensor], rows: int) -> Tensor:
-    """Return this worker's shard, of `rows` rows, of one global draw, which all workers make to keep equal random
-    states."""
+    """Return this worker's `rows` rows of one global draw; all workers make it whole, to keep random states equal."""
     return share(draw(rows * workers()))
 
 
@@ -113,8 +112,7 @@ def mean(x: Tensor) -> Tensor:
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the workers, in one all-reduce.
 
-    Not DistributedDataParallel: a step runs several forward passes of one network, some of them bypassing its
-    `forward`.
+    Not DistributedDataParallel: a step runs several forward passes of one network, some of them without `forward`.
     """
     if workers() == 1:
         return

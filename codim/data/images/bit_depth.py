@@ -19,8 +19,7 @@ WHITE_IS_ZERO = 0
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """Convert an image to 8 bits; return it if it has 8 already. Raises ValueError: the range of its levels is
-    unknown."""
+    """Convert an image to 8 bits, unless it has 8 already. Raises ValueError: the range of its levels is unknown."""
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image)

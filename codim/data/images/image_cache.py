@@ -55,8 +55,8 @@ class ImageCache:
     def __init__(
         self, parent: Path, root: Path, names: Sequence[str], size: int, megapixels: float = MOST_MEGAPIXELS
     ) -> None:
-        """Open or create the cache, decode nothing. `names`: files, absolute or below `root`. ValueError: `parent` not
-        writable."""
+        """Open or create the cache, decode nothing. `names`: files, absolute or below `root`. ValueError: cannot
+        write."""
         # Relative, so that a cache beside the data survives a new mount point, while one elsewhere tells roots apart.
         place = os.path.relpath(root, parent)
         key = hashlib.sha256(json.dumps([FORMAT, size, place, *names]).encode()).hexdigest()[:16]
@@ -91,7 +91,7 @@ class ImageCache:
             self._decode(rows[missing], files[missing])
 
     def read(self, rows: Rows) -> NDArray[np.uint8]:
-        """Return the images, (len(rows), 3, size, size), copied; decodes damaged ones again. Raises ValueError as
+        """Return a copy of the images, (len(rows), 3, size, size); repairs damaged ones. Raises ValueError as
         `fill`."""
         images = np.asarray(self.pixels[rows])
         for i in np.flatnonzero(~self._verified[rows]):
