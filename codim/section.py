@@ -1,4 +1,4 @@
-"""The base of every group of settings."""
+"""Base class of all groups of settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from pydantic_core import PydanticCustomError
 
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-"""Made absolute when the settings are read, because workers have other working directories."""
+"""Path made absolute when the settings are read, because workers have other working directories."""
 
 
 class Section(BaseModel):

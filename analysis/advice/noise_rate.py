@@ -53,8 +53,8 @@ class Estimate:
 
     rate: NoiseRate
     methods: pd.DataFrame
-    """Estimates indexed by method: `noise_rate`, and `low` and `high`, the 95% range over resampled images. That range
-    is no confidence interval of the rate: all methods are biased. The first method is the one that is used."""
+    """Estimates indexed by method: `noise_rate`, and `low` and `high`, the 95% range over resampled images, which is
+    not a confidence interval of the rate: all methods are biased. The first method is the one that is used."""
     transition: Floats
     """Transition matrix (K, K) by confident learning, rows: true class, each sums to 1."""
     classes: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 There is one model for all conditions, since on noisy validation labels the trials of a single condition say little: it
 borrows from its neighbours along the noise axis. The target is the objective as accuracy on true labels: minus the mean
-of its condition, over the slope (see `analysis.statistics.intervals`). Hard conditions weigh less: the standard error
+of its condition, over the slope (see `analysis.statistics.resolution`). Hard conditions weigh less: the standard error
 of a trial is the out-of-bag error of a random forest on its own condition (Breiman 2001), again over the slope. The
 binomial error of one accuracy would be several times too large, since all trials of a condition are evaluated on the
 same images with the same wrong labels. Regression with known noise levels: Rasmussen and Williams 2006, chapter 2.2.

@@ -68,7 +68,7 @@ class WatchArguments:
     """
 
     results: Results
-    """The study's results folder, local or s3://."""
+    """Results folder of the study, local or s3://."""
     every: float = 30
     """Seconds between two updates; the page is rewritten if something has changed."""
 

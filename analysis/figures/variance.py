@@ -92,7 +92,7 @@ def shares(values: Array) -> tuple[float, float, float, float, float]:
     intraclass correlation ICC(3,1) of Shrout and Fleiss 1979 (doi 10.1037/0033-2909.86.2.420), which is the mean
     correlation of two settings, with negative values set to 0. Their F interval would be too narrow, as it treats the
     deviations as known (with 3 to 5 repeats it holds the truth in 81 to 91 of 100 cases if the share is large). The
-    bounds are the shares under which an estimate so high or so low is drawn in 2.5% of cases (`_quantiles`); for
+    bounds are the shares under which an estimate this high or this low is drawn in 2.5% of cases (`_quantiles`); for
     accuracies as skewed as those near 100%, they hold the truth in 91 to 95. On average the estimate is too low, by up
     to .11 with three repeats and .06 with five, no more than with deviations that are equal and known.
     """

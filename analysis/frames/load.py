@@ -136,7 +136,7 @@ def load_trials(path: Path | str) -> Trials:
     """Read a results folder (see `study.results.records`), or a copy on object storage (s3://bucket/folder/study).
 
     Files that a running study has not written yet count as empty; epochs are read on demand. Raises ValueError: `path`
-    is no results folder, or a file in it cannot be read.
+    is not a results folder, or a file in it cannot be read.
     """
     return read_results(find_results(path))
 

@@ -7,8 +7,8 @@ compares where the top trials lie with where all trials lie; in addition, fANOVA
   explored. Its trials enter PED-ANOVA as trials without this setting, and `switch_table` compares on with off by ranks.
   (As a choice inside PED-ANOVA, an on/off that most trials share hardly counts, even if off always loses.)
 * A pruned trial, or one beyond a bound of the study, counts among the rest, just behind the worst complete one (tied
-  with it, it could be counted at the top). Both methods only use ranks, and leaving out what pruning judged bad would
-  hide the very settings that made it bad.
+  with it, it could be counted at the top). PED-ANOVA and `switch_table` only use ranks, and leaving out what pruning
+  judged bad would hide the very settings that made it bad.
 """
 
 import math

@@ -39,5 +39,5 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
 
 
 def varies(values: npt.NDArray[np.float64]) -> bool:
-    """Whether any column of (n, ...) varies by more than rounding does; accuracies are counts over images."""
+    """Whether any column of (n, ...) varies by more than rounding errors; accuracies are counts over images."""
     return bool((np.ptp(values, axis=0) > 1e-9).any())

@@ -47,8 +47,8 @@ def comparison_table(trials: Trials) -> pd.DataFrame:
 
 
 def method_table(trials: Trials) -> pd.DataFrame:
-    """Test accuracy of every method, in long form: `condition`, `method` (a baseline, "chosen", or "hindsight" for the
-    searched trial with the best test accuracy), `trial`, `objective`, `oracle_test_acc`, `oracle_test_acc_best`."""
+    """Table of test accuracies by method, in long form: `condition`, `method` (a baseline, "chosen", or "hindsight":
+    the searched trial of best test accuracy), `trial`, `objective`, `oracle_test_acc`, `oracle_test_acc_best`."""
     parts = [
         baseline_trials(trials).assign(method=lambda frame: frame["baseline"]),
         chosen(trials).reset_index().assign(method="chosen"),

@@ -31,7 +31,7 @@ class TrainArguments:
     method: str | None = None
     """ce, dividemix, c2d, codim-self, codim-sup, or cssl (learns from few labels, all of them trusted)."""
     labels_per_class: int | None = None
-    """cssl: how many labels of each class are used."""
+    """cssl: number of labels used per class."""
     data: str | None = None
     """Name of the data set."""
     noise: str | None = None
@@ -50,13 +50,13 @@ class PredictArguments:
 
     Images are decoded as in training: upright by the EXIF tag, grey or RGB, the largest central crop of the right
     aspect ratio, scaled (bilinear, antialiased) to the same size in pixels. Transparency is dropped; only the first
-    frame of an animation is read. Files in the folder that are no images are counted and skipped.
+    frame of an animation is read. Files in the folder that are not images are counted and skipped.
 
     One line per image: file; class; probability (softmax of the mean logits); agree (whether each network alone
     predicts this class); confidence_a and confidence_b (probability of the class under each network).
 
     In names, terminal control characters are written as escapes (\\n, \\x1b), and text that a spreadsheet program would
-    read as a formula (starts with =, +, -, @ and is no number) gets a leading apostrophe.
+    read as a formula (starts with =, +, -, @ and is not a number) gets a leading apostrophe.
 
     Exit status: 0; 1 if some images could not be read (named at the end, all others are in the table); 2 if the command
     failed.
@@ -67,9 +67,9 @@ class PredictArguments:
     images: Path
     """Folder with images of any size, in any subfolder."""
     output: Path = Path("predictions.csv")
-    """The table."""
+    """Output table (CSV)."""
     max_megapixels: float | None = None
-    """Larger image files are refused; by default as in the training (data/max_megapixels)."""
+    """Size limit of image files in megapixels; larger ones are refused; default: the training's data/max_megapixels."""
 
 
 @dataclass
@@ -86,9 +86,9 @@ class AuditArguments:
     checkpoint: Path
     """A checkpoint, or the folder with checkpoint.pt."""
     output: Path | None = None
-    """Folder for label_audit.html and label_audit.csv; by default that of the checkpoint."""
+    """Folder for label_audit.html and label_audit.csv; default: that of the checkpoint."""
     limit: int = 200
-    """Images on the page; the table holds all."""
+    """Maximum number of images on the page; the table holds all."""
 
 
 @dataclass
@@ -107,7 +107,7 @@ class ExportArguments:
     checkpoint: Path
     """A checkpoint, or the folder with checkpoint.pt."""
     output: Path
-    """model.pt2 (read by torch.export.load) or model.onnx (needs the extra `export` of this project)."""
+    """Output file: model.pt2 (read by torch.export.load) or model.onnx (needs the extra `export` of this project)."""
 
 
 @dataclass
@@ -127,4 +127,4 @@ class CrossvalArguments:
     """KIND[:RATE[:MAP]], to try the command on clean data."""
     folds: int = 4
     output: Path = Path("predictions.parquet")
-    """The table: index, given_label, probabilities."""
+    """Output table: index, given_label, probabilities."""

@@ -15,7 +15,7 @@ MOST_MEGAPIXELS = 178.0
 
 
 class DataConfig(Section):
-    """Which images, and which share of them is held out for validation."""
+    """Data set to train on, and its validation part."""
 
     name: str = "digits"
     """Data set: digits, cifar10, cifar100, webvision, clothing1m, folder or table."""

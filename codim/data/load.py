@@ -33,7 +33,7 @@ class TrainingData:
     those of an official validation part come last."""
 
     images: Images
-    """(N, C, H, W) uint8."""
+    """Images, (N, C, H, W) uint8."""
     labels: Tensor
     """Given labels, (N,) int64."""
     train_index: Tensor

@@ -15,7 +15,7 @@ def resnet(name: str, channels: int, stem: Stem, weights: Path | None) -> tuple[
     The weights have torchvision's names, without `fc`.
 
     Raises:
-        ValueError: `weights` is no state dict of this network with torchvision's names, or the images are not RGB.
+        ValueError: `weights` is not a state dict of this network with torchvision's names, or the images are not RGB.
     """
     from torchvision.models import get_model  # doubles the time to import codim, and few trainings need it
 

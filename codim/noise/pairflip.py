@@ -14,7 +14,7 @@ class PairFlipNoise(NoiseKind):
     kind: Literal["pairflip"] = "pairflip"
     """Name of this kind of noise."""
     rate: Rate
-    """Probability of a flip."""
+    """Probability of a flip (the nominal rate)."""
     seed: Seed = 0
     """Seed of the draw; the same seed gives the same labels."""
 

@@ -57,7 +57,7 @@ def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] = ()
     """Read columns as text without surrounding blanks; "" if a cell is missing, NaN or null.
 
     Raises:
-        ValueError: the file is damaged or no table, a needed column is missing, one of them occurs twice, or a cell is
+        ValueError: the file is damaged or not a table, a needed column is missing, a column occurs twice, or a cell is
             neither text nor a whole number.
     """
     suffix = path.suffix.lower()

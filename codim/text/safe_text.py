@@ -37,7 +37,7 @@ def printable(text: object) -> str:
 
 
 def message(text: object) -> str:
-    """Return text with several lines of our own, each of them `printable`."""
+    """Return text whose line breaks are intended, with each line made `printable`."""
     return "\n".join(printable(line) for line in str(text).split("\n"))
 
 
@@ -49,7 +49,7 @@ def shortened(text: object) -> str:
 
 def cell(text: str) -> str:
     """Return a table cell that is safe in spreadsheet programs: printable, and with an apostrophe before what they
-    would read as a formula (starts with =, +, -, @ and is no number).
+    would read as a formula (starts with =, +, -, @ and is not a number).
 
     Example:
         >>> cell("=A1"), cell("-1.5")

@@ -43,7 +43,7 @@ def read_image(path: Path, shape: tuple[int, int, int], megapixels: float = MOST
     that is not below the shape. Pixels with damaged EXIF data are not rotated.
 
     Raises:
-        ValueError: the file is missing, truncated, too large or no image; names it.
+        ValueError: the file is missing, truncated, too large or not an image; names it.
     """
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"

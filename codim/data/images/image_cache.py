@@ -80,7 +80,7 @@ class ImageCache:
         """Decode those of `rows` that are missing from the cache, or whose files have changed since.
 
         Raises:
-            ValueError: files are missing or no images (all others are decoded first), or the disk is full.
+            ValueError: files are missing or not images (all others are decoded first), or the disk is full.
         """
         files = self._files(rows)
         if not self._missing(rows, files).any():
