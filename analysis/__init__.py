@@ -1,4 +1,4 @@
-"""The analysis: trials to data frames, figures and a page.
+"""Analysis of a study: trials as data frames, figures and a page.
 
 In a notebook:
 
@@ -20,7 +20,7 @@ _HOMES = {"figure": "analysis.figures.render", "load_trials": "analysis.frames.l
 
 
 def __getattr__(name: str) -> Any:
-    # Not before they are used: a help text need not wait for pandas and matplotlib.
+    # Imported on first use: --help need not wait for pandas and matplotlib.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

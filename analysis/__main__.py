@@ -1,4 +1,4 @@
-"""`python -m analysis RESULTS`: the page of a study; and its other commands."""
+"""Entry point of `python -m analysis`: the page of a study, and other commands."""
 
 import sys
 from importlib import import_module
@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "watch": (WatchArguments, "analysis.commands.watch"),
     "export": (ExportArguments, "analysis.commands.export"),
 }
-"""Flags, and the module whose `main` takes them; it is imported only after they are read, since pandas takes a
+"""Command -> its flags and the module whose `main` runs it, imported after the flags are parsed: pandas takes a
 second."""
 
 
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     name = argv[0] if argv and argv[0] in COMMANDS else ""
     arguments, module = COMMANDS.get(name, (ReportArguments, "analysis.commands.report"))
     prog = f"python -m analysis {name}".rstrip()
-    # Of a docstring alone, tyro would lose the indentation of the examples.
+    # Left to read the docstring itself, tyro would lose the indentation of the examples.
     args = tyro.cli(arguments, prog=prog, description=getdoc(arguments), args=argv[1:] if name else argv)
     try:
         import_module(module).main(args)

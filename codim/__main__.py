@@ -1,4 +1,4 @@
-"""python -m codim: one training without Ray, and what is done with a training; --help says it all."""
+"""Entry point of `python -m codim`: train without Ray, or work with a finished training. See --help."""
 
 import logging
 import sys
@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "export": (ExportArguments, "codim.commands.export"),
     "crossval": (CrossvalArguments, "codim.commands.crossval"),
 }
-"""Flags, and the module whose `main` takes them; it is imported only after they are read, since torch takes seconds."""
+"""Command -> its flags and the module whose `main` runs it, imported after parsing the flags: torch takes seconds."""
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _set_up() -> None:
-    """Let a terminal of any encoding show every message, and mute Pillow: our own messages name damaged images."""
+    """Escape what a terminal's encoding cannot show, and mute Pillow: our own messages name damaged images."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -53,7 +53,7 @@ def _set_up() -> None:
 
 
 def _parsed(arguments: type[T], command: str, argv: Sequence[str]) -> T:
-    # Of a docstring alone, tyro would lose the indentation of the examples.
+    # Left to read the docstring itself, tyro would lose the indentation of the examples.
     return tyro.cli(arguments, prog=command, description=getdoc(arguments), args=argv)
 
 

@@ -1,4 +1,4 @@
-"""The base of every group of settings."""
+"""Base class of all groups of settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,19 +8,19 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from pydantic_core import PydanticCustomError
 
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-"""Made absolute when the settings are read, because workers have other working directories."""
+"""Path made absolute when the settings are read, because workers have other working directories."""
 
 
 class Section(BaseModel):
-    """Frozen settings; an unknown key is an error. A field's docstring is its documentation."""
+    """Base of all settings: frozen, unknown keys are errors, and a field's docstring is its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def by_tag(tag: str, kinds: Mapping[str, type[Section]]) -> BeforeValidator:
-    """Read settings as the section that their entry `tag` names in `kinds`, which may grow.
+    """Validate settings as the section that `kinds` holds for their entry `tag`; `kinds` may grow later.
 
-    The error for an unknown name has the type `unknown_tag`.
+    An unknown name raises an error of the type `unknown_tag`.
     """
 
     def read(settings: Any, info: ValidationInfo) -> Any:

@@ -1,1 +1,1 @@
-"""From a study to settings for data whose noise rate is unknown."""
+"""Advice: settings for data of unknown noise rate, from a study."""

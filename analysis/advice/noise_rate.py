@@ -1,24 +1,24 @@
-"""How noisy are given labels? From out-of-fold predictions (`python -m codim crossval`).
+"""Estimation of the share of wrong labels from out-of-fold predictions (`python -m codim crossval`).
 
-A given label that disagrees with a prediction is wrong, or the prediction is. A prediction that never saw the label
-seldom repeats a mistake in it by chance, so the share that disagrees is at most too high: by the classifier's own
-errors. It has fewer of them where it is sure, and wrong labels are no fewer there unless they were given to hard images
-(images that look like their class, "anchor points": Liu and Tao 2016; Patrini et al. 2017). Hence the rate is taken
-from the half of each predicted class that is predicted most surely, and
+If a given label and a prediction disagree, one of them is wrong. A prediction that never saw the label seldom repeats
+its mistake by chance, so the share that disagrees overestimates the noise by at most the classifier's own errors. The
+classifier errs less where it is sure, and wrong labels are no rarer there unless they were given to hard images (images
+that look like their class, "anchor points": Liu and Tao 2016; Patrini et al. 2017). Hence the rate is taken as the
+share that disagrees among the surer half of each predicted class, and
 
 * the upper end of its interval from all images: no classifier is free of errors, and noise on hard images is counted,
-* the lower end as if on the sure half the classifier still erred half as often as on all: the rate less what all images
-  add to it.
+* the lower end as if the classifier erred half as often on the sure half as on all images: the rate minus what all
+  images add to it.
 
 Both ends are those of 95% of resampled data sets. On digits with known noise the interval holds the rate in at least
-nine of ten cases (tests/analysis/advice/test_noise_coverage.py). It is wide where the classifier is bad, and too high
-for one that errs nearly as often where it is sure (a decision tree at rates of .6 and more). Where classifier and
-labels make the same mistakes, as with noise that looks like structure, all of this is too low.
+nine of ten cases (tests/analysis/advice/test_noise_coverage.py). It is wide for a bad classifier, and too high for one
+that errs nearly as often where it is sure (a decision tree at rates of .6 and more). If classifier and labels make the
+same mistakes, as with noise that looks like structure, all of this is too low.
 
-Two more estimates stand beside, for comparison only. Confident learning (Northcutt et al. 2021, arXiv 1911.00068;
+Two more estimates are reported for comparison only. Confident learning (Northcutt et al. 2021, arXiv 1911.00068;
 cleanlab) counts images whose prediction for another class is as confident as that class' own images are on average; it
 calls hard images of the right class wrong. The mixture (Arazo et al. 2019; DivideMix) fits two normals to the losses
-and takes the weight of the one with the higher mean; it splits a single hump too, and finds noise in clean data.
+and takes the weight of the one with the higher mean; it splits a single mode too, and finds noise in clean data.
 """
 
 import math
@@ -34,13 +34,13 @@ from sklearn.mixture import GaussianMixture
 
 RESAMPLES = 40
 SURE_SHARE = 0.5
-"""Of the images of a predicted class, the ones predicted most surely."""
+"""Share of the images of each predicted class, the surest ones, that count as sure."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class NoiseRate:
-    """A share of wrong labels in [0, 1] and the interval in which it is taken to lie; its ends are beliefs of 95%."""
+    """Share of wrong labels in [0, 1] and its plausible interval (95%)."""
 
     value: float
     low: float
@@ -49,29 +49,29 @@ class NoiseRate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Noise of a data set with unknown true labels."""
+    """Estimated noise of a data set with unknown true labels."""
 
     rate: NoiseRate
     methods: pd.DataFrame
-    """Indexed by method: `noise_rate`, and `low` and `high`, between which 95% of the estimates from resampled images
-    lie. That is no interval of the rate: all methods are biased. The first is the rate that is used."""
+    """Estimates indexed by method: `noise_rate`, and `low` and `high`, the 95% range over resampled images, which is
+    not a confidence interval of the rate: all methods are biased. The first method is the one that is used."""
     transition: Floats
-    """(K, K) by confident learning, rows: true class, each sums to 1."""
+    """Transition matrix (K, K) by confident learning, rows: true class, each sums to 1."""
     classes: tuple[str, ...]
     """Names of the K classes."""
 
 
 def given(rate: float) -> NoiseRate:
-    """A rate that the user names; believed as it is."""
+    """Return a rate given by the user, taken as exact."""
     if not 0 <= rate < 1:
         raise ValueError(f"--noise-rate: {rate:g}; allowed: from 0 up to, but not, 1")
     return NoiseRate(rate, rate, rate)
 
 
 def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[str] = ()) -> Estimate:
-    """Estimate from given labels (N,) and out-of-fold probabilities (N, K). `names`: of the classes; else numbers.
+    """Estimate from given labels (N,) and out-of-fold probabilities (N, K). `names`: of the classes, else numbers.
 
-    ValueError: a class has no image.
+    Raises ValueError: a class has no image.
     """
     classes = probabilities.shape[1]
     if missing := sorted(set(range(classes)) - set(labels.tolist())):
@@ -100,14 +100,14 @@ def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[s
 
 
 def _resamples(labels: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Images drawn with replacement within each given class, so that none vanishes."""
+    """Resample images with replacement within each given class, so that no class vanishes."""
     members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
     return [np.concatenate([rng.choice(own, len(own)) for own in members]) for _ in range(RESAMPLES)]
 
 
 def _disagreement(labels: NDArray[np.int64], probabilities: Floats, share: float) -> float:
-    """Share of labels that are not the predicted class, among the surest `share` of each predicted class (by the
-    distance to the second class), weighted by the sizes of the classes."""
+    """Share of labels that differ from the predicted class, among the surest `share` of each predicted class (by the
+    margin over the second class), weighted by the class sizes."""
     predicted = probabilities.argmax(1)
     first, second = np.sort(probabilities, axis=1)[:, :-3:-1].T
     wrong = 0.0
@@ -125,6 +125,6 @@ def _confident_learning(labels: NDArray[np.int64], probabilities: Floats) -> flo
 def _mixture_weight(labels: NDArray[np.int64], probabilities: Floats) -> float:
     losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12))
     scaled = (losses - losses.min()) / max(float(np.ptp(losses)), 1e-12)
-    # As codim/division/divide.py fits it, so that the estimate means what the division will do.
+    # Fitted as in codim/division/divide.py, so that the estimate reflects what the division will do.
     mixture = GaussianMixture(2, reg_covar=5e-4, tol=1e-2, random_state=0).fit(scaled[:, None])
     return float(mixture.weights_[mixture.means_.argmax()])

@@ -1,14 +1,14 @@
-"""Advice: the settings for data with a noise rate that is only roughly known.
+"""Recommended settings for data whose noise rate is only roughly known.
 
-The `candidate` has the least largest expected regret (minimax regret, Savage 1951) over the plausible rates and the
-conditions next to them: between two conditions nothing was measured, and what is good at both is safer than what the
-surrogate makes of the gap. `robust` has it over all conditions of the study. `default` is what the code does without
+The `candidate` minimises the largest expected regret (minimax regret, Savage 1951) over the plausible rates and the
+conditions next to them: nothing was measured between two conditions, and what is good at both is safer than what the
+surrogate interpolates. `robust` minimises it over all conditions of the study. `default` is what the code does without
 advice, and its own trials count (`analysis.advice.surrogate.fit`).
 
 `recommended` is the candidate if the study shows that it is better than the default: its expected gain over the
-plausible rates is above 0 in 95% of the surrogate's posterior. Otherwise it is the default, as a search that shows
-nothing is no reason to leave what others have tried; so too where few trials are complete. One half of the posterior's
-draws chooses, the other half judges: the best of many looks better than it is in the draws that chose it.
+plausible rates is above 0 in 95% of the surrogate's posterior. Otherwise it is the default, as an inconclusive search
+is no reason to leave what others have tried; likewise if few trials are complete. One half of the posterior draws
+chooses, the other half judges: the best of many looks better than it is in the draws that chose it.
 """
 
 from collections.abc import Mapping
@@ -27,42 +27,42 @@ from codim.config.train_config import merge, train_config
 
 CANDIDATES = 256
 DRAWS = 1000
-"""Of the posterior; the first half chooses, the second judges."""
+"""Number of posterior draws; the first half chooses, the second judges."""
 OPTIONS = ("recommended", "candidate", "robust", "default")
 ROUNDING = 1e-6
 FEW_COMPLETE = 10
-"""Complete searched trials a condition below which the default stays."""
+"""Number of complete searched trials per condition below which the default is kept."""
 SURE = 0.95
-"""Posterior probability of a gain that moves the advice away from the default."""
+"""Posterior probability of a gain at which the advice departs from the default."""
 _NORMAL = np.polynomial.hermite_e.hermegauss(5)
-"""Points and weights of a quadrature over the plausible rates (see `_plausible`)."""
+"""Points and weights of the quadrature over the plausible rates (see `_plausible`)."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to set, and how sure."""
+    """Recommended settings, the alternatives, and their uncertainty."""
 
     rate: NoiseRate
     kind: str
     trials: int
-    """Complete and pruned searched trials behind it."""
+    """Number of complete and pruned searched trials that the advice is based on."""
     options: pd.DataFrame
-    """Indexed by OPTIONS: one column a setting (its path), and `regret`, `low`, `high`: expected loss of accuracy on
-    true labels against the best setting at the plausible rates, with its 95% interval over the surrogate's
-    uncertainty; `gain`, `gain_low`, `gain_high`: expected accuracy above the default there, with its 90% interval:
-    in 95% of the draws the gain is above its lower end."""
+    """Options, indexed by OPTIONS: one column per setting (its path), and `regret`, `low`, `high`: expected loss of
+    accuracy on true labels against the best setting at the plausible rates, with its 95% interval over the surrogate's
+    uncertainty; `gain`, `gain_low`, `gain_high`: expected accuracy above the default there, with its 90% interval: in
+    95% of the draws the gain is above its lower end."""
     costs: pd.DataFrame
-    """Regret of each option (columns) where the true rate is another one (index, `noise_rate`): the cost of a wrong
+    """Regret of each option (columns) if the true rate is another one (index, `noise_rate`): the cost of a wrong
     estimate."""
     robust: pd.DataFrame
-    """The robust setting along the conditions: `condition`, `oracle_noise_rate`, `regret`, `low`, `high`."""
+    """Regret of the robust setting by condition: `condition`, `oracle_noise_rate`, `regret`, `low`, `high`."""
     config: dict[str, Any]
-    """Settings for `python -m codim`: the study's fixed ones with the recommended ones."""
+    """Settings for `python -m codim`: the study's fixed ones and the recommended ones."""
     cautions: tuple[str, ...]
 
 
 def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advice:
-    """Weigh the options at `rate`. NotApplicable: the study cannot say (see `analysis.advice.surrogate.fit`)."""
+    """Compare the options at `rate`. Raises NotApplicable: too little data (see `analysis.advice.surrogate.fit`)."""
     model = fit(trials, kind)
     default = _default(trials, model.settings)
     pool = pd.concat([default, candidates(model.settings, model.tried, CANDIDATES)], ignore_index=True)
@@ -110,8 +110,8 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
 
 
 def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
-    """Rates and their weights. Two halves of normals meet in the estimate, each as wide as its 95% interval on that
-    side: the middle of the plausible rates is the rate that is told."""
+    """Return plausible rates and their weights: two half normals joined at the estimate, each as wide as its 95%
+    interval on that side, so that the median is the estimate."""
     points, weights = _NORMAL
     if rate.low == rate.high:
         return [rate.value], np.ones(1)
@@ -120,8 +120,8 @@ def _plausible(rate: NoiseRate) -> tuple[list[float], NDArray[np.float64]]:
 
 
 def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(n,) which of the conditions, sorted by rate, lie within the estimate's interval or next to it; beyond an end the
-    last two."""
+    """Return which conditions (n,), sorted by rate, lie within the estimate's interval or next to it; beyond an end,
+    the last two."""
     first = int(np.searchsorted(rates, rate.low + ROUNDING, "right")) - 1
     last = int(np.searchsorted(rates, rate.high - ROUNDING, "left"))
     if first < 0:
@@ -133,7 +133,7 @@ def _neighbours(rate: NoiseRate, rates: NDArray[np.float64]) -> NDArray[np.bool_
 
 
 def _regrets(draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(draws, rates, settings): how far each setting lies below the best of its draw and rate."""
+    """Return (draws, rates, settings): the distance of each setting to the best of its draw and rate."""
     return np.asarray(draws.max(2, keepdims=True) - draws)
 
 
@@ -143,7 +143,7 @@ def _spread(regrets: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 
 
 def _default(trials: Trials, settings: tuple[Setting, ...]) -> pd.DataFrame:
-    """What a training of this study's fixed settings has where nothing is searched, in one row."""
+    """Return, in one row, the values of the settings that a training of this study has if nothing is searched."""
     config = train_config(trials.spec.get("fixed", {})).model_dump(mode="json")
     values = {}
     for setting in settings:
@@ -163,7 +163,7 @@ def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _complete(model: Surrogate) -> int:
-    """Searched trials behind the model that ran to their end."""
+    """Count the complete searched trials that the model is based on."""
     return int((model.tried["status"].eq("complete") & model.tried["baseline"].eq("")).sum())
 
 

@@ -1,13 +1,12 @@
-"""What a setting is worth at any noise rate of one kind: a Gaussian process over settings and realised rate.
+"""Surrogate of a setting's value at any noise rate of one kind: a Gaussian process over settings and realised rate.
 
-One model for all conditions, since on noisy validation labels the trials of a single condition say little: its
-neighbours along the noise axis lend it their trials. The target is the objective as accuracy on true labels: less the
-mean of its condition, over the slope (see `analysis.statistics.intervals`). Hard conditions count for less: a trial
-enters with the error that a random forest over its own condition makes on trials out of its bag (Breiman 2001), again
-over the slope. The binomial error of one accuracy would be several times too wide, since all trials of a condition are
-judged on the same images with the same wrong labels. Regression with known noise levels: Rasmussen and Williams 2006,
-chapter 2.2. No column that only an observer knows is a target; the realised rate only says where on the noise axis a
-condition lies.
+There is one model for all conditions, since on noisy validation labels the trials of a single condition say little: it
+borrows from its neighbours along the noise axis. The target is the objective as accuracy on true labels: minus the mean
+of its condition, over the slope (see `analysis.statistics.resolution`). Hard conditions weigh less: the standard error
+of a trial is the out-of-bag error of a random forest on its own condition (Breiman 2001), again over the slope. The
+binomial error of one accuracy would be several times too large, since all trials of a condition are evaluated on the
+same images with the same wrong labels. Regression with known noise levels: Rasmussen and Williams 2006, chapter 2.2.
+Columns that only an observer knows are never targets; the realised rate only places a condition on the noise axis.
 """
 
 import math
@@ -32,35 +31,35 @@ from analysis.tables.study_tables import condition_table
 from codim.noise.transition import FLAT_SLOPE
 
 MAX_TRIALS = 1000
-"""More are thinned evenly over the conditions: the cost grows with the cube."""
+"""Maximum number of trials; more are thinned evenly over the conditions: the cost is cubic."""
 MIN_TRIALS = 10
-"""Of a condition; those with fewer are left out."""
+"""Minimum number of trials of a condition; conditions with fewer are left out."""
 LENGTHS = (0.15, 1.0)
-"""Bounds of the process' lengths, in ranges of a setting (and in noise rate). Without the upper one the likelihood of
-some hundred trials prefers planes: their best corner is told as surely better than it is. On studies with a known bowl
-(tests/support/known_truth.py) the 95% lower bound of the best candidate's gain was above the truth in 8 to 67% of
-cases with lengths up to 100, in 0 to 8% with these."""
+"""Bounds of the process' length scales, in ranges of a setting (and in noise rate). Without the upper one, the
+likelihood of some hundred trials prefers planes, whose best corner then seems more certainly better than it is. On
+studies with a known bowl (tests/support/known_truth.py) the 95% lower bound of the best candidate's gain was above the
+truth in 8 to 67% of cases with lengths up to 100, in 0 to 8% with these."""
 TREES = 200
 COLLAPSED = 0.1
-"""A trial so far below the median of its condition (in accuracy on true labels) counts as just so far: where the cliff
-is matters, not its depth."""
+"""Cap on how far a trial lies below the median of its condition (in accuracy on true labels): where the cliff is
+matters, not its depth."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The fitted model. Its values are differences of accuracy on true labels; only those at one rate compare."""
+    """Fitted model. Its values are differences of accuracy on true labels; only those at one rate are comparable."""
 
     settings: tuple[Setting, ...]
     rates: "pd.Series[float]"
-    """Realised rate of each condition that it was fitted on, indexed by condition, sorted."""
+    """Realised rate of each condition in the fit, indexed by condition, sorted."""
     tried: pd.DataFrame
-    """The trials that it was fitted on."""
+    """Trials that the model was fitted to."""
     process: GaussianProcessRegressor
 
     def draws(self, settings: pd.DataFrame, rates: Sequence[float], n: int) -> Floats:
-        """(n, rates, settings): what the values of settings (columns `param/...`) may be at realised noise rates, drawn
-        from the posterior, jointly over both."""
+        """Draw values (n, rates, settings) of settings (columns `param/...`) at realised noise rates from the
+        posterior, jointly over both."""
         points = self._points(settings, rates)
         mean, covariance = self.process.predict(points, return_cov=True)
         rng = np.random.default_rng(0)
@@ -73,10 +72,10 @@ class Surrogate:
 
 
 def fit(trials: Trials, kind: str) -> Surrogate:
-    """Fit the finished searched trials of all conditions with this kind of noise that can rank, and the baselines that
-    are points of the space: of the default settings they are the only measurement.
+    """Fit the model to the finished searched trials of all conditions with this kind of noise that can rank, and to
+    baselines inside the space: the default settings are measured by nothing else.
 
-    NotApplicable: nothing was searched, or there are too few such trials.
+    Raises NotApplicable: nothing was searched, or there are too few such trials.
     """
     settings = searched_settings(trials.spec)
     if not settings:
@@ -111,8 +110,8 @@ def fit(trials: Trials, kind: str) -> Surrogate:
 
 
 def candidates(settings: Sequence[Setting], tried: pd.DataFrame, n: int) -> pd.DataFrame:
-    """`n` settings (a power of two), spread evenly (Sobol) over the space. A 0 beside a range (a fifth of them) and a
-    choice only where some trial has tried it: of another branch nothing is known."""
+    """Return `n` settings (a power of two), spread evenly (Sobol) over the space. A 0 beside a range (a fifth of them)
+    and a choice occur only if some trial has tried it: about other branches nothing is known."""
     points = qmc.Sobol(2 * len(settings), rng=np.random.default_rng(0)).random(n)
     columns: dict[str, object] = {}
     for i, setting in enumerate(settings):
@@ -147,14 +146,14 @@ def _process(points: Floats, used: pd.DataFrame) -> GaussianProcessRegressor:
         kernel, alpha=used["error"].to_numpy() ** 2, n_restarts_optimizer=2, random_state=0
     )
     with warnings.catch_warnings():
-        # That a length ends at its bound says that its setting matters little.
+        # A length at its bound only means that the setting matters little.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return process.fit(points, used["target"])
 
 
 def _coordinates(frame: pd.DataFrame, settings: Sequence[Setting]) -> Floats:
-    """Each range as [0, 1] on its own scale; 0 beside a range lies a quarter of it below; choices as 0 or 1 each. A
-    setting that a trial has not stands in the middle."""
+    """Map settings to coordinates: each range to [0, 1] on its own scale, a 0 beside a range to a quarter below it,
+    choices to 0 or 1 each. A setting that a trial lacks is placed in the middle."""
     columns = []
     for setting in settings:
         values = setting.values(frame)

@@ -1,4 +1,4 @@
-"""The flags of `python -m analysis` and its commands. Imports nothing slow: a help text need not wait for pandas."""
+"""Command-line flags of `python -m analysis` and its commands. Imports nothing slow, so that --help is fast."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,79 +23,78 @@ class ReportArguments:
     results: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS", help_behavior_hint="(one or more)")
     ]
-    """A study's results folder, finished or still running; of one on object storage (s3://bucket/results/STUDY) the
-    report is written below STUDY here. Several studies of one space become one report, in FIRST+SECOND beside the
-    first."""
+    """A study's results folder, finished or running; the report of one on object storage (s3://bucket/results/STUDY) is
+    written below STUDY here. Several studies of one space become one report, in FIRST+SECOND beside the first."""
 
 
 @dataclass
 class RecommendArguments:
-    """Settings for your data, from a study and the share of labels that are wrong.
+    """Recommend settings for your data, from a study and the share of labels that are wrong.
 
         python -m analysis recommend --study results/digits --noise-rate 0.3
         python -m analysis recommend --study results/cifar100 --labels my.csv --images DIR
         python -m analysis recommend --study results/cifar100 --labels my.csv --images DIR --noise-rate 0.3
 
-    Without --noise-rate the rate is estimated from out-of-fold predictions: two networks for each of four folds train
+    Without --noise-rate the rate is estimated from out-of-fold predictions: two networks per fold, of four, train for
     as long as a warm-up, with the study's fixed settings over the defaults for own images (ResNet-18, 224 pixels); slow
-    without a GPU. For other settings run python -m codim crossval with a --config, and give its --predictions. Writes
+    without a GPU. For other settings run python -m codim crossval with a --config, and pass its --predictions. Writes
     settings for python -m codim.
     """
 
     study: str
     """Results folder of the study, local or s3://."""
     noise_rate: Annotated[float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint="")] = None
-    """Share of labels that are wrong, where you know it: in [0, 1)."""
+    """Share of labels that are wrong, if known: in [0, 1)."""
     labels: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Table (.csv or .parquet) with columns path and label."""
+    """Label table (.csv or .parquet) with columns path and label."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder that the paths of --labels start from (by default the table's own); without --labels: a folder with a
+    """Folder that the paths of --labels are relative to (default: the table's own); without --labels: a folder with a
     folder of images per class."""
     predictions: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Out-of-fold predictions that python -m codim crossval wrote: no training then."""
+    """Out-of-fold predictions of python -m codim crossval; then nothing is trained."""
     noise_kind: str = "symmetric"
-    """Kind of the study's conditions that are most like your data, such as symmetric, asymmetric or pairflip."""
+    """Noise kind of the study's conditions that are most like your data, such as symmetric, asymmetric or pairflip."""
     output: Path = Path("recommended.json")
-    """The settings, for python -m codim --config."""
+    """File for the settings, for python -m codim --config."""
 
 
 @dataclass
 class WatchArguments:
-    """Keep the page of a running study up to date, and show how far it is.
+    """Keep the page of a running study up to date, and show its progress.
 
         python -m analysis watch results/cifar100
 
-    Ends when the study has; Ctrl-C ends it too, and leaves the page.
+    Ends with the study, or with Ctrl-C, which keeps the page.
     """
 
     results: Results
-    """The study's results folder, local or s3://."""
+    """Results folder of the study, local or s3://."""
     every: float = 30
-    """Seconds from one look to the next; the page is written again where something is new."""
+    """Seconds between two updates; the page is rewritten if something has changed."""
 
 
 @dataclass
 class ExportArguments:
-    """A study for other programs and for a paper.
+    """Export a study for other programs and for a paper.
 
         python -m analysis export results/digits --to optuna --output digits.db
         python -m analysis export results/digits --to latex --output digits.tex
 
-    optuna: one Optuna study a condition, "<study> <condition>", in an SQLite file, or in Optuna's journal where the
-    name ends in .journal. Every trial of the search with its state, parameters, objective, the objective's metric at
-    every epoch (by samples), and as user attributes all settings, seed, cost, test accuracy and realised noise. A
-    baseline's value outside the space, and a 0 beside a range, are user attributes only.
+    optuna: one Optuna study per condition, "<study> <condition>", in an SQLite file, or in Optuna's journal if the name
+    ends in .journal. Every trial of the search with its state, parameters, objective, the objective's metric at every
+    epoch (by samples), and as user attributes all settings, seed, cost, test accuracy and realised noise. A baseline's
+    value outside the space, and a 0 beside a range, are user attributes only.
 
-    mlflow: one run a trial of the search in the experiment of the study's name, in an SQLite file (needs the extra
+    mlflow: one run per trial of the search in the experiment of the study's name, in an SQLite file (needs the extra
     `watch` of this project); metrics as the study's own logger names them, by samples.
 
-    markdown, latex, csv: test accuracy as papers tabulate it, methods by conditions, best and last epoch; published
-    numbers of other methods beside it where data and noise are the same. csv is the long form, a row a number.
+    markdown, latex, csv: test accuracy as papers tabulate it, methods by conditions, best and last epoch, and published
+    numbers of other methods on the same data and noise. csv is the long form, one number per row.
     """
 
     results: Results
-    """A study's results folder, or its address on object storage."""
+    """Results folder of the study, or its address on object storage."""
     to: Literal["optuna", "mlflow", "markdown", "latex", "csv"]
-    """What is written."""
+    """Format of the export."""
     output: Path
-    """The file. A table replaces it; Optuna studies and MLflow experiments are added to those that it has."""
+    """Output file. A table replaces it; Optuna studies and MLflow experiments are added to those it contains."""

@@ -1,4 +1,4 @@
-"""A study for other programs and for a paper: `python -m analysis export`."""
+"""The command `export`: a study for other programs and for a paper."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +17,11 @@ WRITERS: dict[str, Callable[[Trials, Path], str]] = {
     "latex": lambda trials, path: _table(as_latex(trials), path),
     "csv": lambda trials, path: _table(escape.csv(paper_table(trials)), path),
 }
-"""Each returns what it wrote, in words."""
+"""Writer of each format; it returns a description of what it wrote."""
 
 
 def main(args: ExportArguments) -> None:
-    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    """Run the command. Raises ValueError and OSError for unusable input."""
     trials = load_trials(args.results)
     if trials.trials.empty:
         raise ValueError(f"{args.results} holds no trial yet, so there is nothing to export")

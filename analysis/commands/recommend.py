@@ -1,4 +1,4 @@
-"""`python -m analysis recommend`: from a study and the noise of the user's data to settings for a training."""
+"""The command `recommend`: settings for a training, from a study and the noise of the user's data."""
 
 import csv
 import json
@@ -24,13 +24,13 @@ from analysis.frames.load import load_trials
 from codim.data.own_files import folder_images, table_images
 
 MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
-"""Columns of the options that are no settings."""
+"""Columns of the options that are not settings."""
 MOST_CLASSES = 20
-"""A larger transition matrix does not fit into a terminal."""
+"""Maximum number of classes whose transition matrix fits into a terminal."""
 
 
 def main(args: RecommendArguments) -> None:
-    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    """Run the command. Raises ValueError and OSError for unusable input."""
     own = args.labels is not None or args.images is not None
     if args.noise_rate is not None and args.predictions is not None:
         raise ValueError("give --noise-rate or --predictions, not both")
@@ -39,7 +39,7 @@ def main(args: RecommendArguments) -> None:
     if args.output.is_dir():
         raise ValueError(f"--output: {args.output} is a folder; give the name of a file")
     trials = load_trials(args.study)
-    if args.noise_rate is not None or args.predictions is not None:  # else python -m codim crossval says what it found
+    if args.noise_rate is not None or args.predictions is not None:  # else python -m codim crossval logs what it found
         logging.basicConfig(format="%(message)s")
         logging.getLogger("codim").setLevel(logging.INFO)
     console = Console(markup=False)
@@ -57,7 +57,7 @@ def main(args: RecommendArguments) -> None:
         for line in describe(advice):
             console.print(line, highlight=False)
         if table is not None:
-            # Not before all else has gone well: nothing is left of a command that failed.
+            # Last of all, so that a failed command leaves no files.
             kept = args.output.with_name(f"{args.output.stem}-labels.csv")
             data = {"data": {"name": "table", "root": str(table.replace(kept).absolute())}}
     args.output.write_text(json.dumps({**advice.config, **data}, indent=2) + "\n")
@@ -70,7 +70,7 @@ def main(args: RecommendArguments) -> None:
 
 
 def describe(advice: Advice) -> list[str | Table]:
-    """What the terminal shows."""
+    """Build the tables and lines that the terminal shows."""
     rate = advice.rate
     between = "" if rate.low == rate.high else f" [{_percent(rate.low)} to {_percent(rate.high)}]"
     options = Table(
@@ -103,7 +103,7 @@ def describe(advice: Advice) -> list[str | Table]:
 
 
 def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path | None]:
-    """The section `data` of the user's own images, and the table in `scratch` that it names, where one had to be
+    """Return the section `data` for the user's own images, and the table in `scratch` that it names, if one was
     written."""
     if args.labels is None:
         if args.images is not None:
@@ -175,7 +175,7 @@ def _estimate_tables(found: Estimate) -> list[Table]:
 
 
 def _rows(frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
-    """Index and columns of each row, as plain Python."""
+    """Return index and columns of each row as plain Python values."""
     rows: Any = frame.to_dict("records")
     return [(str(i), row) for i, row in zip(frame.index, rows, strict=True)]
 

@@ -1,4 +1,4 @@
-"""`python -m analysis RESULTS`: write the page."""
+"""The command `python -m analysis RESULTS`: write the page."""
 
 import sys
 
@@ -10,7 +10,7 @@ from codim.text.safe_text import printable
 
 
 def main(args: ReportArguments) -> None:
-    """The command: write the page, print its path."""
+    """Run the command: write the page, print its path."""
     if not args.results:
         raise ValueError("RESULTS is missing: give a study's results folder")
     studies = [load_trials(results) for results in args.results]

@@ -1,4 +1,4 @@
-"""`python -m analysis watch`: the page kept up to date while a study runs, and a table in the terminal."""
+"""The command `watch`: keeps the page up to date while a study runs, and shows a table in the terminal."""
 
 import time
 
@@ -18,7 +18,7 @@ from analysis.tables.study_tables import cost_table
 
 
 def main(args: WatchArguments) -> None:
-    """The command; ends when the study has ended."""
+    """Run the command until the study has ended."""
     if args.every < 1:
         raise ValueError(f"--every: {args.every:g}; allowed: 1 second or more")
     study, console = Follower(args.results), Console()
@@ -38,8 +38,8 @@ def main(args: WatchArguments) -> None:
 
 
 def overview(trials: Trials) -> Table:
-    """One row a condition: how far it is, objective and number of its best searched trial, its best baseline."""
-    # Within 80 columns, conditions whole: all begin alike.
+    """Build the table: one row per condition with progress, objective and number of its best trial, best baseline."""
+    # Fits into 80 columns without cutting off conditions, which share a prefix.
     title = Text(f"{trials.name}. {progress_sentence(trials)}")
     table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True)
     table.add_column("condition", no_wrap=True)

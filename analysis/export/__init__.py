@@ -1,1 +1,1 @@
-"""A study for other programs and for a paper."""
+"""Export of a study for other programs and for a paper."""

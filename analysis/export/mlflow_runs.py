@@ -1,4 +1,4 @@
-"""The trials of the search as MLflow runs, with the names that the study's own logger gives them while it runs."""
+"""Export of the search's trials as MLflow runs, with the metric names of the study's own logger."""
 
 import logging
 from collections.abc import Hashable, Mapping
@@ -21,18 +21,18 @@ LAST = {
 }
 """Columns of the table of trials -> metrics of the whole run."""
 BATCH = 1000
-"""Metrics that MLflow takes at once."""
+"""Maximum number of metrics per call to MLflow."""
 
 
 def write_mlflow(trials: Trials, path: Path) -> str:
-    """One run a trial, in the experiment of the study's name. ValueError: MLflow is not installed, the name is taken,
-    or the file is another."""
+    """Write one run per trial into an experiment named after the study. Raises ValueError: MLflow is not installed, the
+    name is taken, or the file has another format."""
     if find_spec("mlflow") is None:
         raise ValueError("--to mlflow: mlflow is not installed; pip install 'codim-study[watch]'")
     from mlflow import MlflowClient, MlflowException
 
-    logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # it tells of every new file
-    with path.open("ab"):  # MLflow tries for minutes before it says that it cannot write a file
+    logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # it logs every new file
+    with path.open("ab"):  # MLflow retries for minutes if it cannot write a file
         pass
     try:
         client = MlflowClient(f"sqlite:///{path.resolve()}")
@@ -41,7 +41,7 @@ def write_mlflow(trials: Trials, path: Path) -> str:
         raise ValueError(f"{path} is no SQLite file of this version of MLflow; give another --output") from error
     if known:
         raise ValueError(f"{path} has an MLflow experiment {trials.name!r} already; give another --output")
-    # Left out, artifacts would belong into a folder of the working directory.
+    # The default location would be in the working directory.
     experiment = client.create_experiment(trials.name, (path.resolve().parent / "mlartifacts").as_uri())
     curves = dict(iter(_curves(trials.epochs).groupby("trial")))
     for row in trials.trials.to_dict("records"):
@@ -50,7 +50,7 @@ def write_mlflow(trials: Trials, path: Path) -> str:
 
 
 def _curves(epochs: pd.DataFrame) -> pd.DataFrame:
-    """One row a number: `trial`, `samples`, `ended` (seconds since the trial's start), `name`, `value`."""
+    """Reshape to one row per number: `trial`, `samples`, `ended` (seconds since the trial's start), `name`, `value`."""
     named = {
         column: f"oracle/{column.removeprefix('oracle_')}" if column.startswith("oracle_") else f"epoch/{column}"
         for column in epochs.select_dtypes("number").columns.drop(["epoch", "samples"])
@@ -80,5 +80,5 @@ def _write_run(client: Any, experiment: str, row: Mapping[Hashable, Any], curve:
 
 
 def _milliseconds(time: pd.Timestamp) -> int | None:
-    """Since 1970; None where it has not come yet."""
+    """Convert to milliseconds since 1970; None for a missing time."""
     return None if pd.isna(time) else int(time.timestamp() * 1000)

@@ -1,8 +1,8 @@
-"""The trials of the search as Optuna studies, for its dashboard, its plots, or a search that goes on elsewhere.
+"""Export of the search's trials as Optuna studies, for its dashboard, its plots, or a search that continues elsewhere.
 
-They are copies of what the tables know. The journal of the study itself stands beside them and has other numbers: its
-pruner sees running means, it counts samples after the stages only, and its axis of a setting with an explicit 0 is
-stretched below `low` (study/search/distributions.py).
+They are copies of the tables. The study's own Optuna journal has other numbers: its pruner sees running means, it
+counts samples after the stages only, and its axis of a setting with an explicit 0 is extended below `low`
+(study/search/distributions.py).
 """
 
 import json
@@ -39,11 +39,12 @@ ATTRIBUTES = (
     "oracle_test_acc_best",
     "oracle_noise_rate",
 )
-"""Columns of the table of trials; every `param/<module>/<setting>` besides."""
+"""Columns of the table of trials that become user attributes, besides every `param/<module>/<setting>`."""
 
 
 def write_optuna(trials: Trials, path: Path) -> str:
-    """One study a condition, "<study> <condition>". ValueError: one of these names is taken, or the file is another."""
+    """Write one study per condition, "<study> <condition>". ValueError: a name is taken, or the file is of another
+    format."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -63,7 +64,7 @@ def write_optuna(trials: Trials, path: Path) -> str:
 
 
 def _storage(path: Path) -> RDBStorage | JournalStorage:
-    with path.open("ab"):  # the libraries' own errors for a file that cannot be written fill a screen
+    with path.open("ab"):  # gives a short error for an unwritable file
         pass
     if path.suffix == ".journal":
         return JournalStorage(JournalFileBackend(str(path)))
@@ -110,5 +111,5 @@ def _attributes(row: Mapping[Hashable, Any]) -> dict[str, Any]:
 
 
 def _local(time: pd.Timestamp) -> Any:
-    """As Optuna has it: local time, without a zone."""
+    """Convert to local time without a zone, as Optuna stores it."""
     return None if pd.isna(time) else time.to_pydatetime().astimezone().replace(tzinfo=None)

@@ -1,6 +1,6 @@
-"""Test accuracy in the layout of the papers on noisy labels: methods by conditions, the best and the last epoch.
+"""Test accuracy in the layout of papers on noisy labels: methods by conditions, best and last epoch.
 
-The numbers of other methods (published.csv, each with its source) are shown only where data set, kind, rate and
+Published numbers of other methods (published.csv, each with its source) are shown only if data set, kind, rate and
 definition of the noise are the study's; they come from other code, networks and budgets.
 """
 
@@ -24,14 +24,14 @@ UNCONFIRMED = "†"
 
 
 def paper_table(trials: Trials) -> pd.DataFrame:
-    """Long form, one row a number of the table.
+    """Build the table in long form, one number per row.
 
     Columns: `method` (a baseline, "chosen", "robust", or a published method), `line` ("best": the epoch with the
     highest test accuracy; "last": mean of the last epochs), `condition`, `mean`, `std` (over trainings; NaN for one),
-    `n`, `origin` ("confirm": fresh seeds, on training and validation part; "search": the one training of the search,
-    where nothing was confirmed; "published"), `source` (of what is published).
+    `n`, `origin` ("confirm": fresh seeds, on training and validation part; "search": the one training of the search, if
+    nothing was confirmed; "published"), `source` (of published numbers).
 
-    NotApplicable: no trial with a test accuracy is complete.
+    Raises NotApplicable: no trial with a test accuracy is complete.
     """
     confirmed = confirmed_methods(trials)[["method", "condition", *LINES]].astype({"condition": str})
     searched = _searched(trials)
@@ -55,7 +55,7 @@ def paper_table(trials: Trials) -> pd.DataFrame:
 
 
 def as_markdown(trials: Trials) -> str:
-    """The table, and below it what its marks mean."""
+    """Format the table as Markdown, followed by notes."""
     table = paper_table(trials)
     wide = _wide(table, "**{}**", escape.markdown)
     head = ["method", "epoch", *map(escape.markdown, wide.columns)]
@@ -69,7 +69,7 @@ def as_markdown(trials: Trials) -> str:
 
 
 def as_latex(trials: Trials) -> str:
-    """The table with its notes as caption; it needs the packages booktabs and multirow."""
+    """Format the table as LaTeX with the notes as caption; needs the packages booktabs and multirow."""
     table = paper_table(trials)
     wide = _wide(table, r"\textbf{{{}}}", escape.latex)
     kinds = condition_table(trials)["noise_kind"]
@@ -90,13 +90,13 @@ def as_latex(trials: Trials) -> str:
 
 
 def _searched(trials: Trials) -> pd.DataFrame:
-    """One row a baseline and a chosen setting, as the search trained them."""
+    """Return one row per baseline and chosen setting, as the search trained them."""
     parts = [baseline_trials(trials), chosen(trials).reset_index().assign(method="chosen")]
     return pd.concat(parts)[["method", "condition", *LINES]].astype({"condition": str})
 
 
 def _published(trials: Trials) -> pd.DataFrame:
-    """Columns as `paper_table`; no row where the study trains on a part of the images."""
+    """Return the published numbers, with the columns of `paper_table`; none if the study trains on a subset."""
     known = pd.read_csv(PUBLISHED).fillna({"map": ""})
     if trials.spec.get("config", {}).get("data", {}).get("subset", 0):
         known = known[:0]
@@ -111,7 +111,7 @@ def _published(trials: Trials) -> pd.DataFrame:
 
 
 def _wide(table: pd.DataFrame, bold: str, escaped: Callable[[str], str]) -> pd.DataFrame:
-    """The table as text. Index: method and line; columns: conditions."""
+    """Format the cells as text. Index: method and line; columns: conditions."""
     percent = (100 * table["mean"]).round(1)
     best = percent == percent.groupby([table["line"], table["condition"]], observed=True).transform("max")
     texts = [escaped(_cell(mean, std, origin)) for mean, std, origin in table[["mean", "std", "origin"]].to_numpy()]

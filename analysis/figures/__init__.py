@@ -1,7 +1,7 @@
-"""One file a figure: `TITLE`, `compute(trials) -> Info`, `draw(info, figure)` and `caption(info)`.
+"""Figures, one module each: `TITLE`, `compute(trials) -> Info`, `draw(info, figure)` and `caption(info)`.
 
-No figure needs a backend of matplotlib. A notebook hands the name of its own to whatever is started from it, and where
-that backend is not installed `import matplotlib` fails; so here, before any figure, it is imported without that name.
+No figure needs a matplotlib backend. A notebook exports the name of its own to processes that it starts, and if that
+backend is not installed there, `import matplotlib` fails; so it is imported here, before any figure, without that name.
 """
 
 import os

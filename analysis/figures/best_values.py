@@ -1,4 +1,4 @@
-"""How the best value of each setting moves along the noise."""
+"""Figure: the best value of each setting along the noise."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from analysis.tables.study_tables import condition_table
 
 TITLE = "Best values along the noise"
 MIN_TRIALS = 3
-"""With fewer at the top there is no bar."""
+"""Minimum number of top trials for which a bar is drawn."""
 _KINDS = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
 
 
@@ -29,17 +29,17 @@ Floats = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `noise_kind`, `oracle_noise_rate`, `setting`, `best` (the chosen value), `top` (how many top trials
-    have the setting), `low`, `high` (theirs; NaN below MIN_TRIALS), `chance` (mean range of as many values drawn evenly
-    from the axis, as a share of it; NaN likewise)."""
+    """Columns `condition`, `noise_kind`, `oracle_noise_rate`, `setting`, `best` (the chosen value), `top` (number of
+    top trials that have the setting), `low`, `high` (their range; NaN below MIN_TRIALS), `chance` (mean range of as
+    many values drawn uniformly from the axis, as a share of it; NaN likewise)."""
     settings: tuple[Setting, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """Numbers only: a choice has no band. The top is `analysis.tables.selection.best_fifth` of the complete searched
-    trials.
+    """Collect the best values of numeric settings; choices have no range. The top is
+    `analysis.tables.selection.best_fifth` of the complete searched trials.
 
-    NotApplicable: nothing numeric was searched, or no searched trial is complete.
+    Raises NotApplicable: nothing numeric was searched, or no searched trial is complete.
     """
     settings = tuple(s for s in searched_settings(trials.spec) if not s.axis.choices)
     best, conditions = chosen(trials), condition_table(trials)
@@ -117,7 +117,7 @@ def _draw_setting(ax: Axes, setting: Setting, rows: pd.DataFrame, kinds: dict[st
 
 
 def _by_chance(rows: pd.DataFrame, setting: Setting) -> tuple[Floats, Floats]:
-    """Ends of the length by chance, around the middle of each bar as far as the axis reaches."""
+    """Return the ends of the range expected by chance, centred on each bar as far as the axis reaches."""
     middle = (style.fractions(rows["low"], setting) + style.fractions(rows["high"], setting)) / 2
     length = rows["chance"].to_numpy(dtype=float)
     start = np.clip(middle.to_numpy(dtype=float) - length / 2, 0, 1 - length)

@@ -1,4 +1,4 @@
-"""What each condition cost, and what pruning saved."""
+"""Figure: the cost of each condition, and the savings from pruning."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ TITLE = "Budget"
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `status`, `trials`, `samples` (drawn, those of shared stages left out), `seconds`, `saved` (samples
-    of the budget that pruned trials did not draw; 0 for other states)."""
+    """Columns `condition`, `status`, `trials`, `samples` (drawn, without shared stages), `seconds`, `saved` (samples of
+    the budget that pruned trials did not draw; 0 for other states)."""
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no trial has drawn a sample yet."""
+    """Sum trials, samples and time by condition and status. Raises NotApplicable: no trial has drawn a sample yet."""
     frame = trials.trials
     if not frame["samples"].sum():
         raise NotApplicable("No trial has drawn a sample yet.")

@@ -1,4 +1,4 @@
-"""The figures by name, in the order of the page."""
+"""Registry of the figures by name, in the order of the page."""
 
 from types import ModuleType
 
@@ -55,4 +55,4 @@ FIGURES: dict[str, ModuleType] = {
     "budget": budget,
     "timeline": timeline,
 }
-"""In the order of the page: first what was found, then why, then how, then what it cost."""
+"""Figure modules in the order of the page: first the findings, then why, then how, then the cost."""

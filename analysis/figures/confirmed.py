@@ -1,4 +1,4 @@
-"""What the search chose against the baselines, trained again with fresh seeds and fresh noise."""
+"""Figure: chosen settings against the baselines, trained again with fresh seeds and fresh noise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ ROW_INCHES = 0.23
 _SEARCHED = {"chosen": style.CHOSEN, "chosen, robust": style.CHOSEN, "robust": style.ROBUST}
 _DASHED = (0, (4, 2))
 _BESIDE = 0.32
-"""How far below its setting's mean a training is drawn, in rows."""
+"""Vertical offset of single trainings below their setting's mean, in rows."""
 
 
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """The columns of `analysis.statistics.confirmation.confirmation_table`."""
+    """Table with the columns of `analysis.statistics.confirmation.confirmation_table`."""
     trainings: pd.DataFrame
-    """`condition`, `setting`, `oracle_test_acc` of each complete training."""
+    """Complete trainings: `condition`, `setting`, `oracle_test_acc`."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no confirmation is complete."""
+    """Collect the confirmations. Raises NotApplicable: none is complete."""
     frame, trainings = confirmation_table(trials), confirmed_trainings(trials)
     if trainings.empty:
         failed = f"; failed: {frame['failed'].sum()}" if len(frame) else ""
@@ -85,7 +85,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, trainings: pd.DataFrame, marks
     if len(baselines):
         ax.axvline(baselines.max(), color=style.GREY, linewidth=1, linestyle=_DASHED)
     for y, (_, row) in enumerate(rows.iterrows()):
-        if not row["n"]:  # something without a place, drawn unclipped, would upset the layout
+        if not row["n"]:  # an unclipped artist at NaN would break the layout
             continue
         mark, mean = marks[row["method"]], row["oracle_test_acc"]
         single = trainings.loc[trainings["setting"] == row["setting"], "oracle_test_acc"]
@@ -93,7 +93,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, trainings: pd.DataFrame, marks
         ax.hlines(y, row["low"], row["high"], color=mark.color, linewidth=1.6)
         size = 0.8 * style.size(mark)
         ax.plot(mean, y, mark.marker, color=mark.color, ms=size, mec="white", mew=0.4, clip_on=False)
-    # A baseline's name says it all, in one study; of the others the trial that had the setting does.
+    # Baselines are identified by their names, searched settings by the trial that had them.
     names = rows["method"].mask(searched, rows["method"] + " " + rows["setting"].str.extract(r"(\d+)$", expand=False))
     studies = [f", {study}" if study else "" for study in study_names(rows["setting"])]
     counts = zip(rows["n"], rows["failed"], strict=True)

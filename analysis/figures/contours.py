@@ -1,4 +1,4 @@
-"""The rank of the trials over pairs of the settings that matter most, per condition."""
+"""Figure: rank of the trials over pairs of the most important settings, per condition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from analysis.tables.selection import chosen, ranking
 
 TITLE = "Pairs of settings"
 PAIRS = 2
-"""The most important setting with each of the next ones; more panels in a row would no longer be readable."""
+"""Number of pairs: the most important setting with each of the next ones; more panels per row would be unreadable."""
 TREES = 50
 CELLS = 16
 OTHERS = 40
-"""Trials over whose other settings a surface is averaged, at least; more would make it slower, not smoother."""
+"""Minimum number of trials over whose other settings a surface is averaged; more would be slower, not smoother."""
 ROW_INCHES = 1.75
 _COLORS = "cividis"
 
@@ -34,23 +34,23 @@ Array = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `trial`, `status`, `chosen`, `rank` (see `analysis.tables.selection.ranking`), then the settings
-    shown."""
+    """Columns `condition`, `trial`, `status`, `chosen`, `rank` (see `analysis.tables.selection.ranking`), then the
+    settings shown."""
     pairs: tuple[tuple[Setting, Setting], ...]
-    """Along x, along y."""
+    """Pairs of settings: along x, along y."""
     surfaces: dict[tuple[str, int], Array]
     """Condition and pair -> expected rank, (cells along y, cells along x); NaN between a 0 and its range."""
     explained: dict[str, float]
     """Condition -> share of the ranks' variance that its model explains out of bag."""
     missing: tuple[str, ...]
-    """A sentence for each condition that has too few trials."""
+    """One sentence for each condition that has too few trials."""
 
 
 def compute(trials: Trials) -> Info:
-    """A surface is the partial dependence (Friedman 2001) of extra trees (Geurts et al. 2006) fitted to all searched
-    settings; trees, since the step from 0 to a range need not be smooth.
+    """Fit extra trees (Geurts et al. 2006) to all searched settings, and compute their partial dependence (Friedman
+    2001) as surfaces; trees, since the step from 0 to a range need not be smooth.
 
-    NotApplicable: no condition has enough trials, or fewer than two settings were searched.
+    Raises NotApplicable: no condition has enough trials, or fewer than two settings were searched.
     """
     tables, missing = {}, []
     for condition in trials.conditions:
@@ -61,7 +61,7 @@ def compute(trials: Trials) -> Info:
     if not tables:
         raise NotApplicable(" ".join(dict.fromkeys(missing)) or "There is no condition yet.")
     means = pd.concat(tables.values()).groupby("setting")["importance"].mean()
-    # A setting that no trial has, for want of what its `when` asks, has no importance.
+    # A setting that no trial has, since its `when` was never met, has no importance.
     settings = [setting for setting in searched_settings(trials.spec) if setting.path in means]
     if len(settings) < 2:
         raise NotApplicable("A pair needs two searched settings.")
@@ -142,8 +142,8 @@ def _draw_pair(ax: Axes, pair: tuple[Setting, Setting], rows: pd.DataFrame, expe
 def surface(
     model: ExtraTreesRegressor, known: Array, pair: tuple[Setting, Setting], settings: Sequence[Setting]
 ) -> Array:
-    """Mean prediction over the trials (rows of `known`: their settings as fractions) at the middle of each cell of a
-    pair; (cells along y, cells along x)."""
+    """Return the mean prediction over the trials (rows of `known`: their settings as fractions) at the centre of each
+    cell of a pair; (cells along y, cells along x)."""
     x, y = (_middles(setting) for setting in pair)
     ys, xs = (axis.ravel() for axis in np.meshgrid(y, x, indexing="ij"))
     some = known[:: max(len(known) // OTHERS, 1)]
@@ -157,7 +157,8 @@ def surface(
 
 
 def _edges(setting: Setting) -> Array:
-    """Of the cells of a surface along a setting, as fractions of its axis: one cell a choice, one around the 0."""
+    """Return a surface's cell edges along a setting, as fractions of its axis: one cell per choice, one around the
+    0."""
     if setting.axis.choices:
         return (np.arange(len(setting.axis.choices) + 1) - 0.5) / (len(setting.axis.choices) - 1)
     zero = [style.ZERO - 0.05, style.ZERO + 0.05] if setting.axis.zero else []
@@ -165,7 +166,7 @@ def _edges(setting: Setting) -> Array:
 
 
 def _middles(setting: Setting) -> Array:
-    """NaN for the cell between the 0 and the range."""
+    """Return the cell centres along a setting; NaN for the cell between the 0 and the range."""
     edges = _edges(setting)
     middles = (edges[1:] + edges[:-1]) / 2
     if setting.axis.zero:

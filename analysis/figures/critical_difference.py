@@ -1,4 +1,4 @@
-"""Mean ranks of the methods over the conditions, and which of them the data cannot tell apart."""
+"""Figure: mean ranks of the methods over the conditions, and which of them the data cannot distinguish."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from analysis.tables.study_tables import method_table
 TITLE = "Ranks of the methods"
 MIN_METHODS = 3
 MIN_CONDITIONS = 3
-"""With two conditions even first against last stays within the critical difference, whatever the methods."""
+"""Minimum number of conditions: with two, even first against last is within the critical difference for any methods."""
 ALPHA = 0.05
 _ROW_INCHES = 0.3
 
@@ -26,29 +26,29 @@ _ROW_INCHES = 0.3
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `method`, `oracle_test_acc` (mean over the trainings), `n` (trainings), `rank` (1: the best)."""
+    """Columns `condition`, `method`, `oracle_test_acc` (mean over trainings), `n` (trainings), `rank` (1: the best)."""
     ranks: "pd.Series[float]"
     """Mean rank of each method (index), the best first."""
     critical_difference: float
-    """Nemenyi, alpha .05: mean ranks at least this far apart differ."""
+    """Critical difference (Nemenyi, alpha .05): mean ranks at least this far apart differ."""
     p_value: float
-    """Friedman: that all methods are equal."""
+    """P-value of Friedman's test that all methods are equal."""
     groups: tuple[tuple[float, float], ...]
-    """Mean ranks of the first and the last method of each largest group within the critical difference."""
+    """Mean ranks of the first and the last method of each maximal group within the critical difference."""
     confirmed: bool
-    """Whether the scores are the confirmations' or, one training a method, the search's."""
+    """Whether the scores are from the confirmations, or from the search with one training per method."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """Demsar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets" (JMLR 7), conditions for data sets;
-    of the conditions those that have every method.
+    """Rank the methods after Demsar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets" (JMLR 7),
+    with conditions for data sets; only conditions that have every method count.
 
-    NotApplicable: fewer than three methods, or three conditions.
+    Raises NotApplicable: fewer than three methods, or three conditions.
     """
-    # Where the robust setting is the chosen one, both are the same trainings: they would share a rank and count twice.
+    # If the robust setting is the chosen one, the same trainings would share a rank and count twice.
     confirmed = _ranked(confirmed_scores(trials).query("method != 'robust'"))
-    # The best in hindsight is no method: the test set chose it.
+    # The best in hindsight is not a method: it is chosen on the test set.
     found = confirmed if _enough(confirmed) else _ranked(method_table(trials).query("method != 'hindsight'"))
     if not _enough(found):
         raise NotApplicable(
@@ -58,14 +58,14 @@ def compute(trials: Trials) -> Info:
     wide = found.pivot(index="condition", columns="method", values="oracle_test_acc")
     ranks = found.groupby("method")["rank"].mean().sort_values(kind="stable")
     critical = critical_difference(len(ranks), len(wide))
-    # All level everywhere is 0/0 to Friedman's test.
+    # Friedman's test gives 0/0 if all methods are equal everywhere.
     p_value = stats.friedmanchisquare(*wide.to_numpy().T).pvalue if np.ptp(ranks) > 0 else 1.0
     groups = tuple(_groups(ranks.to_numpy(), critical))
     return Info(found, ranks, critical, float(p_value), groups, found is confirmed, trials.baselines)
 
 
 def critical_difference(methods: int, conditions: int) -> float:
-    """Nemenyi's, in mean ranks: q sqrt(k(k + 1)/(6N)), q the quantile of the studentised range over sqrt(2)."""
+    """Nemenyi's critical difference of mean ranks: q sqrt(k(k + 1)/(6N)), q: studentised range quantile / sqrt(2)."""
     q = stats.studentized_range.ppf(1 - ALPHA, methods, np.inf) / math.sqrt(2)
     return float(q * math.sqrt(methods * (methods + 1) / (6 * conditions)))
 
@@ -124,7 +124,7 @@ def draw(info: Info, figure: Figure) -> None:
 
 
 def _draw_methods(ax: Axes, ranks: "pd.Series[float]", marks: dict[str, style.Mark], first: float) -> None:
-    """The better half is named on the left, from above; the others on the right, so that no two lines cross."""
+    """Draw the methods, the better half labelled on the left from above, the others on the right: no lines cross."""
     left, half = ax.get_xlim(), (len(ranks) + 1) // 2
     for index, (method, rank) in enumerate(ranks.items()):
         mark, better = marks[str(method)], index < half
@@ -149,7 +149,7 @@ def _enough(found: pd.DataFrame) -> bool:
 
 
 def _groups(ranks: "np.ndarray[tuple[int], np.dtype[np.float64]]", critical: float) -> list[tuple[float, float]]:
-    """`ranks` ascend. A group inside another one is none."""
+    """Return the maximal groups within the critical difference; `ranks` ascend."""
     found: list[tuple[float, float]] = []
     for low in ranks:
         high = ranks[ranks < low + critical].max()

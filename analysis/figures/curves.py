@@ -1,4 +1,4 @@
-"""What the figures share that follow the chosen trial and the baselines of each condition epoch by epoch."""
+"""Shared parts of the figures that show the chosen trial and the baselines of each condition epoch by epoch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,11 +14,11 @@ from analysis.tables.selection import roles
 
 ROW_INCHES = 1.35
 POINTS = 60
-"""Of one curve in a drawing, at most: a panel is not wide enough to show more."""
+"""Maximum number of points of one curve; a panel is too narrow to show more."""
 
 
 def compared_epochs(trials: Trials, measures: Sequence[str]) -> pd.DataFrame:
-    """The epochs of the chosen trials and of the baselines in which the first measure has a value.
+    """Return the epochs of the chosen trials and of the baselines in which the first measure has a value.
 
     Columns: `condition`, `trial`, `role` (chosen or a baseline), `phase`, `samples_thousands`, and the measures.
     """
@@ -35,8 +35,8 @@ def compared_epochs(trials: Trials, measures: Sequence[str]) -> pd.DataFrame:
 def grid(
     figure: Figure, frame: pd.DataFrame, measures: Mapping[str, str], baselines: Sequence[str]
 ) -> dict[tuple[str, str], Axes]:
-    """One row a condition, one column a measure (name -> title), one line a trial of `compared_epochs`. Returns the
-    axes by (condition, measure)."""
+    """Draw one row per condition, one column per measure (name -> title), one line per trial of `compared_epochs`.
+    Returns the axes by (condition, measure)."""
     marks = style.marks(baselines)
     groups = {str(name): group for name, group in frame.groupby("condition", observed=True)}
     figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.2)
@@ -56,7 +56,7 @@ def grid(
 
 
 def lines(ax: Axes, rows: pd.DataFrame, measure: str, marks: Mapping[str, style.Mark]) -> None:
-    """One measure of the trials of one condition."""
+    """Draw one measure of the trials of one condition."""
     for (role, _), part in rows.groupby(["role", "trial"], sort=False):
         mark = style.CHOSEN if role == "chosen" else marks[str(role)]
         shown = thinned(part)
@@ -65,14 +65,14 @@ def lines(ax: Axes, rows: pd.DataFrame, measure: str, marks: Mapping[str, style.
 
 
 def thinned(rows: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:
-    """At most so many rows of each `trial`, evenly spaced, its first and its last among them."""
+    """Thin each `trial` to at most `points` rows, evenly spaced, keeping the first and the last."""
     trial = rows.groupby("trial", sort=False)["trial"]
     place, last = trial.cumcount(), trial.transform("size").sub(1).clip(lower=points - 1)
     return rows[place * (points - 1) // last != (place - 1) * (points - 1) // last]
 
 
 def legend(figure: Figure, frame: pd.DataFrame, marks: Mapping[str, style.Mark], others: Sequence[Artist] = ()) -> None:
-    """Of the roles that have a line, and what else is drawn."""
+    """Draw a legend of the roles that have a line, and of `others`."""
     shown = set(frame["role"])
     used = [mark for name, mark in {"chosen": style.CHOSEN, **marks}.items() if name in shown]
     style.legend(figure, [*(style.handle(mark, line=True) for mark in used), *others])

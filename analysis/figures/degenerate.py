@@ -1,4 +1,4 @@
-"""How often co-divide had nothing to divide: the states of the division."""
+"""Figure: how often co-divide found nothing to divide, by state of the division."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -15,19 +15,20 @@ from codim.metrics import SplitState
 TITLE = "Degenerate divisions"
 STATES: tuple[str, ...] = get_args(SplitState)
 LOST = ("unimodal", "degenerate")
-# Darker is worse, so that grey print keeps the order.
+# Darker is worse, so that the order survives printing in grey.
 _COLORS = dict(zip(STATES, ("#EDEDED", "#D0D0D0", "#9CCBE8", "#56B4E9", "#D55E00", "#000000"), strict=True))
 
 
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `split_state`, `epochs` (in that state), `share` (of the condition's epochs), `ended` (trials whose
-    last epoch was in it), `trials` (with an epoch, in the condition). All states of all conditions with an epoch."""
+    """All states of all conditions with an epoch: `condition`, `split_state`, `epochs` (in that state), `share` (of the
+    condition's epochs), `ended` (trials whose last epoch was in it), `trials` (with an epoch, in the condition)."""
 
 
 def compute(trials: Trials) -> Info:
-    """Over all trials of the search, pruned and failed ones too. NotApplicable: no epoch has ended yet."""
+    """Count the states over all trials of the search, even pruned and failed. Raises NotApplicable: no epoch ended
+    yet."""
     epochs = trials.epochs[trials.epochs["split_state"].isin(STATES)]
     if epochs.empty:
         raise NotApplicable("No epoch has ended yet.")
@@ -39,7 +40,7 @@ def compute(trials: Trials) -> Info:
 
 
 def _counts(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """`condition`, `split_state` and how many of the rows are in it, as column `name`; in the order of both."""
+    """Count the rows by `condition` and `split_state` in column `name`, in the order of both."""
     wide = pd.crosstab(rows["condition"], rows["split_state"]).reindex(columns=list(STATES), fill_value=0)
     long = wide.reset_index().melt("condition", var_name="split_state", value_name=name)
     return long.sort_values("condition", kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""A figure from what was computed for it: for a notebook, or as files."""
+"""Rendering of a computed figure, for a notebook or as files."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from analysis.tables import escape
 
 
 class _NotebookFigure(Figure):
-    """Shown where it stands last in a cell, whatever matplotlib's backend is."""
+    """Figure that a notebook cell displays, whatever matplotlib's backend is."""
 
     def _repr_png_(self) -> bytes:
         image = io.BytesIO()
@@ -25,21 +25,21 @@ class _NotebookFigure(Figure):
 
 
 def shown(module: ModuleType, info: Any) -> Figure:
-    """The figure that `module` draws of `info`, as a notebook shows it."""
+    """Draw the figure of `module` from `info`, for display in a notebook."""
     with matplotlib.rc_context(style.RC):
         figure = _NotebookFigure(layout="constrained")
         module.draw(info, figure)
-        # Ticks are made by the first drawing, which must still find this style.
+        # Ticks are created by the first drawing, which must happen within this style.
         figure.draw_without_rendering()
     return figure
 
 
 def saved(module: ModuleType, info: Any, png: Path, svg: Path, csv: Path) -> str:
-    """Write this figure as PNG and SVG, its data as CSV; return the SVG as a data: address."""
+    """Write the figure as PNG and SVG, its data as CSV; return the SVG as a data: URL."""
     with matplotlib.rc_context(style.RC):
         figure = Figure(layout="constrained", dpi=matplotlib.rcParams["savefig.dpi"])
         module.draw(info, figure)
-        # Not by `savefig`, which draws each picture twice. The layout is solved once, for both.
+        # Not by `savefig`, which draws everything twice. The layout is solved once for both files.
         FigureCanvasAgg(figure).print_png(png)
         figure.set_layout_engine("none")
         image = io.BytesIO()

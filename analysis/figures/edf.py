@@ -1,4 +1,4 @@
-"""The empirical distribution of the objective, per condition."""
+"""Figure: empirical distribution of the objective, per condition."""
 
 from dataclasses import dataclass
 
@@ -19,17 +19,17 @@ _SEARCHED = Line2D([], [], color=style.GREY, linewidth=1.5, label="searched tria
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `trial`, `role`, `objective`, `share` (of the condition's finished searched trials: how many are not
-    ahead of this one), `ruled_out` (share of them) and `n` (how many they are). One row a complete trial, searched or
-    baseline."""
+    """One row per complete trial, searched or baseline: `condition`, `trial`, `role`, `objective`, `share` (of the
+    condition's finished searched trials that are not better), `ruled_out` (share of them that was ruled out), `n`
+    (their number)."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """What was ruled out (see `analysis.tables.selection.ranking`) counts as behind every complete trial: left out, it
-    would make a space look the better the more of it is pruned.
+    """Compute the distribution. Trials that were ruled out (see `analysis.tables.selection.ranking`) count as worse
+    than every complete one: without them, a space would look better the more of it is pruned.
 
-    NotApplicable: no searched trial is complete.
+    Raises NotApplicable: no searched trial is complete.
     """
     if trials.searched.empty:
         raise NotApplicable("No searched trial is complete yet.")

@@ -1,4 +1,4 @@
-"""The objective of every trial in the order of the search."""
+"""Figure: the objective of every trial in the order of the search."""
 
 from dataclasses import dataclass
 
@@ -26,13 +26,13 @@ _BEST = Line2D([], [], color=style.CHOSEN.color, linewidth=1.2, drawstyle="steps
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `number`, `trial`, `status`, `role`, `objective`, `best_so_far` (over complete trials, baselines
-    too)."""
+    """Columns `condition`, `number`, `trial`, `status`, `role`, `objective`, `best_so_far` (over complete trials,
+    baselines too)."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no trial has an objective yet."""
+    """Collect the objectives in search order. Raises NotApplicable: no trial has an objective yet."""
     frame = trials.trials[["condition", "number", "trial", "status", "objective"]].copy()
     if frame["objective"].isna().all():
         raise NotApplicable("No trial has an objective yet.")

@@ -1,4 +1,4 @@
-"""Importance of each setting, per condition, in two senses, beside what chance gives and how sure they are."""
+"""Figure: importance of each setting per condition by two measures, with chance level and uncertainty."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from analysis.statistics.importance import RESAMPLES, SHUFFLES, importance_table
 
 TITLE = "Which settings matter"
 HEIGHT = 0.38
-"""Of a bar, where two settings lie 1 apart."""
+"""Height of a bar, with settings 1 apart."""
 _PED_ANOVA: dict[str, Any] = {"facecolor": "#56B4E9"}
 _FANOVA: dict[str, Any] = {"facecolor": "white", "edgecolor": "#0072B2", "linewidth": 1.0}
 _CHANCE: dict[str, Any] = {"linestyle": "", "marker": "|", "color": "black", "markersize": 9, "markeredgewidth": 1.8}
@@ -27,13 +27,13 @@ _CHANCE: dict[str, Any] = {"linestyle": "", "marker": "|", "color": "black", "ma
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition` and the columns of `analysis.statistics.importance.importance_table`."""
+    """Column `condition` and those of `analysis.statistics.importance.importance_table`."""
     missing: tuple[str, ...]
-    """A sentence for each condition that has too few trials."""
+    """One sentence for each condition that has too few trials."""
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no condition has enough trials; the text says how many each has."""
+    """Compute the importances. Raises NotApplicable, with the counts: no condition has enough trials."""
     tables, missing = [], []
     for condition in trials.conditions:
         try:

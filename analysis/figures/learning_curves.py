@@ -1,4 +1,4 @@
-"""Validation accuracy against the samples drawn, for every trial."""
+"""Figure: validation accuracy against the samples drawn, for every trial."""
 
 from dataclasses import dataclass
 
@@ -15,24 +15,24 @@ from analysis.tables.selection import roles
 
 TITLE = "Learning curves"
 POINTS = 80
-"""Of one curve, at most: a panel shows no more, and a long study would fill the page and its table with the rest."""
+"""Maximum number of points of one curve; a panel shows no more, and long studies would bloat the page and its table."""
 _RUNG = Line2D([], [], color=style.LIGHT, linestyle=":", linewidth=1.2, label="rung: pruning may end a trial")
 
 
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `trial`, `role`, `status`, `samples_thousands`, `val_acc`, `oracle_test_acc`: epochs with a
-    validation accuracy, at most POINTS of each trial, its first and its last among them."""
+    """Columns `condition`, `trial`, `role`, `status`, `samples_thousands`, `val_acc`, `oracle_test_acc`: epochs with a
+    validation accuracy, at most POINTS per trial, including its first and its last."""
     baselines: tuple[str, ...]
     rungs: dict[str, tuple[int, ...]]
-    """Of each condition, in samples; none where the study did not record them or pruned nothing."""
+    """Rungs of each condition, in samples; empty if the study did not record them or pruned nothing."""
     epochs: int
-    """With a validation accuracy, before curves were thinned."""
+    """Number of epochs with a validation accuracy, before curves were thinned."""
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no epoch has a validation accuracy yet."""
+    """Collect the learning curves. Raises NotApplicable: no epoch has a validation accuracy yet."""
     measured = trials.epochs[trials.epochs["val_acc"].notna()]
     if measured.empty:
         raise NotApplicable("No epoch has a validation accuracy yet.")

@@ -1,4 +1,4 @@
-"""How far the losses tell wrong labels from right ones, from the first division to the last."""
+"""Figure: how well the losses separate wrong labels from correct ones, from the first division to the last."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ _BOUNDARY: dict[str, Any] = {"color": "black", "linewidth": 1.2, "linestyle": (0
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """One row a bar: `condition`, `trial` (the chosen one), `stage` (one of STAGES), `epoch`, `low`, `high` (ends of
-    the bin, scaled loss), `share` of the epoch's images in it (mean of both networks), `oracle_wrong`: the part of
-    that share whose label is wrong, NaN where nobody knows; and of the epoch `boundary`: the scaled loss below which
-    as many images lie as its labelled set holds."""
+    """One row per bar: `condition`, `trial` (the chosen one), `stage` (one of STAGES), `epoch`, `low`, `high` (bin
+    edges, scaled loss), `share` of the epoch's images in it (mean of both networks), `oracle_wrong` (the part of
+    `share` whose label is wrong; NaN if unknown), and per epoch `boundary`: the scaled loss below which as many images
+    lie as its labelled set holds."""
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no chosen trial has divided its data by their losses, or all did so before there were histograms
-    in the tables."""
+    """Collect the histograms. Raises NotApplicable: no chosen trial has divided its data by losses, or all did so
+    before the tables had histograms."""
     histograms = ["loss_histogram", "oracle_loss_histogram"]
     columns = ["trial", "condition", "epoch", "split_state", "labelled_fraction", *histograms]
     epochs = trials.read_epochs(columns, trials=chosen(trials)["trial"])
@@ -49,7 +49,7 @@ def compute(trials: Trials) -> Info:
 
 
 def _shown(epochs: pd.DataFrame) -> pd.DataFrame:
-    """The first, the middle and the last epoch of one trial, as far as they differ, with `stage`."""
+    """Select the first, the middle and the last epoch of one trial, as far as they differ, with `stage`."""
     last = len(epochs) - 1
     stages = {last // 2: STAGES[1], last: STAGES[2], 0: STAGES[0]}
     places = sorted(stages)

@@ -1,4 +1,4 @@
-"""When the networks begin to learn the wrong labels by heart."""
+"""Figure: when the networks begin to memorise the wrong labels."""
 
 from dataclasses import dataclass
 
@@ -17,16 +17,16 @@ _DASHED = (0, (4, 2))
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """The columns of `curves.compared_epochs`, with `oracle_memorised` (share of the wrongly labelled training samples
+    """Columns of `curves.compared_epochs`, with `oracle_memorised` (share of the wrongly labelled training samples
     whose wrong label is predicted) and `oracle_labelled_noise` (share of the labelled set whose label is wrong; NaN
     without a division)."""
     ends: pd.DataFrame
-    """Where the chosen trial leaves a phase: `condition`, `phase`, `samples_thousands`; the last phase left out."""
+    """End of each phase of the chosen trial but the last: `condition`, `phase`, `samples_thousands`."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no chosen or baseline trial has a wrong label that is known to be one."""
+    """Collect the memorisation. Raises NotApplicable: no chosen or baseline trial has labels known to be wrong."""
     frame = curves.compared_epochs(trials, ["oracle_memorised", "oracle_split_precision"])
     if frame.empty:
         raise NotApplicable("No chosen setting and no baseline has an epoch with wrong labels known to the observer.")

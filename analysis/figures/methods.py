@@ -1,4 +1,4 @@
-"""Test accuracy of the methods, condition by condition."""
+"""Figure: test accuracy of the methods, condition by condition."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ _HINDSIGHT.set_label("best in hindsight (by test)")
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """The columns of `analysis.tables.study_tables.method_table`; methods without a test accuracy left out."""
+    """Table with the columns of `analysis.tables.study_tables.method_table`; only methods with a test accuracy."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no complete trial has a test accuracy."""
+    """Collect the test accuracies. Raises NotApplicable: no complete trial has a test accuracy."""
     frame = method_table(trials)
     frame = frame[frame["oracle_test_acc"].notna()].reset_index(drop=True)
     if frame.empty:

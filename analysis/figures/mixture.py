@@ -1,4 +1,4 @@
-"""What the mixture model made of the losses, epoch by epoch."""
+"""Figure: the mixture model of the losses, epoch by epoch."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ MEASURES = {
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """The columns of `curves.compared_epochs`, with `separation` (distance of the means over the pooled standard
-    deviation), `threshold` (on the clean probability, after clipping), `labelled_fraction`, and
-    `oracle_clean_fraction` (1 minus the condition's realised noise rate; NaN where unknown)."""
+    """Columns of `curves.compared_epochs`, with `separation` (distance of the means over the pooled standard
+    deviation), `threshold` (on the clean probability, after clipping), `labelled_fraction`, and `oracle_clean_fraction`
+    (1 minus the condition's realised noise rate; NaN if unknown)."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no chosen or baseline trial has divided its data yet."""
+    """Collect the mixtures. Raises NotApplicable: no chosen or baseline trial has divided its data yet."""
     frame = curves.compared_epochs(trials, ["labelled_fraction", "separation", "threshold"])
     if frame.empty:
         raise NotApplicable("No chosen setting and no baseline has an epoch of co-divide.")

@@ -1,4 +1,4 @@
-"""Every trial as a line through its settings, per condition."""
+"""Figure: every trial as a line through its settings, per condition."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,13 +23,13 @@ _OTHERS = Line2D([], [], color=style.LIGHT, linewidth=1.2, label="other finished
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `trial`, `status` (complete or pruned), `best` (among the best fifth), `chosen`, `objective` (NaN
-    for what was ruled out), then one column a searched setting, named by its path."""
+    """Columns `condition`, `trial`, `status` (complete or pruned), `best` (among the best fifth), `chosen`, `objective`
+    (NaN if ruled out), then one column per searched setting, named by its path."""
     settings: tuple[Setting, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: fewer than two settings were searched, or no searched trial is complete."""
+    """Collect the trials. Raises NotApplicable: fewer than two settings searched, or no searched trial complete."""
     settings = searched_settings(trials.spec)
     if len(settings) < 2:
         raise NotApplicable("Lines need two searched settings.")
@@ -60,7 +60,7 @@ def caption(info: Info) -> str:
 
 def draw(info: Info, figure: Figure) -> None:
     groups = {str(name): group for name, group in info.frame.groupby("condition", observed=True)}
-    # One below the other, so that an axis stands below itself.
+    # One below the other, so that the axes align.
     axes = style.panels(figure, list(groups), columns=1)
     figure.set_size_inches(style.WIDTH, ROW_INCHES * len(groups) + 1.3)
     for name, ax in axes.items():
@@ -77,7 +77,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
     # One objective alone is the best of all.
     worth = (rows["objective"] - low) / (high - low) if low < high else rows["objective"] - low + 1
     lines = np.column_stack([*heights, worth])
-    # A missing value between two trials makes one line of all: a fifth of the size.
+    # Trials separated by NaN form a single line: a fifth of the file size.
     lines = np.column_stack([lines, np.full(len(lines), np.nan)])
     x = [*range(len(settings) + 1), np.nan]
     for part, color, width in (

@@ -1,4 +1,4 @@
-"""What a trial costs against the objective it reaches, per condition."""
+"""Figure: cost of a trial against its objective, per condition."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,16 @@ _FRONT = Line2D([], [], color="black", linewidth=1, label="front: none is faster
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `trial`, `role`, `seconds`, `samples`, `objective`, `front` (bool): complete trials, baselines
-    too."""
+    """Complete trials, baselines too: `condition`, `trial`, `role`, `seconds`, `samples`, `objective`, `front`
+    (bool)."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """On the front: no other complete trial of the condition is as fast and as good, and better in one of both. A
-    pruned trial is no rival: had it been meant to end there, it would have followed a shorter schedule.
+    """Mark the Pareto front of each condition: trials than which no other complete one is at least as fast and as good,
+    and better in one of both. Pruned trials are excluded: meant to end there, they would have had a shorter schedule.
 
-    NotApplicable: no complete trial has recorded its time in training.
+    Raises NotApplicable: no complete trial has recorded its time in training.
     """
     frame = trials.complete[trials.complete["seconds"] > 0]
     if frame.empty:
@@ -80,7 +80,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) 
             rasterized=cloud,
             zorder=2 if cloud else 4,
         )
-    # One straggler would press all others together on a linear axis.
+    # One straggler would compress all others on a linear axis.
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)) if high > 5 * low else MaxNLocator(5))

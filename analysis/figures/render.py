@@ -1,4 +1,4 @@
-"""The figures of the page: which there are, and how one is computed, drawn and kept."""
+"""Rendering of the page's figures: compute, draw and save."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DRAWING_PROCESSES = 2
-"""At most: drawing all figures takes twice as long as computing them."""
+"""Maximum number of drawing processes; drawing all figures takes twice as long as computing them."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as the page shows it."""
+    """One figure as the page shows it."""
 
     name: str
     title: str
     caption: str
-    """What to learn from it, with its n; or the sentence that says why there is no figure."""
+    """Explanation of the figure, with its n; or the sentence that says why there is none."""
     image: str = ""
-    """A data: address; empty where there is no figure."""
+    """Image as a data: URL; empty if there is no figure."""
 
 
 def figure(trials: Trials, name: str) -> "Figure":
-    """One figure of the page (a name of FIGURES), as a notebook shows it.
+    """Draw one figure of the page (a name in FIGURES) for display in a notebook.
 
-    NotApplicable: the trials lack what it needs. ValueError: there is no such figure.
+    Raises NotApplicable: the trials lack what it needs. Raises ValueError: there is no such figure.
     """
     if name not in FIGURES:
         raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")
@@ -45,8 +45,8 @@ def figure(trials: Trials, name: str) -> "Figure":
 
 
 def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
-    """All figures in the order of FIGURES, each left in `folder` as PNG and SVG, its data as CSV. They are computed
-    here, one after the other, and drawn by other processes meanwhile."""
+    """Draw all figures in the order of FIGURES, each saved in `folder` as PNG and SVG, its data as CSV. They are
+    computed here, one after the other, and drawn by other processes meanwhile."""
     processes = min(loky.cpu_count(), DRAWING_PROCESSES)
     pool = loky.get_reusable_executor(max_workers=processes)
     waiting: deque[Future[Drawn]] = deque()
@@ -55,7 +55,7 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
             waiting.append(pool.submit(_draw, name, module.compute(trials), folder))
         except NotApplicable as reason:
             waiting.append(pool.submit(_none, name, str(reason), folder))
-        # So that few data wait for a pen, and whoever counts the figures sees them come evenly.
+        # Bound the queue: limits memory and keeps the progress bar even.
         if len(waiting) > 2 * processes:
             yield waiting.popleft().result()
     while waiting:
@@ -70,7 +70,7 @@ def _draw(name: str, info: Any, folder: Path) -> Drawn:
 
 def _none(name: str, reason: str, folder: Path) -> Drawn:
     for path in _files(name, folder):
-        # A figure of an earlier report beside a page that has none would be taken for this one's.
+        # A figure left by an earlier report would be mistaken for this one's.
         path.unlink(missing_ok=True)
     return Drawn(name, FIGURES[name].TITLE, reason)
 

@@ -1,4 +1,4 @@
-"""Whether what a trial is worth at a rung says what it reaches: what made pruning safe or not."""
+"""Figure: correlation of a trial's value at a rung with its final one, which shows whether pruning was safe."""
 
 import warnings
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ Floats = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """One row a condition and rung: `samples` (where the rung lies), `n` (complete searched trials with both values),
-    `spearman`, its 95% interval `low`, `high` (bootstrap over trials; NaN below MIN_TRIALS), `kendall`, `unsafe`. A
-    rung without any such trial is left out."""
+    """One row per condition and rung: `samples` (position of the rung), `n` (complete searched trials with both
+    values), `spearman`, its 95% interval `low`, `high` (bootstrap over trials; NaN below MIN_TRIALS), `kendall`,
+    `unsafe`. Rungs without such trials are left out."""
     left_out: tuple[str, ...]
-    """These rungs: "condition at samples"."""
+    """Rungs that were left out: "condition at samples"."""
 
 
 def compute(trials: Trials) -> Info:
-    """The numbers of the study's own verdict (study/results/verdicts.py), and how sure they are.
+    """Compute the correlations of the study's own verdict (study/results/verdicts.py), with intervals.
 
-    NotApplicable: nothing could be pruned, or no two trials tell anything.
+    Raises NotApplicable: nothing could be pruned, or no two trials say anything.
     """
     rungs = trials.environment.get("rungs", {})
     if not any(rungs.values()):
@@ -67,7 +67,7 @@ def compute(trials: Trials) -> Info:
 
 
 def _curves(epochs: pd.DataFrame, metric: str) -> list[list[dict[str, Any]]]:
-    """What `rank_correlation` reads of each trial."""
+    """Return the epochs of each trial as `rank_correlation` reads them."""
     names = ("phase", "samples", metric)
     return [
         [dict(zip(names, row, strict=True)) for row in zip(*(part[name].tolist() for name in names), strict=True)]
@@ -119,7 +119,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def _interval(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """NaN where a resample has no correlation, since all its trials are equal."""
+    """Bootstrap interval of Spearman's correlation; NaN if a resample has none, since all its trials are equal."""
     with warnings.catch_warnings():
         for kind in (stats.ConstantInputWarning, stats.DegenerateDataWarning):
             warnings.simplefilter("ignore", kind)

@@ -1,4 +1,4 @@
-"""What choosing by noisy labels lost, beside what the objective can tell apart."""
+"""Figure: the loss from choosing by noisy labels, beside the resolution of the objective."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ TITLE = "The price of choosing by noisy labels"
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `oracle_noise_rate`, `regret` (>= 0; NaN without a test accuracy), `resolution` (2 standard errors
-    of the objective, in accuracy on true labels; NaN where it cannot rank or n is unknown), `ties`, `searched`, `tied`
-    (ties over searched; NaN where nobody can say), `reason`."""
+    """Columns `condition`, `oracle_noise_rate`, `regret` (>= 0; NaN without a test accuracy), `resolution` (2 standard
+    errors of the objective, in accuracy on true labels; NaN if it cannot rank or n is unknown), `ties`, `searched`,
+    `tied` (ties over searched; NaN if unknown), `reason`."""
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no searched trial is complete."""
+    """Compute regret and resolution of the conditions. Raises NotApplicable: no searched trial is complete."""
     table = resolution_table(trials)
     if table.empty:
         raise NotApplicable("No searched trial is complete yet, so nothing was chosen.")

@@ -1,4 +1,4 @@
-"""How exactly each setting must be set: what moving it away from the chosen value costs."""
+"""Figure: the predicted cost of moving each setting away from its chosen value."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +24,10 @@ from study.results.surrogate import surrogate
 
 TITLE = "How exactly each setting must be set"
 REFITS, TREES = 10, 10
-"""Refits to bootstrap samples, and the trees of each: a tenth of the surrogate's, which makes the spread a little too
-wide."""
+"""Number of refits to bootstrap samples, and of trees in each: a tenth of the surrogate's, so the spread is slightly
+too wide."""
 FACTOR, SHARE = 2.0, 0.1
-"""How far a setting moves: times or divided by FACTOR where it is searched in the logarithm, by SHARE of its range
-elsewhere."""
+"""Size of a move: times or divided by FACTOR for settings searched in the logarithm, else by SHARE of the range."""
 _COLUMNS = ["condition", "setting", "direction", "value", "moved", "loss", "standard_error", "resolution", "n"]
 _SIDES = {-1: ("<", "#0072B2", -0.16), 1: (">", "#D55E00", 0.16)}
 Params = dict[str, Value]
@@ -37,17 +36,17 @@ Params = dict[str, Value]
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """One row a condition, setting and `direction` (-1, 1) with a place to move to: `value` (chosen), `moved`, `loss`
+    """One row per condition, setting and `direction` (-1, 1) that can move: `value` (chosen), `moved`, `loss`
     (predicted, in accuracy on true labels; negative: better), `standard_error` (of the loss, over refits to bootstrap
     samples of the trials), `resolution` (1 standard error of the objective, likewise), `n` (trials fitted)."""
     missing: tuple[str, ...]
-    """A sentence for each condition that has no row."""
+    """One sentence for each condition that has no row."""
 
 
 def compute(trials: Trials) -> Info:
-    """Predictions are those of the study's own surrogate (study/confirm/regret.py), over the slope of the objective.
+    """Predict the losses with the study's own surrogate (study/confirm/regret.py), over the slope of the objective.
 
-    NotApplicable: nothing numeric was searched, or no condition can be ranked and has enough trials.
+    Raises NotApplicable: nothing numeric was searched, or no condition can be ranked and has enough trials.
     """
     settings = [s for s in searched_settings(trials.spec) if not s.axis.choices]
     if not settings:
@@ -71,7 +70,7 @@ def compute(trials: Trials) -> Info:
 
 
 def moved(setting: Setting, value: float, direction: int) -> float:
-    """NaN where that leaves the range, and for a 0 beside it. A whole number moves by one at least."""
+    """Return the moved value; NaN if it leaves the range, or for a 0 beside it. Whole numbers move by at least one."""
     if setting.axis.zero and value == 0:
         return float("nan")
     new = (
@@ -87,7 +86,7 @@ def moved(setting: Setting, value: float, direction: int) -> float:
 def _losses(
     spec: Mapping[str, Any], settings: Sequence[Setting], known: pd.DataFrame, best: pd.DataFrame, slope: float
 ) -> list[tuple[str, int, float, float, float, float]]:
-    """(setting, direction, value, moved, loss, standard error) of one condition."""
+    """Return (setting, direction, value, moved, loss, standard error) for one condition."""
     space = space_of(spec)
     (home,) = _params(spec, best)
     places = [
@@ -112,7 +111,7 @@ def _losses(
 
 
 def _params(spec: Mapping[str, Any], frame: pd.DataFrame) -> list[Params]:
-    """Of each trial; a choice as it stands in the study file."""
+    """Return the parameters of each trial; choices as in the study file."""
     rows: list[Params] = [{} for _ in range(len(frame))]
     for setting in searched_settings(spec):
         choices = {canonical(choice): choice for choice in spec["space"][setting.path].get("choices", [])}

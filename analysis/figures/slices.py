@@ -1,4 +1,4 @@
-"""The objective against each searched setting, per condition."""
+"""Figure: the objective against each searched setting, per condition."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +20,14 @@ ROW_INCHES = 1.75
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `trial`, `status` (complete or pruned), `role`, `objective`, `setting`, `value` (float, or a
+    """Columns `condition`, `trial`, `status` (complete or pruned), `role`, `objective`, `setting`, `value` (float, or a
     choice)."""
     settings: tuple[Setting, ...]
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: nothing was searched, or no trial has finished."""
+    """Collect objectives and values. Raises NotApplicable: nothing was searched, or no trial has finished."""
     settings = searched_settings(trials.spec)
     rows = trials.trials[trials.trials["status"].isin(["complete", "pruned"]) & trials.trials["objective"].notna()]
     if not settings:
@@ -74,7 +74,7 @@ def draw(info: Info, figure: Figure) -> None:
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
-    """Of the searched trials: what a baseline far below them has would press them into a line."""
+    """Return the y limits of the searched trials, which a baseline far below would compress into a line."""
     searched = rows.loc[rows["role"].isin(["search", "chosen"]), "objective"]
     low, high = (rows["objective"] if searched.empty else searched).agg(["min", "max"])
     margin = 0.08 * (high - low) or 0.01

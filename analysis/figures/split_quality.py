@@ -1,4 +1,4 @@
-"""How well co-divide told right labels from wrong ones, epoch by epoch."""
+"""Figure: how well co-divide separated correct labels from wrong ones, epoch by epoch."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ MEASURES = {"oracle_split_auc": "AUC", "oracle_split_precision": "precision (%)"
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """The columns of `curves.compared_epochs`, with the three `oracle_split_*` columns."""
+    """Columns of `curves.compared_epochs`, with the three `oracle_split_*` columns."""
     baselines: tuple[str, ...]
 
 
 def compute(trials: Trials) -> Info:
-    """NotApplicable: no chosen or baseline trial has divided its data yet."""
+    """Collect the split quality. Raises NotApplicable: no chosen or baseline trial has divided its data yet."""
     frame = curves.compared_epochs(trials, list(MEASURES))
     if frame.empty:
         raise NotApplicable("No chosen setting and no baseline has an epoch of co-divide with known true labels.")

@@ -1,4 +1,4 @@
-"""What all figures share: colours and marks of the methods, panels, axes of searched settings."""
+"""Shared style of the figures: colours and marks of the methods, panels, axes of searched settings."""
 
 import math
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from matplotlib.typing import RcKeyType
 from analysis.frames.settings import Setting
 
 WIDTH = 9.0
-"""Width of every figure, in inches: a page of text."""
+"""Width of every figure in inches: a page of text."""
 GREY = "#767676"
 LIGHT = "#B8B8B8"
 LEAST_ERROR = 0.001
-"""Error rates below look like this one where the error has a logarithmic axis."""
+"""Smallest error rate shown on a logarithmic error axis; lower ones look like it."""
 _ACCURACIES = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 STATUS = {"complete": "#0072B2", "pruned": "#56B4E9", "failed": "#D55E00", "running": LIGHT}
 ZERO = -0.15
-"""Where the 0 beside a range is drawn, as a fraction of its axis."""
+"""Position of the 0 beside a range, as a fraction of its axis."""
 RC: dict[RcKeyType, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10,
@@ -46,7 +46,7 @@ RC: dict[RcKeyType, Any] = {
     "grid.linewidth": 0.7,
     "figure.constrained_layout.h_pad": 0.08,
     "savefig.dpi": 160,
-    # Names come from a study file: a dollar sign in one is no formula.
+    # Names come from a study file: a dollar sign must not start a formula.
     "text.parse_math": False,
     "svg.hashsalt": "codim",
 }
@@ -54,7 +54,7 @@ RC: dict[RcKeyType, Any] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """How one method looks in every figure."""
+    """Appearance of one method in every figure."""
 
     label: str
     color: str
@@ -75,32 +75,33 @@ _SPARE = (("#56B4E9", "P"), ("#E69F00", "X"), ("#8C510A", "p"), ("#4D4D4D", "h")
 
 
 def marks(baselines: Sequence[str]) -> dict[str, Mark]:
-    """The mark of each baseline; known methods keep theirs over all studies, others take the spare ones in turn."""
+    """Return the mark of each baseline; known methods have the same in all studies, others take spare ones in turn."""
     others = [name for name in baselines if name not in _KNOWN]
     spare = {name: Mark(name, *_SPARE[i % len(_SPARE)]) for i, name in enumerate(others)}
     return {name: _KNOWN.get(name) or spare[name] for name in baselines}
 
 
 def handle(mark: Mark, line: bool = False) -> Line2D:
-    """A legend entry for a method: its marker, or its line."""
+    """Return a legend entry for a method: its marker, or its line."""
     if line:
         return Line2D([], [], color=mark.color, linewidth=2, label=mark.label)
     return Line2D([], [], linestyle="", color=mark.color, marker=mark.marker, markersize=size(mark), label=mark.label)
 
 
 def size(mark: Mark) -> float:
-    """Marker size in points; a star needs more to look as large."""
+    """Return the marker size in points; a star must be larger to look equal."""
     return 12 if mark.marker == "*" else 6.5
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """One legend above all panels, where it covers nothing."""
+    """Draw one legend above all panels, where it covers nothing."""
     columns = len(handles) if len(handles) <= 6 else math.ceil(len(handles) / 2)
     figure.legend(handles=list(handles), loc="outside upper left", ncols=columns, handletextpad=0.4, columnspacing=1.4)
 
 
 def panels(figure: Figure, names: Sequence[str], height: float = 2.5, columns: int | None = None) -> dict[str, Axes]:
-    """One titled panel a name, in rows of two or three; sets the figure's size. `height`: of a row, in inches."""
+    """Create one titled panel per name, in rows of two or three; sets the figure's size. `height`: row height in
+    inches."""
     columns = columns or (len(names) if len(names) <= 2 else 3 if len(names) % 3 == 0 else 2)
     rows = math.ceil(len(names) / columns)
     figure.set_size_inches(WIDTH, rows * height + 0.6)
@@ -113,16 +114,16 @@ def panels(figure: Figure, names: Sequence[str], height: float = 2.5, columns: i
 
 
 def percent(axis: Axis) -> None:
-    """Show a share in [0, 1] in percent; the unit belongs into the label."""
+    """Show a share in [0, 1] in percent; the label must name the unit."""
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}"))
 
 
 def error_axis(ax: Axes) -> None:
-    """Of what is drawn, accuracies in [0, 1], make x an axis whose steps divide the error: among good methods one has
-    half the error of another, which a linear axis hides as soon as a bad one is there."""
+    """Make x, accuracies in [0, 1], an axis whose equal steps divide the error: that one good method has half the error
+    of another is invisible on a linear axis with a bad one. Call after drawing."""
     ax.set_xscale("function", functions=(lambda x: -np.log10(np.clip(1 - x, LEAST_ERROR, None)), lambda u: 1 - 10**-u))
-    # The scale alone would leave the limits, margins included, as they were on a linear axis.
+    # Setting the scale alone keeps the limits and margins of the linear axis.
     ax.autoscale_view()
     low, high = ax.get_xlim()
     ticks = [tick for tick in _ACCURACIES if low <= tick <= high]
@@ -132,22 +133,22 @@ def error_axis(ax: Axes) -> None:
 
 
 def zero_position(setting: Setting) -> float:
-    """Where the 0 beside a range is drawn: a step to the left of `low`, in the axis' own scale."""
+    """Return the position of the 0 beside a range: a step to the left of `low`, on the axis' own scale."""
     if setting.axis.log:
         return float(setting.axis.low * (setting.axis.high / setting.axis.low) ** ZERO)
     return setting.axis.low + ZERO * (setting.axis.high - setting.axis.low)
 
 
 def positions(values: "pd.Series[float]", setting: Setting) -> "pd.Series[float]":
-    """Values on this setting's axis: choices by their index, a 0 beside the range at its own place."""
+    """Return the positions of values on a setting's axis: choices by index, a 0 beside the range at its own place."""
     if setting.axis.choices:
         return values.map({choice: i for i, choice in enumerate(setting.axis.choices)}).astype(float)
     return values.mask(values.eq(0), zero_position(setting)) if setting.axis.zero else values
 
 
 def fractions(values: "pd.Series[Any]", setting: Setting) -> "pd.Series[float]":
-    """Values along this setting's axis, in its own scale: 0 at `low` or the first choice, 1 at `high` or the last, a 0
-    beside the range at `ZERO`."""
+    """Return values as fractions of this setting's axis, on its own scale: 0 at `low` or the first choice, 1 at `high`
+    or the last, a 0 beside the range at `ZERO`."""
     place = positions(values, setting)
     if setting.axis.choices:
         return place / (len(setting.axis.choices) - 1)
@@ -157,7 +158,7 @@ def fractions(values: "pd.Series[Any]", setting: Setting) -> "pd.Series[float]":
 
 
 def places(fractions: npt.NDArray[np.float64], setting: Setting) -> npt.NDArray[np.float64]:
-    """From `fractions` of this setting's axis back to `positions` on it."""
+    """Convert `fractions` of this setting's axis back to `positions`."""
     if setting.axis.choices:
         return fractions * (len(setting.axis.choices) - 1)
     if setting.axis.log:
@@ -166,7 +167,7 @@ def places(fractions: npt.NDArray[np.float64], setting: Setting) -> npt.NDArray[
 
 
 def setting_axis(ax: Axes, side: Literal["x", "y"], setting: Setting) -> None:
-    """Scale, limits and ticks for one searched setting."""
+    """Set scale, limits and ticks for one searched setting."""
     axis = ax.xaxis if side == "x" else ax.yaxis
     if setting.axis.choices:
         axis.set_major_locator(FixedLocator(list(range(len(setting.axis.choices)))))

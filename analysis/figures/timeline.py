@@ -1,4 +1,4 @@
-"""When each trial ran, and how it ended."""
+"""Figure: when each trial ran, and how it ended."""
 
 import heapq
 from collections.abc import Sequence
@@ -16,27 +16,27 @@ from analysis.frames.load import NotApplicable, Trials
 TITLE = "Timeline"
 BINS = 300
 GAP = 0.12
-"""Between two lanes, in lanes."""
+"""Gap between two lanes, in lanes."""
 
 
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`trial`, `condition`, `status`, `start`, `end` (hours since the first trial started), `lane`; sorted by
+    """Columns `trial`, `condition`, `status`, `start`, `end` (hours since the first trial started), `lane`; sorted by
     `start`."""
     under_way: pd.DataFrame
-    """`hours` (the end of each of `BINS` equal spans), `trials` (mean number under way in it)."""
+    """Columns `hours` (end of each of `BINS` equal spans), `trials` (mean number running in it)."""
     idle: float
     """Share of lanes x hours without a trial."""
     left_out: int
-    """Trials that never started."""
+    """Number of trials that never started."""
 
 
 def compute(trials: Trials) -> Info:
-    """A trial takes the lowest lane that is free when it starts, so there are as many lanes as there were ever trials
-    at a time. A running trial ends at the last time that the tables know of.
+    """Assign trials to lanes. A trial takes the lowest lane that is free when it starts, so there are as many lanes as
+    trials ever ran at a time. A running trial ends at the last time in the tables.
 
-    NotApplicable: no trial has started yet.
+    Raises NotApplicable: no trial has started yet.
     """
     frame = trials.trials
     frame = frame[frame["started"].notna()].sort_values(["started", "trial"], ignore_index=True)
@@ -81,7 +81,7 @@ def draw(info: Info, figure: Figure) -> None:
             [(start, lane + GAP), (start, lane + 1 - GAP), (end, lane + 1 - GAP), (end, lane + GAP)]
             for start, end, lane in zip(part["start"] * hours, part["end"] * hours, part["lane"], strict=True)
         ]
-        # The white edge tells one short trial from the next; a thousand bars as one image keep the page small.
+        # The white edge separates short trials; rasterising a thousand bars keeps the page small.
         below.add_collection(PolyCollection(bars, facecolor=color, edgecolor="white", linewidth=0.4, rasterized=True))
     failed = info.frame[info.frame["status"] == "failed"]
     below.plot(failed["end"] * hours, failed["lane"] + 0.5, "x", color="black", markersize=5, clip_on=False)
@@ -94,7 +94,7 @@ def draw(info: Info, figure: Figure) -> None:
 
 
 def _lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
-    """The lane of each span (start, end), sorted by start."""
+    """Return the lane of each span (start, end), sorted by start."""
     busy: list[tuple[float, int]] = []
     free: list[int] = []
     lanes = []
@@ -108,7 +108,7 @@ def _lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def _under_way(table: pd.DataFrame) -> pd.DataFrame:
-    """Means, since a thousand steps up and down would be a grey band."""
+    """Average the number of running trials over bins; a thousand single steps would be a grey band."""
     edges = np.linspace(0, table["end"].max(), BINS + 1)
     starts, ends = table["start"].to_numpy()[:, None], table["end"].to_numpy()[:, None]
     spent = np.clip(edges, starts, ends).sum(axis=0)

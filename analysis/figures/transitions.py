@@ -1,4 +1,4 @@
-"""Which classes the noise of each condition confuses: the realised transition matrices."""
+"""Figure: the realised transition matrices, which classes the noise of each condition confuses."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from analysis.tables.study_tables import condition_table
 
 TITLE = "What the noise does to the labels"
 WRITTEN = 10
-"""Classes up to which the numbers stand in the cells."""
+"""Maximum number of classes with which numbers are written into the cells."""
 FAINTEST = 0.001
 """Share below which a cell looks empty."""
 
@@ -24,19 +24,19 @@ FAINTEST = 0.001
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition`, `true`, `given` (classes, from 0), `share` (of the true class; a row's sum is 1). Empty cells are
-    left out."""
+    """Columns `condition`, `true`, `given` (classes, from 0), `share` (of the true class; a row's sum is 1), without
+    empty cells."""
     classes: int
     rates: dict[str, float]
     """Realised noise rate by condition."""
     images: int
-    """Whose labels were counted; 0 where that was not recorded."""
+    """Number of images whose labels were counted; 0 if not recorded."""
 
 
 def compute(trials: Trials) -> Info:
-    """From the first trial of each condition that recorded its matrix: all trials of the search share their labels.
+    """Read the matrix of each condition from its first trial that has one: all trials of the search share their labels.
 
-    NotApplicable: none did.
+    Raises NotApplicable: no trial has one.
     """
     rows = trials.trials[trials.trials["oracle_transition"].str.startswith("[[")].drop_duplicates("condition")
     if rows.empty:

@@ -1,4 +1,4 @@
-"""Which chance the result depends on: the draw of the noise, or the seed of the training."""
+"""Figure: how much the result depends on the noise draw and on the training seed."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -18,11 +18,11 @@ from analysis.tables.selection import confirmed_trainings
 
 TITLE = "Which chance matters"
 FIXED = ("none", "file")
-"""Kinds of noise whose labels the data bring: every training has the same."""
+"""Kinds of noise whose labels are part of the data and equal in all trainings."""
 SIMULATED = 5000
-"""Tables drawn for each share that an interval is sought among: its bounds are then known to about .01."""
+"""Number of tables simulated for each candidate share of an interval, whose bounds are then accurate to about .01."""
 SHARES = 1 - np.linspace(1, 0, 41) ** 2
-"""Dense near 1, where the estimate's quantiles bend."""
+"""Candidate shares, dense near 1, where the estimate's quantiles bend."""
 _COLUMNS = ["condition", "settings", "repeats", "spread", "noise_draw", "low", "high", "seed_and_rest"]
 _NOISE, _SEED = "#0072B2", "#D0D0D0"
 
@@ -32,26 +32,26 @@ Array = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
-    """`condition` (after its study, where several were read), `settings` (those that vary), `repeats`, `spread`
-    (standard deviation of the test accuracy of a setting, median over them), `noise_draw` (share of its variance), its
-    95% interval `low`, `high`, `seed_and_rest` (the other share)."""
+    """Columns `condition` (prefixed by its study if several were read), `settings` (number that vary), `repeats`,
+    `spread` (standard deviation of the test accuracy of a setting, median over them), `noise_draw` (share of its
+    variance), its 95% interval `low`, `high`, `seed_and_rest` (the other share)."""
     missing: tuple[str, ...]
-    """For each reason why conditions have no row, a sentence that names them."""
+    """One sentence per reason why conditions have no row, which names them."""
 
 
 def compute(trials: Trials) -> Info:
-    """The design of study/confirm/confirm.py: in repeat r all settings of a condition are trained on the same noise,
-    and each training has a seed of its own. So the noise draw is what the settings of a repeat have in common, while
-    the seed cannot be told from what is left, such as that one setting bears a draw better than another does.
+    """Split the variance by the design of study/confirm/confirm.py: in repeat r all settings of a condition are trained
+    on the same noise, and each training has its own seed. So the noise draw is what the settings of a repeat have in
+    common, while the seed cannot be separated from the rest, such as one setting tolerating a draw better than another.
 
-    NotApplicable: no condition has two settings that vary over three repeats on fresh noise.
+    Raises NotApplicable: no condition has two settings that vary over three repeats on fresh noise.
     """
     complete = confirmed_trainings(trials)
     if complete.empty:
         raise NotApplicable("No setting has been trained again yet, and one training each cannot tell chance apart.")
     rows: list[tuple[object, ...]] = []
     missing: dict[str, list[str]] = {}
-    # Another study draws its noise anew: its repeats are no more of the same.
+    # Each study draws its own noise: equal repeats of two studies are unrelated.
     keys = [complete["condition"], study_names(complete["trial"]).rename("study")]
     for (condition, study), own in complete.groupby(keys, observed=True):
         name = f"{study}/{condition}" if study else str(condition)
@@ -68,7 +68,8 @@ def compute(trials: Trials) -> Info:
 
 
 def _reason(noise_kind: str, wide: pd.DataFrame, varying: int) -> str:
-    """Why this condition has no row; empty where it has one. `varying`: settings that do not come out equal."""
+    """Explain why this condition has no row; empty if it has one. `varying`: number of settings with unequal
+    results."""
     repeats, settings = wide.shape
     if noise_kind in FIXED:
         return "its labels are given and no noise is drawn; all chance is the seed's and the rest."
@@ -83,17 +84,17 @@ def _reason(noise_kind: str, wide: pd.DataFrame, varying: int) -> str:
 
 
 def shares(values: Array) -> tuple[float, float, float, float, float]:
-    """Of (repeats, settings) accuracies: `spread`, `noise_draw`, `low`, `high`, `seed_and_rest` as in `Info`. Every
-    setting varies, over three repeats or more.
+    """Compute `spread`, `noise_draw`, `low`, `high`, `seed_and_rest` as in `Info` from (repeats, settings) accuracies,
+    of which every setting varies, over three or more repeats.
 
-    One setting may vary ten times as much as another does (`ce` under strong noise) and would decide the answer for
-    all. So each setting's accuracies are divided by their standard deviation; the share, the same for all settings, is
-    then the intraclass correlation ICC(3,1) of Shrout and Fleiss 1979 (doi 10.1037/0033-2909.86.2.420), which is the
-    mean correlation of two settings, a negative one counted as 0. Their F interval would be too narrow, as it takes the
-    deviations for known (with 3 to 5 repeats it holds the truth in 81 to 91 of 100 cases where the share is large). The
-    bounds are the shares under which an estimate so high or so low is drawn in 2.5% of cases (`_quantiles`); from
-    accuracies as skewed as those near 100% are, they hold the truth in 91 to 95. On average the estimate is too low, by
-    up to .11 with three repeats and .06 with five, no more than with deviations that are equal and known.
+    One setting may vary ten times as much as another (`ce` under strong noise) and would dominate the result. So each
+    setting's accuracies are divided by their standard deviation; the share, the same for all settings, is then the
+    intraclass correlation ICC(3,1) of Shrout and Fleiss 1979 (doi 10.1037/0033-2909.86.2.420), which is the mean
+    correlation of two settings, with negative values set to 0. Their F interval would be too narrow, as it treats the
+    deviations as known (with 3 to 5 repeats it holds the truth in 81 to 91 of 100 cases if the share is large). The
+    bounds are the shares under which an estimate this high or this low is drawn in 2.5% of cases (`_quantiles`); for
+    accuracies as skewed as those near 100%, they hold the truth in 91 to 95. On average the estimate is too low, by up
+    to .11 with three repeats and .06 with five, no more than with deviations that are equal and known.
     """
     estimate = float(_mean_correlation(values[None])[0])
     lowest, highest = _quantiles(*values.shape)
@@ -104,8 +105,8 @@ def shares(values: Array) -> tuple[float, float, float, float, float]:
 
 @cache
 def _quantiles(repeats: int, settings: int) -> tuple[Array, Array]:
-    """Of the estimate, at 2.5 and at 97.5%, each for all of SHARES: by simulation of normal accuracies. Neither the
-    settings' means nor their deviations matter to it."""
+    """Simulate the estimate's quantiles at 2.5 and at 97.5%, each for all of SHARES, from normal accuracies. Neither
+    the means nor the deviations of the settings affect it."""
     rng = np.random.default_rng(0)
     draw, rest = (rng.normal(size=(SIMULATED, repeats, n)) for n in (1, settings))
     found = [_mean_correlation(np.sqrt(share) * draw + np.sqrt(1 - share) * rest) for share in SHARES]
@@ -114,7 +115,7 @@ def _quantiles(repeats: int, settings: int) -> tuple[Array, Array]:
 
 
 def _mean_correlation(values: Array) -> Array:
-    """(R,): mean over all pairs of settings of their correlation over the repeats. `values`: (R, repeats, settings)."""
+    """Mean correlation (R,) over the repeats of all pairs of settings. `values`: (R, repeats, settings)."""
     centred = values - values.mean(axis=1, keepdims=True)
     scaled = centred / np.sqrt(np.square(centred).sum(axis=1, keepdims=True))
     settings = values.shape[2]
@@ -160,7 +161,7 @@ def draw(info: Info, figure: Figure) -> None:
 
 
 def _whole(wide: pd.DataFrame) -> pd.DataFrame:
-    """The larger of two tables without a gap, one of enough repeats first: without the repeats in which a training is
-    missing, or without the settings that miss one."""
+    """Drop either the repeats or the settings with a missing training: whichever leaves enough repeats, then the larger
+    table."""
     tables = (wide.dropna(axis="index"), wide.dropna(axis="columns"))
     return max(tables, key=lambda table: (len(table) >= MIN_VALUES, table.size))

@@ -1,1 +1,1 @@
-"""A results folder as data frames."""
+"""Reading of a results folder as data frames."""

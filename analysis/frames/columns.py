@@ -1,4 +1,4 @@
-"""What each column of the data frames means: the words stand with the fields, in the code that fills them."""
+"""Meaning of each column of the data frames, taken from the docstrings of the fields in the code that fills them."""
 
 import ast
 import inspect
@@ -11,9 +11,9 @@ from study.results.records import TrialRecord
 
 
 def column_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a column of `Trials.trials`, `epochs` or `confirmations`: its `type` and `meaning`, indexed by name; ""
-    where the code gives none. Accuracies, rates and shares are in [0, 1]."""
-    # Both tables have `samples` and `oracle_test_acc`, in the one of an epoch, in the other of a trial.
+    """Describe each column of `Trials.trials`, `epochs` or `confirmations`: its `type` and `meaning` ("" if
+    undocumented), indexed by name. Accuracies, rates and shares are in [0, 1]."""
+    # Both tables have `samples` and `oracle_test_acc`, one per epoch, the other per trial.
     order: list[type] = [EpochMetrics, OracleMetrics, TrialRecord]
     known: dict[str, str] = {}
     for cls in reversed(order) if "epoch" in frame else order:
@@ -30,7 +30,7 @@ def column_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def meanings(cls: type) -> dict[str, str]:
-    """Field -> the docstring below it, on one line; "" where it has none."""
+    """Return field -> the docstring below it, on one line; "" if it has none."""
     (definition,) = ast.parse(inspect.getsource(cls)).body
     assert isinstance(definition, ast.ClassDef)
     found = {}

@@ -1,4 +1,4 @@
-"""A study that is looked at again and again while it runs: of its epochs only new and changed files are read."""
+"""Repeated reading of a running study: only new and changed files of epochs are read."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,21 +9,21 @@ from analysis.frames.load import Trials, find_results, read_results
 
 
 class Follower:
-    """Of one results folder, local or on object storage."""
+    """Reader of one results folder, local or on object storage, that keeps what it has read."""
 
     def __init__(self, path: Path | str) -> None:
-        """ValueError: object storage cannot be reached."""
+        """Open the results folder `path`. Raises ValueError: object storage cannot be reached."""
         self._folder = find_results(path)
         self._stamps: dict[str, tuple[int, int]] = {}
-        """Trial -> time and size of its file of epochs at the last look."""
+        """Trial -> mtime and size of its file of epochs at the last `look`."""
         self._epochs: pd.DataFrame | None = None
 
     def look(self) -> Trials:
-        """What `load_trials` gives, its `epochs` read; the same frame as the last time where no file of theirs has
-        changed."""
+        """Return the same as `load_trials`, with its `epochs` read; they are the same frame as last time if none of
+        their files has changed."""
         trials = read_results(self._folder)
         names, kind = trials.trials["trial"], trials.trials["condition"].dtype
-        # Before they are read: a file that is replaced in between is then read again the next time.
+        # Taken before reading, so that a file replaced in between is read again the next time.
         stamps = {name: stamp for name in names if (stamp := self._stamp(name))}
         changed = [name for name, stamp in stamps.items() if stamp != self._stamps.get(name)]
         if self._epochs is None:
@@ -44,7 +44,7 @@ class Follower:
 
 
 def _merged(known: pd.DataFrame, new: pd.DataFrame, trials: Iterable[str], changed: Iterable[str]) -> pd.DataFrame:
-    """The epochs of `trials` in this order: of those that have changed from `new`, else from `known`."""
+    """Merge the epochs of `trials`, in this order: `changed` ones from `new`, the others from `known`."""
     both = pd.concat([known[~known["trial"].isin(changed)], new], ignore_index=True)
     places = both["trial"].map({trial: place for place, trial in enumerate(trials)})
     return both.loc[places.dropna().sort_values(kind="stable").index].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Several studies as one, for every table and figure."""
+"""Joining of several studies into one, for every table and figure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ import pandas as pd
 from analysis.frames.load import Trials
 
 ALIKE = ("space", "objective", "data", "config")
-"""What studies must have in common, in their resolved files, for their trials to be ranked together."""
+"""Parts of the resolved study files that must be equal for trials of several studies to be ranked together."""
 
 
 def join(studies: Sequence[Trials]) -> Trials:
-    """Trials and confirmations of all; a trial is named `<study>/<trial>`, a condition that several have is one.
+    """Join the trials and confirmations of studies; trials are named `<study>/<trial>`, equal conditions merged.
 
-    ValueError: they searched different spaces, or trained differently.
+    Raises ValueError: they searched different spaces, or trained differently.
     """
     first, *others = studies
     for other in others:
@@ -44,12 +44,12 @@ def join(studies: Sequence[Trials]) -> Trials:
 
 
 def study_names(trials: "pd.Series[str]") -> "pd.Series[str]":
-    """The study of each trial, from its name; empty where only one was read."""
+    """Return the study of each trial from its name; empty if only one study was read."""
     return trials.str.replace("/?[^/]*$", "", regex=True)
 
 
 def _names(studies: Sequence[Trials]) -> list[str]:
-    """Of each study, numbered where several have one name."""
+    """Return the name of each study, numbered if several have the same."""
     count = Counter(study.name for study in studies)
     seen: Counter[str] = Counter()
     names = []
@@ -67,14 +67,14 @@ def _place(entry: dict[str, Any], entries: dict[str, dict[str, Any]]) -> tuple[i
 
 def _spec(studies: Sequence[Trials], names: list[str], conditions: list[dict[str, Any]]) -> dict[str, Any]:
     baselines = {name: own for study in studies for name, own in study.spec.get("baselines", {}).items()}
-    # Each study asks for trials of its own conditions: there is no number of trials a condition.
+    # Each study sets the number of trials for its own conditions: there is no common one.
     budget = {key: value for key, value in studies[0].spec.get("budget", {}).items() if key != "trials_per_condition"}
     own = {"name": " + ".join(names), "conditions": conditions, "baselines": baselines, "budget": budget}
     return studies[0].spec | own
 
 
 def _environment(studies: Sequence[Trials]) -> dict[str, Any]:
-    """Of the first, without its forecast, with the rungs of all."""
+    """Return the environment of the first study, without its forecast, with the rungs of all."""
     rungs = {name: own for study in studies for name, own in study.environment.get("rungs", {}).items()}
     return {key: value for key, value in studies[0].environment.items() if key != "forecast"} | {"rungs": rungs}
 
@@ -85,7 +85,7 @@ def _stacked(frames: Sequence[pd.DataFrame], names: Sequence[str], kind: pd.Cate
         setting = frame["setting"].where(frame["setting"] == "", f"{name}/" + frame["setting"])
         own = {"trial": f"{name}/" + frame["trial"], "setting": setting, "condition": frame["condition"].astype(kind)}
         parts.append(frame.assign(**own))
-    # In the order of the studies within a condition, as its trials were numbered.
+    # Within a condition by study, then by number, and renumbered in this order.
     frame = pd.concat(parts, ignore_index=True).sort_values("condition", kind="stable", ignore_index=True)
     search = frame["phase"] != "confirm"
     return frame.assign(number=frame.groupby("condition", observed=True).cumcount().where(search, frame["number"]))

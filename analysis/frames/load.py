@@ -1,4 +1,4 @@
-"""A results folder as data frames; works while the study still writes."""
+"""Reading of a results folder as data frames, also while the study still runs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -21,50 +21,50 @@ from study.results.tables import EPOCH_SCHEMA
 
 READ_ATTEMPTS = 5
 _SCALARS = [field.name for field in EPOCH_SCHEMA if not pa.types.is_list(field.type)]
-"""The histograms would take more memory than all the others together."""
+"""Scalar columns, read by default: the histograms would take more memory than all others together."""
 
 
 class NotApplicable(ValueError):
-    """The trials lack what a figure or a table needs. The text is a sentence that says what; the report prints it."""
+    """Error: the trials lack what a figure or table needs. The text is a full sentence, which the report prints."""
 
 
 class Damaged(NotApplicable):
-    """A table of epochs cannot be read: what needs it is left out, and all else stands."""
+    """Error: a table of epochs is unreadable; only what needs it is left out."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The folder of one study."""
+    """Results folder of one study."""
 
     folder: ResultsFolder
     prefix: str = ""
-    """What `Trials` puts before the names of its trials."""
+    """Prefix that `Trials` adds to the names of its trials."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """What a study, or several, have left behind so far."""
+    """Results so far of one study, or of several."""
 
     root: Path
     spec: dict[str, Any]
-    """The resolved study file; empty where it is not written yet."""
+    """Resolved study file; empty if it is not written yet."""
     environment: dict[str, Any]
     trials: pd.DataFrame
-    """One row a trial of the search: the fields of `study.results.records.TrialRecord`, its `params` as columns
-    `param/<module>/<setting>`, and `number` (int, the trial's place in its condition), `method` (name of the baseline,
-    or "search")."""
+    """One row per trial of the search: the fields of `study.results.records.TrialRecord`, its `params` as columns
+    `param/<module>/<setting>`, and `number` (int, position in its condition), `method` (name of the baseline, or
+    "search")."""
     confirmations: pd.DataFrame
-    """One row a training that confirms the search, with the columns of `trials`. They stand apart: other seeds, other
-    noise, more training images."""
+    """One row per training that confirms the search, with the columns of `trials`. They are separate: other seeds,
+    other noise, more training images."""
     sources: tuple[Source, ...] = field(repr=False, compare=False)
-    """Where the epochs are read from, once they are asked for."""
+    """Folders from which the epochs are read on demand."""
     faults: tuple[str, ...] = ()
-    """Files that cannot be read and are done without, in sentences."""
+    """Unreadable files that were skipped, as sentences."""
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
-        """One row an epoch of `trials`: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
-        `OracleMetrics`, all but the histograms. Damaged: a file cannot be read."""
+        """One row per epoch of `trials`: `trial`, `condition` and the fields of `codim.metrics.EpochMetrics` and
+        `OracleMetrics`, except the histograms. Raises Damaged: a file cannot be read."""
         return self.read_epochs()
 
     def read_epochs(
@@ -73,9 +73,9 @@ class Trials:
         conditions: Iterable[str] | None = None,
         trials: Iterable[str] | None = None,
     ) -> pd.DataFrame:
-        """Of `epochs` the rows of these conditions and trials, and these columns (by default all); nothing else is
-        read. A histogram, which comes only where it is named, is an array of counts, or None where the epoch is of
-        before there were any. Damaged: a file cannot be read. ValueError: there is no such column."""
+        """Read only the epochs of these conditions and trials, and these columns (by default those of `epochs`).
+        Histograms, which must be named, are arrays of counts, or None for epochs recorded before there were any. Raises
+        Damaged: a file cannot be read. Raises ValueError: there is no such column."""
         wanted = self.trials[["trial", "condition"]]
         if conditions is not None:
             wanted = wanted[wanted["condition"].isin(list(conditions))]
@@ -85,7 +85,7 @@ class Trials:
             raise ValueError(f"epochs have no column {min(unknown)}; allowed: {', '.join(EPOCH_SCHEMA.names)}")
         parts = []
         for source in self.sources:
-            # Files of trials that the table does not know yet wait for the next time.
+            # Files of trials that are not in the table yet are left for the next time.
             names = [trial.removeprefix(source.prefix) for trial in wanted["trial"] if trial.startswith(source.prefix)]
             part = _read_epochs(source.folder.epochs, names, list(columns) or _SCALARS)
             parts.append(part.assign(trial=source.prefix + part["trial"]) if "trial" in part else part)
@@ -98,7 +98,7 @@ class Trials:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Ids of all conditions, in their order along the noise axis, those without a trial included."""
+        """Ids of all conditions, in their order along the noise axis, including those without a trial."""
         return tuple(self.trials["condition"].cat.categories)
 
     @property
@@ -109,8 +109,8 @@ class Trials:
 
     @cached_property
     def complete(self) -> pd.DataFrame:
-        """The trials that ran to the end of their budget, within the study's bounds, and have an objective: the only
-        ones that are ranked."""
+        """Trials that ran to the end of their budget, within the study's bounds, and have an objective: the only ones
+        that are ranked."""
         within = (
             self.trials["constraints"]
             .map(lambda text: all(beyond <= 0 for beyond in json.loads(text).values()))
@@ -120,12 +120,12 @@ class Trials:
 
     @cached_property
     def searched(self) -> pd.DataFrame:
-        """The complete trials without the baselines."""
+        """Complete trials without the baselines."""
         return self.complete[self.complete["baseline"] == ""]
 
     @property
     def expected(self) -> int | None:
-        """How many trials of the search the study file asks for, over all conditions; None where it does not say."""
+        """Number of trials of the search that the study file asks for, over all conditions; None if it does not say."""
         searched = self.spec.get("budget", {}).get("trials_per_condition")
         if searched is None:
             return None
@@ -133,21 +133,21 @@ class Trials:
 
 
 def load_trials(path: Path | str) -> Trials:
-    """Read a results folder (see `study.results.records`), or a copy of one on object storage (s3://bucket/folder/study).
+    """Read a results folder (see `study.results.records`), or a copy on object storage (s3://bucket/folder/study).
 
-    Files that a running study has not written yet count as empty; epochs are read when they are asked for. ValueError:
-    `path` is no results folder, or a file in it cannot be read.
+    Files that a running study has not written yet count as empty; epochs are read on demand. Raises ValueError: `path`
+    is not a results folder, or a file in it cannot be read.
     """
     return read_results(find_results(path))
 
 
 def find_results(path: Path | str) -> ResultsFolder:
-    """ValueError: object storage cannot be reached."""
+    """Open a results folder, local or on object storage. Raises ValueError: object storage cannot be reached."""
     return RemoteResults.of(str(path)) if is_remote(path) else ResultsFolder(path)
 
 
 def read_results(folder: ResultsFolder) -> Trials:
-    """As `load_trials`; of a folder on object storage, that was read before, only what has changed is fetched."""
+    """Read an open folder like `load_trials`; from object storage, only changes since the last time are fetched."""
     folder.refresh()
     wanted = "give a study's results folder, which holds spec.json and trials.parquet"
     if not folder.root.is_dir():
@@ -175,7 +175,7 @@ def read_results(folder: ResultsFolder) -> Trials:
 
 
 def _environment(folder: ResultsFolder) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Its content, and what is wrong with it: figures and tables do without."""
+    """Return the environment file's content, and its faults as sentences: figures and tables do without it."""
     try:
         return read_json(folder.environment, Environment), ()
     except OtherVersion:
@@ -185,7 +185,7 @@ def _environment(folder: ResultsFolder) -> tuple[dict[str, Any], tuple[str, ...]
 
 
 def _read_epochs(folder: Path, trials: Sequence[str], columns: list[str]) -> pd.DataFrame:
-    """In the order of `trials`, each by epoch; a file holds one trial."""
+    """Read the epochs in the order of `trials`; each file holds one trial, ordered by epoch."""
     for attempt in range(READ_ATTEMPTS):
         there = {path.stem for path in folder.glob("*.parquet")}
         files = [str(folder / f"{trial}.parquet") for trial in trials if trial in there]

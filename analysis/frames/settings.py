@@ -1,4 +1,4 @@
-"""The searched settings, as the study file describes them."""
+"""Searched settings, as the study file describes them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,22 +18,22 @@ class Setting:
     path: str
     """`section/setting`, for example contrastive/temperature."""
     axis: Axis
-    """Its values; choices as text (see `canonical`)."""
+    """Values of the setting; choices as text (see `canonical`)."""
 
     @property
     def column(self) -> str:
-        """Its column in the table of trials."""
+        """Column of the setting in the table of trials."""
         return f"param/{self.path}"
 
     def values(self, frame: pd.DataFrame) -> "pd.Series[Any]":
-        """This setting's column: floats, or strings as in `choices`. Missing where a trial has no such setting."""
+        """Return the values of this setting: floats, or strings as in `choices`; missing where a trial lacks it."""
         if self.column not in frame:
             return pd.Series(float("nan"), index=frame.index)
         column = frame[self.column]
         return column.map(canonical, na_action="ignore") if self.axis.choices else column.astype(float)
 
     def allows(self, frame: pd.DataFrame) -> "pd.Series[bool]":
-        """Which trials have a value inside the space; a baseline's may lie outside."""
+        """Return which trials have a value inside the space; a baseline's may lie outside."""
         values = self.values(frame)
         if self.axis.choices:
             return values.isin(list(self.axis.choices))
@@ -41,7 +41,7 @@ class Setting:
 
 
 def canonical(value: object) -> str:
-    """A choice as text, the same for 1, 1.0 and "1": numbers among the params come back from Parquet as floats."""
+    """Return a choice as text, the same for 1, 1.0 and "1": Parquet returns numbers among the params as floats."""
     try:
         return f"{float(str(value)):g}"
     except ValueError:
@@ -49,7 +49,7 @@ def canonical(value: object) -> str:
 
 
 def searched_settings(spec: Mapping[str, Any]) -> tuple[Setting, ...]:
-    """The settings of `space` in a resolved study file, in its order."""
+    """Return the settings of `space` in a resolved study file, in its order."""
     axes = {path: dimension.axis() for path, dimension in space_of(spec).items()}
     return tuple(
         Setting(path, replace(axis, choices=tuple(map(canonical, axis.choices)))) for path, axis in axes.items()
@@ -60,7 +60,7 @@ Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]
 
 
 def points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[Point]:
-    """Each row's parameters inside the space and their axes, by name; a 0 beside a range is left out."""
+    """Return each row's parameters inside the space and their distributions, by name, without 0s beside a range."""
     found: list[Point] = [({}, {}) for _ in range(len(frame))]
     for setting in settings:
         for (params, distributions), value in zip(found, setting.values(frame), strict=True):

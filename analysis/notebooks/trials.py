@@ -4,7 +4,7 @@
 # This file is a notebook and a script at once (jupytext's percent format). Jupyter with jupytext, VS Code, PyCharm
 # and Spyder open it as a notebook; `python analysis/notebooks/trials.py` runs it; neither needs jupytext to read it.
 #
-# It looks at the small study of the digits that lies beside it. For another one set `CODIM_RESULTS`, or `RESULTS`
+# It shows the small study of the digits in `analysis/example`. For another one set `CODIM_RESULTS`, or `RESULTS`
 # here.
 
 # %%
@@ -33,8 +33,8 @@ study.name, len(study.trials), study.conditions
 # %% [markdown]
 # ## The tables
 #
-# `study.trials` has one row a trial of the search. Rates and accuracies lie in [0, 1]; what begins with `oracle_` is
-# known only to an observer with true labels and test images, and chose nothing.
+# `study.trials` has one row per trial of the search. Rates and accuracies are in [0, 1]; what begins with `oracle_` is
+# known only to an observer with true labels and test images, and is never used to choose.
 
 # %%
 study.trials[["trial", "method", "status", "objective", "oracle_test_acc", "oracle_noise_rate", "seconds"]].head()
@@ -43,7 +43,7 @@ study.trials[["trial", "method", "status", "objective", "oracle_test_acc", "orac
 column_table(study.trials)
 
 # %% [markdown]
-# `study.epochs` has one row an epoch of each; `study.confirmations` one row a training of the confirm phase, with
+# `study.epochs` has one row per epoch of each; `study.confirmations` one row per training of the confirm phase, with
 # the columns of `trials`.
 
 # %%
@@ -63,8 +63,8 @@ comparison_table(study).round(3)
 # %% [markdown]
 # ## Figures
 #
-# Those of the report (`analysis.figures.FIGURES` has their names); `compute` of its module gives the data and
-# `caption` says what to learn from it.
+# Those of the report (`analysis.figures.catalogue.FIGURES` lists them); `compute` of a module returns its data and
+# `caption` its explanation.
 
 # %%
 print(history.caption(history.compute(study)))
@@ -89,7 +89,7 @@ figure(study, "split_quality")
 # %% [markdown]
 # ## The same files without this package
 #
-# Everything lies in Parquet: `trials.parquet`, and `epochs/<trial>.parquet`. Plain pandas:
+# Everything is in Parquet: `trials.parquet`, and `epochs/<trial>.parquet`. In plain pandas:
 
 # %%
 trials = pd.read_parquet(f"{RESULTS}/trials.parquet")
@@ -123,7 +123,7 @@ best_objective
 # ```
 
 # %% [markdown]
-# ## A question: does the best threshold move with the noise?
+# ## A question: does the best threshold change with the noise?
 #
 # The threshold on the clean probability, `divide/p_threshold`, decides which labels co-divide trusts. Of each
 # condition with symmetric noise take the best third of the searched trials, and ask whether their thresholds rise or

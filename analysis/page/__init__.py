@@ -1,1 +1,1 @@
-"""The self-contained HTML page."""
+"""Report: the self-contained HTML page."""

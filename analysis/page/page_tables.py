@@ -1,4 +1,4 @@
-"""Data frames as the page shows them: headings with units, numbers as text, and what to sort by."""
+"""Tables of the page, from data frames: headings with units, numbers as text, and sort keys."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from analysis.tables import study_tables as tables
 class Cell:
     text: str
     order: str
-    """What a click on the heading sorts by: the number in full, or the text."""
+    """Sort key for a click on the heading: the number in full, or the text."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Table:
     numeric: tuple[bool, ...]
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
-    """Shown only when asked for."""
+    """Whether the table is collapsed at first."""
 
 
 _PERCENT = {
@@ -77,7 +77,7 @@ MOST_ROWS = 1000
 
 
 def report_tables(trials: Trials) -> list[Table]:
-    """All tables of the page, those without a row left out."""
+    """Return all tables of the page, without empty ones."""
     cost = tables.cost_table(trials)
     cost["seconds"] = cost["seconds"] / 3600
     cost["samples"] = cost["samples"] / 1000

@@ -1,4 +1,4 @@
-"""One self-contained page: sentences, tables, figures. Nothing is loaded from anywhere when it is opened."""
+"""Report as one self-contained page: sentences, tables, figures. Opening it loads nothing else."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from analysis.page import sentences as summary
 from codim.runtime.under_way import told
 
 FILTERED_ROWS = 8
-"""Tables with as many rows get a field to filter them by."""
+"""Number of rows from which a table gets a filter field."""
 
 
 def _drawn_on_terminal(trials: Trials) -> Path:
@@ -47,7 +47,7 @@ def _drawn_in_lines(trials: Trials) -> Path:
 def write_report(trials: Trials, steps: Callable[[Iterable[Drawn]], Iterable[Drawn]] = iter) -> Path:
     """Write `report/index.html` and `report/figures/` into the results folder; return the page's path.
 
-    `steps` goes round the figures as they are drawn and may show the progress.
+    `steps` wraps the iterable of figures as they are drawn, for example to show the progress.
     """
     folder = trials.root / "report"
     figures = folder / "figures"
@@ -59,7 +59,7 @@ def write_report(trials: Trials, steps: Callable[[Iterable[Drawn]], Iterable[Dra
 
 
 def render(trials: Trials, drawn: list[Drawn]) -> str:
-    """The page as text. All that comes from the results folder is escaped."""
+    """Render the page as HTML. Everything from the results folder is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

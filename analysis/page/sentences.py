@@ -1,4 +1,4 @@
-"""The report's first paragraphs: sentences computed from the tables."""
+"""First paragraphs of the report: sentences computed from the tables."""
 
 import math
 
@@ -12,7 +12,7 @@ from analysis.statistics.resolution import resolution_table
 from analysis.tables.study_tables import comparison_table, cost_table, own_samples, regret_table, saved_share
 
 FEW_TRIALS = 20
-"""Searched trials per condition below which the report warns: about what a sampler draws before it starts to learn."""
+"""Number of searched trials per condition below which the report warns: about what a sampler draws before it learns."""
 COARSE = 0.02
 """Standard error, in accuracy on true labels, above which the report warns."""
 
@@ -20,13 +20,13 @@ SIGNIFICANT = 0.05
 
 
 def is_finished(trials: Trials) -> bool:
-    """Whether all trials that the study file asks for have ended, and all confirmations that were begun."""
+    """Whether all trials that the study file asks for, and all confirmations begun, have ended."""
     running = (trials.trials["status"] == "running").any() or (trials.confirmations["status"] == "running").any()
     return not running and len(trials.trials) >= (trials.expected or 1)
 
 
 def progress_sentence(trials: Trials) -> str:
-    """Whether the study has ended, in one sentence."""
+    """Say in one sentence whether the study has ended."""
     status = trials.trials["status"]
     done, running = int((status != "running").sum()), int((status == "running").sum())
     of = f" of {trials.expected}" if trials.expected else ""
@@ -45,7 +45,7 @@ def progress_sentence(trials: Trials) -> str:
 
 
 def result_sentences(trials: Trials) -> list[str]:
-    """What won and how sure that is, one sentence a condition, then one over all of them."""
+    """Say who won and how certainly, one sentence per condition, then one over all of them."""
     table = comparison_table(trials)
     if table.empty:
         return ["No trial is complete yet, so there is nothing to compare."]
@@ -65,7 +65,7 @@ def result_sentences(trials: Trials) -> list[str]:
 
 
 def cost_sentence(trials: Trials) -> str:
-    """Time and samples, against the forecast where there is one."""
+    """State time and samples, against the forecast if there is one."""
     table = cost_table(trials)
     confirm = trials.confirmations
     samples, hours = int(table["samples"].sum()), table["seconds"].sum() / 3600
@@ -88,7 +88,7 @@ def cost_sentence(trials: Trials) -> str:
 
 
 def cautions(trials: Trials) -> list[str]:
-    """What to be careful about, as far as the data show it."""
+    """List warnings about the results, as far as the data show any."""
     notes = [*trials.faults]
     resolution = resolution_table(trials)
     for _, row in resolution.iterrows():
@@ -119,7 +119,7 @@ def cautions(trials: Trials) -> list[str]:
 
 
 def _failure_sentences(trials: Trials) -> list[str]:
-    """One for each method of which trainings that confirm the search failed."""
+    """Write one sentence per method with failed confirming trainings."""
     table = confirmation_table(trials)
     sentences = []
     for method, own in table[table["failed"] > 0].groupby("method", sort=False):
@@ -132,7 +132,7 @@ def _failure_sentences(trials: Trials) -> list[str]:
 
 
 def _regret_cautions(trials: Trials) -> list[str]:
-    """Where the best trial in hindsight is far ahead of the chosen one, and further than luck takes it."""
+    """Warn where the best trial in hindsight is far ahead of the chosen one, and further than chance explains."""
     spreads, notes = seed_spreads(trials), []
     regret = regret_table(trials)
     for _, row in regret[regret["regret"] > COARSE].iterrows():
@@ -183,7 +183,7 @@ def _certainty(row: "pd.Series[float]", error: float) -> str:
     n, differ = f"(n = {row['searched']} searched)", _points(row["difference"], sign=True)
     if math.isnan(error):
         return f"On validation labels the difference is {differ}; how sure that is cannot be said {n}."
-    # Both accuracies are on the same images, so this margin of two independent ones is on the wide side.
+    # Both accuracies are on the same images, so this margin for independent ones is conservative.
     margin = 2 * math.sqrt(2) * error
     verdict = "beyond" if abs(row["difference"]) > margin else "within"
     return (
@@ -211,7 +211,7 @@ def _overall_sentence(differences: "pd.Series[float]") -> str:
 
 
 def _place(difference: float) -> str:
-    """In words, where the first of two accuracies lies."""
+    """Describe the position of the first of two accuracies."""
     points = _points(abs(difference))
     if math.isnan(difference):
         return f"{points} from"

@@ -1,1 +1,1 @@
-"""Intervals, tests, importance."""
+"""Statistics: intervals, tests, importance."""

@@ -17,15 +17,15 @@ RESAMPLES = 2000
 
 Scores = npt.NDArray[np.float64]
 Statistic = Callable[[Sequence[Scores]], Scores]
-"""From all samples, each (R, n) for R draws at once, to the statistic of each draw, (R,)."""
+"""Function of all samples, each (R, n) for R draws at once, that returns the statistic of each draw, (R,)."""
 
 
 def interquartile_mean(samples: Sequence[Scores]) -> Scores:
-    """(R,): mean of the middle half of all scores. `samples`: (R, n) a condition.
+    """Mean of the middle half of all scores, (R,). `samples`: one (R, n) per condition.
 
-    A score on the edge of a quarter counts by its part inside. `scipy.stats.trim_mean`, as in the paper, leaves it in
+    A score on the edge of a quarter counts with the fraction inside. `scipy.stats.trim_mean`, as in the paper, keeps it
     whole: the same for a multiple of four scores, but with 30 (six conditions, five seeds) 47% are cut, not half, and
-    where conditions lie far apart that alone moves the mean by 0.4 standard errors.
+    if conditions lie far apart that alone moves the mean by 0.4 standard errors.
     """
     ranked = np.sort(np.concatenate(samples, axis=1), axis=1)
     edges = np.clip(np.arange(ranked.shape[1] + 1), 0.25 * ranked.shape[1], 0.75 * ranked.shape[1])
@@ -33,10 +33,9 @@ def interquartile_mean(samples: Sequence[Scores]) -> Scores:
 
 
 def probability_of_improvement(samples: Sequence[Scores]) -> Scores:
-    """(R,): P(X > Y) of a training with X and one with Y, ties one half, mean over the conditions.
+    """P(X > Y) for a training with X and one with Y, ties one half, mean over the conditions, (R,).
 
-    `samples`: (R, n) for X and (R, m) for Y, condition by condition. All n m combinations count, as in a Mann-Whitney
-    test.
+    `samples`: (R, n) for X and (R, m) for Y, condition by condition. All n m pairs count, as in a Mann-Whitney test.
     """
     ahead = [
         np.heaviside(x[:, :, None] - y[:, None, :], 0.5).mean(axis=(1, 2))
@@ -46,13 +45,13 @@ def probability_of_improvement(samples: Sequence[Scores]) -> Scores:
 
 
 def stratified_interval(samples: Sequence[Scores], statistic: Statistic, confidence: float = 0.95) -> Interval:
-    """The statistic, plus and minus its bootstrap standard error times Student's t; `n`: all scores.
+    """Return the statistic, plus and minus its bootstrap standard error times Student's t; `n`: all scores.
 
     Not the paper's percentiles, which hold the truth in nine cases of ten with five seeds and in eight with three: a
-    bootstrap of n values is too narrow by sqrt((n - 1)/n) and knows nothing of Student's wider tails (Hesterberg 2014,
-    arXiv 1411.5279). So one sample is resampled at a time; its part of the variance is scaled by n/(n - 1), and the
-    parts give the degrees of freedom (Welch and Satterthwaite), since only few conditions make up the middle half where
-    they lie far apart. The bounds are NaN where a sample has fewer than three scores or nothing varies.
+    bootstrap of n values is too narrow by sqrt((n - 1)/n) and ignores Student's wider tails (Hesterberg 2014, arXiv
+    1411.5279). So one sample is resampled at a time; its part of the variance is scaled by n/(n - 1), and the parts
+    give the degrees of freedom (Welch and Satterthwaite), since only few conditions make up the middle half if they lie
+    far apart. The bounds are NaN if a sample has fewer than three scores or nothing varies.
     """
     counts = np.array([len(x) for x in samples])
     value = float(statistic([x[None] for x in samples])[0])

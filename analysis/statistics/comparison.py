@@ -1,8 +1,8 @@
-"""The chosen setting against the baselines, over conditions and seeds, from the trainings that confirm the search.
+"""Comparison of the chosen setting with the baselines, over conditions and seeds, from the confirming trainings.
 
-All scores are test accuracies of complete trainings; `analysis.statistics.confirmation.confirmation_table` counts what
-failed. Repeat r of a condition has one noise draw for all its settings in a study (study/confirm/confirm.py), so equal
-repeats of one study are pairs; each training has a seed of its own.
+All scores are test accuracies of complete trainings; `analysis.statistics.confirmation.confirmation_table` counts
+failures. Repeat r of a condition has one noise draw for all its settings in a study (study/confirm/confirm.py), so
+equal repeats of one study are pairs; each training has its own seed.
 """
 
 import math
@@ -33,11 +33,11 @@ _PAIRED_COLUMNS = [
 
 
 def confirmed_methods(trials: Trials) -> pd.DataFrame:
-    """One row a method and complete confirmation, with the columns of `Trials.confirmations`.
+    """Return one row per method and complete confirmation, with the columns of `Trials.confirmations`.
 
     Methods: each baseline; "chosen", the setting that the search ranked first in the condition, by the objective;
-    "robust", the setting confirmed in the most conditions, if in more than one. A training counts for both where they
-    are the same.
+    "robust", the setting confirmed in the most conditions, if in more than one. If both are the same setting, its
+    trainings count for both.
     """
     frame = confirmed_trainings(trials)
     first = chosen(trials)["trial"].to_dict()
@@ -53,19 +53,19 @@ def confirmed_methods(trials: Trials) -> pd.DataFrame:
 
 
 def confirmed_scores(trials: Trials) -> pd.DataFrame:
-    """Of `confirmed_methods`: `condition`, `method`, `trial`, `repeat`, `oracle_test_acc`."""
+    """Return the scores of `confirmed_methods`: `condition`, `method`, `trial`, `repeat`, `oracle_test_acc`."""
     scores = confirmed_methods(trials).rename(columns={"number": "repeat"})
     return scores[["condition", "method", "trial", "repeat", "oracle_test_acc"]]
 
 
 def in_shared_conditions(scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the conditions that have every method: only there do aggregates over conditions compare."""
+    """Keep the conditions that have every method: aggregates over conditions are only comparable there."""
     methods = scores.groupby("condition", observed=True)["method"].nunique()
     return scores[scores["condition"].isin(methods.index[methods == scores["method"].nunique()])]
 
 
 def aggregate_table(trials: Trials) -> pd.DataFrame:
-    """Interquartile mean of each method over the conditions in which all of them were confirmed, the highest first.
+    """Interquartile mean of each method over the conditions in which all were confirmed, the highest first.
 
     Columns: `method`, `iqm`, `iqm_low`, `iqm_high` (95%, `analysis.statistics.bootstrap`), `conditions`, `n`
     (trainings).
@@ -80,20 +80,20 @@ def aggregate_table(trials: Trials) -> pd.DataFrame:
 
 
 def improvement_table(trials: Trials) -> pd.DataFrame:
-    """Probability that a training with the chosen setting is ahead of one with the baseline, one row a baseline, over
-    the conditions in which both were confirmed.
+    """Probability that a training with the chosen setting beats one with the baseline, one row per baseline, over the
+    conditions in which both were confirmed.
 
     Columns: `rival` (the baseline), `improvement`, `improvement_low`, `improvement_high` (95%,
-    `analysis.statistics.bootstrap`; NaN in one condition alone, where few seeds leave the probability too coarse for
-    it), `conditions`, `n` (trainings of both). The two count as independent: as they share noise draws, the interval is
-    rather too wide.
+    `analysis.statistics.bootstrap`; NaN for a single condition, in which few seeds make the probability too coarse),
+    `conditions`, `n` (trainings of both). Both are treated as independent although they share noise draws, so the
+    interval tends to be too wide.
     """
     scores, rows = confirmed_scores(trials), []
     for rival in trials.baselines:
         shared = in_shared_conditions(scores[scores["method"].isin(["chosen", rival])])
         if shared["method"].nunique() < 2:
             continue
-        # In each condition the chosen one first.
+        # The chosen setting first in each condition.
         own = shared.groupby(["condition", shared["method"] != "chosen"], observed=True)["oracle_test_acc"]
         samples = [part.to_numpy(dtype=float) for _, part in own]
         ahead, conditions = stratified_interval(samples, probability_of_improvement), len(samples) // 2
@@ -104,11 +104,11 @@ def improvement_table(trials: Trials) -> pd.DataFrame:
 
 
 def paired_table(trials: Trials) -> pd.DataFrame:
-    """The chosen setting against each baseline in each condition, with at least two pairs; one row a comparison.
+    """Compare the chosen setting with each baseline in each condition with at least two pairs; one row per comparison.
 
     Columns: `condition`, `rival` (the baseline), `oracle_difference` (mean, chosen minus baseline), `difference_low`,
     `difference_high` (95%, Student's t), `hedges_g`, `p_value` (paired t-test, two-sided; a rank test of five pairs
-    cannot go below .06), `holm` (that corrected over all rows), `n` (pairs). NaN where all differences are equal.
+    cannot go below .06), `holm` (corrected over all rows), `n` (pairs). NaN if all differences are equal.
     """
     scores, rows = confirmed_scores(trials), []
     for rival in trials.baselines:
@@ -128,8 +128,8 @@ def paired_table(trials: Trials) -> pd.DataFrame:
 
 
 def closest_rivals(trials: Trials) -> pd.DataFrame:
-    """Of `paired_table` the row of each condition's baseline that the chosen setting is the least ahead of: it beats
-    all of them if it beats this one."""
+    """Select from `paired_table`, for each condition, the baseline by which the chosen setting leads least: if it beats
+    this one, it beats all."""
     table = paired_table(trials)
     return table.loc[table.groupby("condition", observed=True)["oracle_difference"].idxmin()]
 
@@ -145,8 +145,8 @@ def hedges_g(pairs: Scores) -> float:
 
 
 def holm(p_values: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """P-values times the number of hypotheses not yet rejected, in ascending order (Holm 1979). NaN stays and does not
-    count."""
+    """Return p-values corrected by Holm 1979: in ascending order, times the number of hypotheses not yet rejected. NaNs
+    stay and do not count."""
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p)[: np.isfinite(p).sum()]
     corrected = np.full(len(p), math.nan)
@@ -155,8 +155,8 @@ def holm(p_values: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.
 
 
 def _pairs(scores: pd.DataFrame, baseline: str) -> list[tuple[str, Scores]]:
-    """Per condition (n, 2): chosen and baseline in the same repeat of one study (another one draws its noise anew);
-    conditions without such a pair left out."""
+    """Return (n, 2) per condition: chosen and baseline in the same repeat of one study (another one draws its own
+    noise), for conditions with such pairs."""
     both = scores[scores["method"].isin(["chosen", baseline])]
     both = both.assign(study=study_names(both["trial"]))
     wide = both.pivot(index=["condition", "study", "repeat"], columns="method", values="oracle_test_acc")

@@ -1,4 +1,4 @@
-"""What the confirming trainings say, and their spread over seeds."""
+"""Results of the confirming trainings, and their spread over seeds."""
 
 import math
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _CONFIRMED_COLUMNS = ["condition", "method", "setting", "oracle_test_acc", "low"
 
 
 def confirmation_table(trials: Trials) -> pd.DataFrame:
-    """Test accuracy of the confirmed settings over their complete trainings, and how many failed; one row a setting and
-    condition, those that have neither yet left out.
+    """Test accuracy of the confirmed settings over their complete trainings, and the number of failures; one row per
+    setting and condition with either.
 
-    Columns: `condition`, `method` (a baseline; "robust" for a setting begun in several conditions, "chosen, robust"
-    where that is the first by the objective; else "chosen"), `setting` (its trial in the search), `oracle_test_acc`
-    (mean of the n; NaN where all failed), `low`, `high` (95% interval, Student's t, within [0, 1]: a bootstrap of a
-    handful of values is too narrow; NaN for fewer than three values, and for equal ones, which say nothing of the
-    spread), `n`, `failed`, `begun` (trainings; those under way included).
+    Columns: `condition`, `method` (a baseline; "robust" for a setting begun in several conditions, "chosen, robust" if
+    that is the first by the objective; else "chosen"), `setting` (its trial in the search), `oracle_test_acc` (mean of
+    the n; NaN if all failed), `low`, `high` (95% interval, Student's t, within [0, 1]: a bootstrap of a handful of
+    values is too narrow; NaN for fewer than three values, and for equal ones, which say nothing about the spread), `n`,
+    `failed`, `begun` (trainings, including running ones).
     """
     frame = trials.confirmations
     places = frame[["condition", "setting"]].drop_duplicates()["setting"]
@@ -45,7 +45,7 @@ def confirmation_table(trials: Trials) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviation of the test accuracy of trainings that differ in their seeds only, and its degrees of
+    """Standard deviation of test accuracy among trainings that differ only in their seeds, with its degrees of
     freedom."""
 
     deviation: float
@@ -53,9 +53,9 @@ class Spread:
 
 
 def seed_spreads(trials: Trials) -> dict[str, Spread]:
-    """By condition, from its complete confirmations: pooled within the settings, those with one training left out.
+    """Spread by condition, from its complete confirmations: pooled within the settings that have at least two.
 
-    Repeats of a setting differ in their noise draw too, so it is rather too wide for trials of one draw.
+    Repeats of a setting also differ in their noise draw, so it tends to be too wide for trials of one draw.
     """
     found = {}
     for condition, own in confirmed_trainings(trials).groupby("condition", observed=True):
@@ -68,8 +68,8 @@ def seed_spreads(trials: Trials) -> dict[str, Spread]:
 
 
 def lucky_regret(n: int, spread: Spread) -> float:
-    """How far the best of `n` > 1 trials in hindsight is ahead of one of them by chance where all settings are equal:
-    the 95th percentile, for normal accuracies whose spread is known from few trainings only. Simulated, seeded."""
+    """Lead by chance of the best of `n` > 1 equal trials in hindsight over one of them: the 95th percentile, for normal
+    accuracies whose spread is estimated from few trainings. Simulated, seeded."""
     rng = np.random.default_rng(0)
     others = stats.norm.ppf(rng.random(DRAWS) ** (1 / (n - 1)))  # the best of n - 1, by the inverse of its distribution
     ahead = np.maximum(others - rng.standard_normal(DRAWS), 0)

@@ -1,8 +1,8 @@
-"""fANOVA (Hutter et al. 2014, PMLR 32, p. 754), as Optuna implements it: which settings account for the objective's
-variance over the whole space, each on its own, in a random forest's view.
+"""fANOVA (Hutter et al. 2014, PMLR 32, p. 754) by Optuna: the share of the objective's variance over the whole space
+that each setting explains on its own, according to a random forest.
 
-It knows no setting that some trials lack. A trial that has a 0 beside a range lacks that setting, and is left out; a
-setting that trials lack for another reason (its `when`) has no importance here, as in Optuna by default.
+It needs settings that all trials have. A trial with a 0 beside a range lacks that setting, and is left out; a setting
+that trials lack for another reason (its `when`) has no importance here, as in Optuna by default.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 from analysis.frames.settings import Setting
 
-# For speed. Optuna's defaults are 64 and 64: among four settings and 125 trials the importance that differs most from
-# theirs does so by ten points, where another seed alone makes six.
+# Chosen for speed. Optuna's defaults are 64 and 64: with four settings and 125 trials no importance differs from
+# theirs by more than ten points, where another seed alone makes six.
 TREES = 12
 DEPTH = 5
 RESAMPLE_TREES = 4
@@ -25,8 +25,8 @@ MIN_TRIALS = 10
 
 
 def fanova_input(frame: pd.DataFrame, settings: Sequence[Setting]) -> tuple[list[str], npt.NDArray[np.bool_]]:
-    """The settings that every trial has or has switched off, and which trials have them all on: (trials,), at most
-    MAX_TRIALS drawn at random, none where they are fewer than MIN_TRIALS."""
+    """Return the settings that every trial has or has switched off, and which trials (trials,) have them all on: at
+    most MAX_TRIALS, drawn at random, and none if there are fewer than MIN_TRIALS."""
     shared = [setting for setting in settings if setting.values(frame).notna().all()]
     on = np.ones(len(frame), dtype=bool)
     for setting in shared:
@@ -42,7 +42,7 @@ def fanova_input(frame: pd.DataFrame, settings: Sequence[Setting]) -> tuple[list
 def fanova(
     study: optuna.Study, objectives: npt.NDArray[np.float64], names: Sequence[str], trees: int
 ) -> dict[str, float]:
-    """Importance by setting, sums to 1; empty where two trials with an objective are missing (NaN: a trial that is not
+    """Return the importance by setting, which sums to 1; empty if fewer than two trials have an objective (NaN: not
     used), or no tree finds a difference."""
     if np.isfinite(objectives).sum() < 2:
         return {}

@@ -1,13 +1,13 @@
-"""Which settings decide whether a trial gets among the best, per condition.
+"""Importance of the settings for a trial to be among the best, per condition.
 
-PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255) in its conditional form (arXiv 2601.20800), as Optuna implements
-it: it compares where the top trials lie with where all trials lie. Beside it, fANOVA of the same trials. Two decisions:
+PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255) in its conditional form (arXiv 2601.20800), as Optuna implements it,
+compares where the top trials lie with where all trials lie; in addition, fANOVA of the same trials. Two decisions:
 
 * A 0 beside a range is not a point of that range: one axis for both would make the gap between 0 and `low` count as
   explored. Its trials enter PED-ANOVA as trials without this setting, and `switch_table` compares on with off by ranks.
-  (As a choice inside PED-ANOVA, an on/off that most trials share hardly counts, even where off always loses.)
-* A pruned trial, or one beyond a bound of the study, counts among the rest, just behind the worst complete one (level
-  with it, it could be counted at the top). Both methods ask only who is ahead of whom, and leaving out what pruning
+  (As a choice inside PED-ANOVA, an on/off that most trials share hardly counts, even if off always loses.)
+* A pruned trial, or one beyond a bound of the study, counts among the rest, just behind the worst complete one (tied
+  with it, it could be counted at the top). PED-ANOVA and `switch_table` only use ranks, and leaving out what pruning
   judged bad would hide the very settings that made it bad.
 """
 
@@ -29,26 +29,26 @@ from analysis.statistics.comparison import holm
 from analysis.statistics.fanova import RESAMPLE_TREES, TREES, fanova, fanova_input
 
 TOP_TRIALS = 5
-"""PED-ANOVA's documentation asks for at least five trials at the top."""
+"""Minimum number of top trials, as PED-ANOVA's documentation recommends."""
 MIN_TRIALS = 2 * TOP_TRIALS
 MIN_GROUP = 3
 SHUFFLES = 19
-"""The largest of 20 exchangeable values is each of them with probability .05: the measured one and these."""
+"""Number of shuffles: of 20 exchangeable values, these and the measured one, each is largest with probability .05."""
 RESAMPLES = 8
 
 
 def importance_table(trials: Trials, condition: str, checks: bool = True) -> pd.DataFrame:
-    """Columns: `setting`, `importance` (PED-ANOVA, sums to 1), `n` (trials). With `checks`, which take most of the
-    time, also:
+    """Table of importances, the most important setting first: `setting`, `importance` (PED-ANOVA, sums to 1), `n`
+    (trials). With `checks`, which take most of the time, also:
 
-    `chance`: the largest importance that any setting has when the objectives are shuffled over the trials, SHUFFLES
-    times; the same for all settings. Where no setting matters, one or more lie above it in one condition of 20, however
-    many settings there are: what is not above it may be luck. `spread`: standard deviation of the importance over
-    RESAMPLES bootstrap resamples of the trials. `fanova` (sums to 1; NaN where fANOVA cannot tell, see
-    analysis/statistics/fanova.py), `fanova_spread` (over the same resamples, but with RESAMPLE_TREES trees for TREES,
-    which adds to it), `fanova_n` (trials that it used).
+    `chance`: the largest importance of any setting when the objectives are shuffled over the trials, SHUFFLES times;
+    the same for all settings. If no setting matters, one or more exceed it in one condition of 20, however many
+    settings there are: what does not exceed it may be luck. `spread`: standard deviation of the importance over
+    RESAMPLES bootstrap resamples of the trials. `fanova` (sums to 1; NaN if undefined, see
+    analysis/statistics/fanova.py), `fanova_spread` (over the same resamples, but with RESAMPLE_TREES trees instead of
+    TREES, which increases it), `fanova_n` (trials that it used).
 
-    Sorted, the most important first. NotApplicable: too few trials, or nothing was searched.
+    Raises NotApplicable: too few trials, or nothing was searched.
     """
     settings = searched_settings(trials.spec)
     if not settings:
@@ -85,11 +85,12 @@ def importance_table(trials: Trials, condition: str, checks: bool = True) -> pd.
 
 
 def switch_table(trials: Trials) -> pd.DataFrame:
-    """On against off for every setting with a zero branch, one row a condition with at least three trials of each.
+    """Compare on with off for every setting with a zero branch, one row per condition with three trials or more of
+    each.
 
-    Columns: `condition`, `setting`, `on`, `off` (trials), `superiority` (chance in [0, 1] that a trial with the setting
-    on is ahead of one with it off; .5: no difference), `p_value` (two-sided Mann-Whitney test, scipy), `holm` (that
-    corrected over all rows).
+    Columns: `condition`, `setting`, `on`, `off` (trials), `superiority` (probability that a trial with the setting on
+    is ahead of one with it off; .5: no difference), `p_value` (two-sided Mann-Whitney test, scipy), `holm` (corrected
+    over all rows).
     """
     rows = []
     for setting in (s for s in searched_settings(trials.spec) if s.axis.zero):
@@ -122,15 +123,15 @@ def _study(points: Sequence[Point]) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     optuna.logging.set_verbosity(verbosity)
-    # The objectives come in through `target`, so that shuffling them needs no second study.
+    # The objectives are passed through `target`, so that shuffling them needs no second study.
     study.add_trials([create_trial(params=params, distributions=axes, value=0.0) for params, axes in points])
     return study
 
 
 def _ped_anova(study: optuna.Study, objectives: npt.NDArray[np.float64], top: int) -> dict[str, float]:
-    # Half a trial less, so that rounding up the quantile lands on `top` and not beyond.
+    # Half a trial less, so that rounding up the quantile gives exactly `top`.
     evaluator = PedAnovaImportanceEvaluator(target_quantile=(top - 0.5) / len(objectives))
     with warnings.catch_warnings():
-        # It warns that a target is minimised, hence the sign, and of small groups, which `chance` accounts for.
+        # It warns that targets are minimised, hence the sign, and of small groups, which `chance` accounts for.
         warnings.simplefilter("ignore")
         return get_param_importances(study, evaluator=evaluator, target=lambda trial: -float(objectives[trial.number]))

@@ -1,4 +1,4 @@
-"""What the objective can tell apart."""
+"""Resolution of the objective: which trials it can distinguish."""
 
 import json
 
@@ -28,7 +28,7 @@ _RESOLUTION_COLUMNS = [
 
 
 def resolution_table(trials: Trials) -> pd.DataFrame:
-    """What the objective can tell apart. One row a condition with a chosen setting.
+    """Table of the objective's resolution, one row per condition with a chosen setting.
 
     Columns: `condition`, `oracle_noise_rate` (realised e), `slope`, `images` (n of the validation part), `objective`
     (best, p), `standard_error` (of p on given labels, sqrt(p(1 - p)/n)), `clean_standard_error` (that over the slope:
@@ -65,14 +65,14 @@ def resolution_table(trials: Trials) -> pd.DataFrame:
 
 
 def tied_trials(searched: pd.DataFrame, standard_error: float) -> pd.DataFrame:
-    """The rows whose objective lies within 2 standard errors of the best one, itself included: on these validation
-    images nothing tells them apart. None where the standard error is unknown (NaN)."""
+    """Return the rows whose objective is within 2 standard errors of the best one, itself included: these validation
+    images cannot distinguish them. Empty if the standard error is unknown (NaN)."""
     lowest = float(searched["objective"].max()) - 2 * standard_error
     return searched[searched["objective"] >= lowest]
 
 
 def objective_slope(kind: str, rate: float, classes: int, transition: str) -> float:
-    """How much the objective moves with accuracy on true labels, at a realised rate; NaN where that is not known.
+    """Slope of the objective against accuracy on true labels at a realised rate; NaN if unknown.
 
     `transition`: the realised matrix as JSON.
     """

@@ -1,1 +1,1 @@
-"""Tables computed from the frames."""
+"""Tables of a study, computed from its data frames."""

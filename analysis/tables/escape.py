@@ -1,7 +1,7 @@
-"""Names of others in the formats that a study is exported to; one rule a format.
+"""Escaping of user-supplied names in each export format.
 
-Names hold no control characters (study/results/json_schema.py). HTML is escaped by Jinja, the terminal's rule is
-codim/text/safe_text.py, and figures take no text for a formula (analysis/figures/style.py).
+Names hold no control characters (study/results/json_schema.py). HTML is escaped by Jinja, text for a terminal by
+codim/text/safe_text.py, and figures parse no formulas (analysis/figures/style.py).
 """
 
 import pandas as pd
@@ -21,7 +21,7 @@ _LATEX = str.maketrans(
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
         '"': r"\textquotedbl{}",
-        # After a line break of a table these would be its arguments.
+        # After the line break of a table these would be read as its arguments.
         **{character: f"{{{character}}}" for character in "[]*"},
         "±": r"$\pm$",
         "†": r"$^\dagger$",
@@ -31,17 +31,22 @@ _LATEX = str.maketrans(
 
 
 def markdown(text: str) -> str:
-    """The text as it stands, in Markdown and the HTML within it."""
+    """Escape text for Markdown and the HTML within it.
+
+    Example:
+        >>> markdown("1 < 2 & 3")
+        '1 &lt; 2 &amp; 3'
+    """
     return text.translate(_MARKDOWN)
 
 
 def latex(text: str) -> str:
-    """The text as it stands, in LaTeX."""
+    """Escape text for LaTeX."""
     return text.translate(_LATEX)
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """The frame as CSV; text that a spreadsheet would compute begins with an apostrophe."""
+    """Format a frame as CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     safe = frame.rename(columns=_no_formula)
     for name in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
         safe[name] = safe[name].astype(object).map(_no_formula)

@@ -1,5 +1,4 @@
-"""The tables of the report. Settings are chosen by the objective alone; test accuracy stands beside, and only for
-reading.
+"""Tables of the report. Settings are chosen by the objective alone; test accuracy is only reported.
 
 Accuracies, rates and shares are in [0, 1]; columns `oracle_*` hold what only an observer with true labels and test
 images knows. All tables keep the order of the conditions along the noise axis.
@@ -15,8 +14,8 @@ from analysis.tables.selection import _best, baseline_trials, chosen
 
 
 def condition_table(trials: Trials) -> pd.DataFrame:
-    """Indexed by condition, all of them: `noise_kind`, `noise_rate` (nominal), `oracle_noise_rate` (realised, mean over
-    trials), `classes` (0 where unknown), `trials`."""
+    """Table of all conditions, indexed by condition: `noise_kind`, `noise_rate` (nominal), `oracle_noise_rate`
+    (realised, mean over trials), `classes` (0 if unknown), `trials`."""
     groups = trials.trials.groupby("condition", observed=False)
     table = groups[["noise_kind", "noise_rate"]].first()
     table["oracle_noise_rate"] = groups["oracle_noise_rate"].mean()
@@ -29,8 +28,8 @@ def condition_table(trials: Trials) -> pd.DataFrame:
 
 
 def comparison_table(trials: Trials) -> pd.DataFrame:
-    """The chosen setting against the best baseline, each the best of its kind by the objective. One row a condition
-    with at least one of the two.
+    """Compare the chosen setting with the best baseline, both the best of their kind by the objective. One row per
+    condition with at least one of the two.
 
     Columns: `condition`, `noise_rate`, `oracle_noise_rate`, `searched` (complete searched trials), `trial`,
     `objective`, `oracle_test_acc`, `baseline`, `baseline_objective`, `baseline_oracle_test_acc`, `difference`,
@@ -48,8 +47,8 @@ def comparison_table(trials: Trials) -> pd.DataFrame:
 
 
 def method_table(trials: Trials) -> pd.DataFrame:
-    """Test accuracy of every method, in long form: `condition`, `method` (a baseline, "chosen", or "hindsight" for the
-    searched trial with the best test accuracy), `trial`, `objective`, `oracle_test_acc`, `oracle_test_acc_best`."""
+    """Table of test accuracies by method, in long form: `condition`, `method` (a baseline, "chosen", or "hindsight":
+    the searched trial of best test accuracy), `trial`, `objective`, `oracle_test_acc`, `oracle_test_acc_best`."""
     parts = [
         baseline_trials(trials).assign(method=lambda frame: frame["baseline"]),
         chosen(trials).reset_index().assign(method="chosen"),
@@ -61,7 +60,7 @@ def method_table(trials: Trials) -> pd.DataFrame:
 
 
 def regret_table(trials: Trials) -> pd.DataFrame:
-    """What choosing by noisy labels lost against choosing by the test set, among the complete searched trials.
+    """Table of the loss from choosing by noisy labels instead of the test set, among the complete searched trials.
 
     Columns: `condition`, `searched`, `trial`, `oracle_test_acc`, `best_trial`, `best_oracle_test_acc`, `regret` (>= 0).
     """
@@ -74,9 +73,9 @@ def regret_table(trials: Trials) -> pd.DataFrame:
 
 
 def cost_table(trials: Trials) -> pd.DataFrame:
-    """One row a condition: `condition`, the number of trials as `complete`, `pruned`, `failed`, `running`; `samples`
-    drawn, those of shared stages left out, `seconds` of training, and `saved`: the share of the finished trials' own
-    budget (without shared stages) that pruning did not draw."""
+    """Table of costs, one row per condition: `condition`, the number of trials as `complete`, `pruned`, `failed`,
+    `running`; `samples` drawn, without shared stages, `seconds` of training, and `saved`: the share of the finished
+    trials' own budget (without shared stages) that pruning did not draw."""
     frame = trials.trials
     counts = pd.crosstab(frame["condition"], frame["status"], dropna=False)
     table = counts.reindex(
@@ -89,19 +88,19 @@ def cost_table(trials: Trials) -> pd.DataFrame:
 
 
 def own_samples(frame: pd.DataFrame) -> "pd.Series[int]":
-    """Samples that each trial drew itself."""
+    """Return the number of samples that each trial drew itself, without shared stages."""
     return (frame["samples"] - frame["shared_samples"]).clip(lower=0)
 
 
 def undrawn(frame: pd.DataFrame) -> "pd.Series[int]":
-    """Samples of its budget that pruning kept each trial from drawing; 0 for trials that were not pruned. Failed trials
-    drew less too, but pruning did not save that."""
+    """Return the samples of its budget that pruning kept each trial from drawing; 0 for trials that were not pruned.
+    Failed trials drew less too, but pruning did not save that."""
     return (_own_budget(frame) - own_samples(frame)).where(frame["status"] == "pruned", 0)
 
 
 def saved_share(frame: pd.DataFrame) -> float:
-    """Undrawn samples of the pruned trials over the budget of the pruned and complete ones: 1 - drawn/budget, both
-    without shared stages, whose samples no pruning can save. NaN without a finished trial."""
+    """Share of the budget of pruned and complete trials that pruning saved: 1 - drawn/budget, both without shared
+    stages, whose samples pruning cannot save. NaN without a finished trial."""
     finished = frame[frame["status"].isin(["complete", "pruned"])]
     return float(undrawn(finished).sum() / _own_budget(finished).sum()) if len(finished) else float("nan")
 
@@ -111,7 +110,7 @@ def _own_budget(frame: pd.DataFrame) -> "pd.Series[int]":
 
 
 def settings_table(trials: Trials) -> pd.DataFrame:
-    """The chosen settings: `condition`, `trial`, then one column a searched setting, named by its path."""
+    """Table of the chosen settings: `condition`, `trial`, then one column per searched setting, named by its path."""
     rows = chosen(trials).reset_index()
     table = rows[["condition", "trial"]].copy()
     for setting in searched_settings(trials.spec):
@@ -120,8 +119,9 @@ def settings_table(trials: Trials) -> pd.DataFrame:
 
 
 def trial_table(trials: Trials) -> pd.DataFrame:
-    """All trials of the search, the highest objective first: `trial`, `condition`, `method`, `status`, `objective`,
-    `oracle_test_acc`, `samples`, `minutes` (wall time in training), then one column a searched setting."""
+    """Table of all trials of the search, by descending objective: `trial`, `condition`, `method`, `status`,
+    `objective`, `oracle_test_acc`, `samples`, `minutes` (wall time in training), then one column per searched
+    setting."""
     frame = trials.trials.sort_values(["objective", "trial"], ascending=[False, True], kind="stable", ignore_index=True)
     table = frame[["trial", "condition", "method", "status", "objective", "oracle_test_acc", "samples"]].copy()
     table["minutes"] = frame["seconds"] / 60
@@ -131,8 +131,8 @@ def trial_table(trials: Trials) -> pd.DataFrame:
 
 
 def failure_table(trials: Trials) -> pd.DataFrame:
-    """Failed trials, of the search and of its confirmation, by cause, the most frequent first: `condition`, `phase`
-    ("search" or "confirm"), `cause`, `trials` (count), `first` (a trial to look at)."""
+    """Table of failed trials, of the search and of its confirmation, by cause, the most frequent first: `condition`,
+    `phase` ("search" or "confirm"), `cause`, `trials` (count), `first` (a trial to look at)."""
     columns = ["condition", "phase", "cause", "trial", "status"]
     frame = pd.concat([trials.trials[columns], trials.confirmations[columns]], ignore_index=True)
     groups = frame[frame["status"] == "failed"].groupby(["condition", "phase", "cause"], observed=True)["trial"]

@@ -1,4 +1,4 @@
-"""The page of suspicious labels, for a person to check."""
+"""The command `audit`: a page of suspicious labels, for a person to check."""
 
 import base64
 import csv
@@ -26,11 +26,11 @@ from codim.training.checkpoint import load_trained
 
 BATCH = 1024
 THUMBNAIL = 128
-"""Pixels: larger images are scaled down to it."""
+"""Longest side of a thumbnail, in pixels; larger images are scaled down."""
 
 
 def main(args: AuditArguments) -> int:
-    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    """Run the command. Raises ValueError and OSError for unusable input."""
     if args.limit < 1:
         raise ValueError(f"--limit: {args.limit} must be at least 1")
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
@@ -65,7 +65,7 @@ def _write_table(path: Path, found: list[Suspect]) -> None:
 
 
 def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit: int) -> str:
-    """The page as text, self-contained; all names are escaped."""
+    """Render the page as self-contained HTML; all names are escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -96,7 +96,7 @@ def _counts(classes: Sequence[str], labels: list[str]) -> list[tuple[str, int]]:
 
 
 def thumbnail(image: Tensor) -> str:
-    """A data: address of (C, H, W) uint8, C 1 or 3, as PNG of at most THUMBNAIL pixels a side."""
+    """Return a data: URL of (C, H, W) uint8, C 1 or 3, as PNG of at most THUMBNAIL pixels per side."""
     picture = Image.fromarray(image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy())
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The ensemble of a checkpoint as one file that needs none of this code."""
+"""The command `export`: the ensemble of a checkpoint as one file that needs none of this code."""
 
 import copy
 import importlib.util
@@ -16,14 +16,14 @@ from codim.runtime.progress_bar import progress
 from codim.training.checkpoint import Trained, load_trained
 
 TOLERANCE = 1e-4
-"""Of probabilities, absolute: kernels may add up in another order, and float32 then differs by about 1e-6."""
+"""Allowed absolute difference of probabilities: kernels may sum in another order, about 1e-6 in float32."""
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 Model = Callable[[Tensor], Tensor]
 
 
 class Ensemble(nn.Module):
-    """uint8 images (N, C, H, W) -> class probabilities (N, K)."""
+    """Map uint8 images (N, C, H, W) to class probabilities (N, K), averaging the networks' logits."""
 
     def __init__(self, networks: Sequence[nn.Module], augmenter: Augmenter) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Ensemble(nn.Module):
 
 
 def main(args: ExportArguments) -> int:
-    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    """Run the command. Raises ValueError and OSError for unusable input."""
     if args.output.suffix not in WRITERS:
         raise ValueError(f"--output: {args.output} must end in {' or '.join(WRITERS)}")
     with progress("exporting and comparing"):
@@ -53,10 +53,10 @@ def export(trained: Trained, output: Path) -> float:
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     model = Ensemble(trained.networks, trained.augmenter).eval()
-    # The suffix stays: torch looks at it.
+    # Keep the suffix: torch checks it.
     scratch = output.with_name(f".{os.getpid()}.{output.name}")
     try:
-        # torch.export would warn of weights in channels-last order, and the file's reader need not know of it.
+        # torch.export warns of weights in channels-last order, an order that readers of the file need not know.
         plain = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
         written = WRITERS[output.suffix](plain, trained, scratch)
         difference = largest_difference(model, written, trained.input.shape)
@@ -73,7 +73,7 @@ def export(trained: Trained, output: Path) -> float:
 
 @torch.no_grad()
 def largest_difference(model: Model, other: Model, shape: tuple[int, int, int]) -> float:
-    """Of the outputs for random images, in batches of several sizes; NaN where an output is."""
+    """Largest absolute difference of the outputs for random images, in batches of several sizes; NaN if any is NaN."""
     generator = torch.Generator().manual_seed(0)
     batches = [torch.randint(0, 256, (n, *shape), generator=generator, dtype=torch.uint8) for n in (1, 2, 7)]
     return torch.stack([(model(batch) - other(batch)).abs().max() for batch in batches]).max().item()

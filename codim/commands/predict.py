@@ -1,4 +1,4 @@
-"""Classes of image files, by the networks of a checkpoint."""
+"""The command `predict`: classes of image files, by the networks of a checkpoint."""
 
 import csv
 import logging
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Prediction(NamedTuple):
-    """A line of the table; its fields are the columns."""
+    """One line of the table; the fields are its columns."""
 
     file: str
-    """Below the folder, with forward slashes."""
+    """Path below the folder, with forward slashes."""
     label: str
     probability: float
     agree: bool
@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
 
 
 def main(args: PredictArguments) -> int:
-    """The command. Raises ValueError and OSError for input that it can do nothing with."""
+    """Run the command. Raises ValueError and OSError for unusable input."""
     paths = images_in(args.images)
     trained = load_trained(args.checkpoint, torch_device())
     megapixels = args.max_megapixels or DataConfig.model_validate(trained.config["data"]).megapixels
@@ -70,7 +70,7 @@ def main(args: PredictArguments) -> int:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """All image files in and below `folder`, sorted; what else lies there is logged. Raises ValueError where there are
+    """Return all image files in and below `folder`, sorted; log what is skipped. Raises ValueError if there are
     none."""
     if not folder.is_dir():
         raise ValueError(f"--images: {printable(folder)} is not a folder")
@@ -85,7 +85,7 @@ def images_in(folder: Path) -> list[Path]:
 def predictions(
     trained: Trained, root: Path, paths: Sequence[Path], megapixels: float
 ) -> Iterator[Prediction | ValueError]:
-    """In the order of `paths`: the prediction, or what is wrong with the file."""
+    """Yield, in the order of `paths`, the prediction or the error of each file."""
     device = trained.augmenter.mean.device
     for block, decoded in decode_blocks(paths, trained.input.shape, megapixels):
         images = [image for image in decoded if not isinstance(image, ValueError)]

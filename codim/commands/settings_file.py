@@ -1,4 +1,4 @@
-"""Settings from a file and from flags."""
+"""Settings of a training from its file and flags."""
 
 import tomllib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from codim.text.text_file import parse_json, read_text
 
 
 def settings_of(args: TrainArguments) -> dict[str, Any]:
-    """File and flags as nested settings, for `train_config`. ValueError names the flag."""
+    """Merge file and flags into nested settings for `train_config`. Raises ValueError, which names the flag."""
     settings: dict[str, Any] = {}
     if args.config is not None:
         settings = _read(args.config)

@@ -1,2 +1,2 @@
-"""Every setting, a module a section: `mixmatch/lambda_u` is in codim/config/mixmatch.py; the noise, each kind with
-what it does, is in codim/noise/__init__.py. Never imports torch."""
+"""All settings, one module per section: `mixmatch/lambda_u` is in codim/config/mixmatch.py. The kinds of noise, each
+with its settings and code, are in codim/noise/. Never imports torch."""

@@ -1,4 +1,4 @@
-"""Settings of the views."""
+"""Settings of the augmented views."""
 
 from pydantic import Field
 
@@ -9,20 +9,20 @@ class AugmentConfig(Section):
     """Plain views (evaluation), weak views (guessing, MixUp) and strong views (contrast)."""
 
     size: int = Field(default=0, ge=0)
-    """Sides of all views, in pixels; at most those of the images. Plain: the square in the middle. 0: the image's own
-    size. (227 of 256: DivideMix on WebVision; 224 of 256: on Clothing1M)"""
+    """Side length of all views in pixels; at most that of the images. Plain views are the central square. 0: the
+    image's own size. (227 of 256: DivideMix on WebVision; 224 of 256: on Clothing1M)"""
     crop_padding: int = Field(default=4, ge=0)
     """Weak: zero padding on each side before a crop of the view's size, in pixels."""
     flip: bool = True
     """Weak and strong: mirror left-right with probability 1/2."""
     strong_scale_min: float = Field(default=0.2, gt=0, le=1)
-    """Strong: the smallest crop, as a share of the image's area; the largest is 1. (.2: SupContrast's code)"""
+    """Strong: smallest crop, as a share of the image's area; the largest is 1. (.2: SupContrast's code)"""
     strong_rotation: float = Field(default=0.0, ge=0, le=180)
-    """Strong: largest rotation either way, in degrees."""
+    """Strong: largest rotation in either direction, in degrees."""
     strong_jitter: float = Field(default=0.4, ge=0, lt=1)
-    """Strong: brightness, contrast and saturation change by a factor in 1 +- this, with probability .8; hue by a
-    quarter of it as a share of the colour circle. (.4: SupContrast's code)"""
+    """Strong: with probability .8, brightness, contrast and saturation change by a factor in 1 +- this; hue shifts by
+    up to a quarter of it, as a share of the colour circle. (.4: SupContrast's code)"""
     strong_grey: float = Field(default=0.2, ge=0, le=1)
-    """Strong: probability of dropping the colours. (.2: SupContrast's code)"""
+    """Strong: probability of converting to grey. (.2: SupContrast's code)"""
     strong_noise: float = Field(default=0.0, ge=0)
     """Strong: standard deviation of Gaussian pixel noise, in units of the full range."""

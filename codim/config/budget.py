@@ -1,4 +1,4 @@
-"""Where in the budget the stages end; from counts of images alone, so that a study is planned without torch."""
+"""Milestones of the sample budget, computed from image counts alone, so that a study can be planned without torch."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from codim.config.train_config import TrainConfig
 
 
 class Milestones(NamedTuple):
-    """Samples drawn by one network when each stage ends."""
+    """Number of samples that one network has drawn when each stage ends."""
 
     pretrain: int
     warmup: int
@@ -15,10 +15,10 @@ class Milestones(NamedTuple):
 
 
 def milestones(config: TrainConfig, images: int, training_images: int) -> Milestones:
-    """When the stages end. Raises ValueError where the budget ends before the last one has begun.
+    """Compute when the stages end. Raises ValueError if the budget ends before the last stage begins.
 
     Args:
-        images: of training and validation part together.
+        images: size of training and validation part together.
     """
     n = epoch_images(config, training_images)
     pretrain = pretrain_samples(config.pretrain, images)
@@ -34,8 +34,8 @@ def milestones(config: TrainConfig, images: int, training_images: int) -> Milest
 
 
 def ends_in_words(config: TrainConfig, marks: Milestones) -> str:
-    """After how many samples the stages end, for errors. Left out: what `config` has not, and the warm-up that lasts to
-    the end of the budget."""
+    """Describe when the stages end, for error messages. Omits stages that `config` does not have, and a warm-up that
+    lasts to the end of the budget."""
     co_training = config.train.co_training
     ends = (
         ("pre-training", marks.pretrain, config.pretrain.epochs > 0),
@@ -46,7 +46,7 @@ def ends_in_words(config: TrainConfig, marks: Milestones) -> str:
 
 
 def require_even_shares(config: TrainConfig, workers: int) -> None:
-    """Raises ValueError where so many workers cannot share each batch evenly."""
+    """Check that `workers` can split every batch evenly. Raises ValueError."""
     sizes = {"train/batch_size": config.train.batch_size}
     if config.pretrain.epochs:
         sizes["pretrain/batch_size"] = config.pretrain.batch_size
@@ -58,12 +58,12 @@ def require_even_shares(config: TrainConfig, workers: int) -> None:
 
 
 def epoch_images(config: TrainConfig, training_images: int) -> int:
-    """Images of the training part that take part in one epoch."""
+    """Number of training images used in one epoch."""
     return min(config.train.epoch_images or training_images, training_images)
 
 
 def steps(samples: int, config: TrainConfig) -> int:
-    """Batches that hold so many images."""
+    """Number of batches needed for `samples` images."""
     return -(-samples // config.train.batch_size)
 
 
@@ -72,5 +72,5 @@ def steps_per_epoch(config: PretrainConfig, num_images: int) -> int:
 
 
 def pretrain_samples(config: PretrainConfig, num_images: int) -> int:
-    """Images drawn by the whole stage."""
+    """Number of images drawn by the whole pre-training."""
     return config.epochs * steps_per_epoch(config, num_images) * config.batch_size

@@ -1,4 +1,4 @@
-"""Settings of the data."""
+"""Settings of the data set and its validation split."""
 
 import os
 from pathlib import Path
@@ -11,41 +11,42 @@ from codim.section import Section
 
 ROOT_VARIABLE = "CODIM_DATA"
 MOST_MEGAPIXELS = 178.0
-"""Largest image that is read where nothing else is set: Pillow's limit against files that fill the memory."""
+"""Default limit on image size in megapixels: Pillow's limit against decompression bombs."""
 
 
 class DataConfig(Section):
-    """Which images, and which share of them is held out for validation."""
+    """Data set to train on, and its validation part."""
 
     name: str = "digits"
     """Data set: digits, cifar10, cifar100, webvision, clothing1m, folder or table."""
     root: Path | None = None
-    """Where the official files lie; for `folder` the folder, for `table` the .csv or .parquet file. Default: the
-    environment variable CODIM_DATA, else `data` in the working directory; webvision and clothing1m in a folder of their
-    name in it. Made absolute when the settings are read, because workers have other working directories."""
+    """Location of the official files; for `folder` the folder, for `table` the .csv or .parquet file. Default: the
+    environment variable CODIM_DATA, else `data` in the working directory; webvision and clothing1m in subfolders of
+    that name. Made absolute when the settings are read, because workers have other working directories."""
     download: bool = False
-    """Fetch the official files where they are missing (cifar10, cifar100)."""
+    """Download the official files if they are missing (cifar10, cifar100)."""
     subset: int = Field(default=0, ge=0)
-    """Number of training images, stratified by the labels of the source, always the same ones: a smaller data set of
-    the same kind, whatever the noise. 0: all."""
+    """Number of training images to use, stratified by the source's labels and always the same ones: a smaller data set
+    of the same kind, whatever the noise. 0: all."""
     validation: Literal["split", "official"] = "split"
-    """split: a share of the training images with the noise of their labels. official: the validation part of the data
-    set, added to the images, its labels as they are (clothing1m: checked by people; own data: split or folder `val`);
-    then the whole training part is trained on."""
+    """split: hold out a share of the training images, with their noisy labels. official: use the data set's own
+    validation part, which is added to the images with its labels unchanged (clothing1m: checked by people; own data:
+    split or folder `val`); the whole training part is then trained on."""
     val_fraction: float = Field(default=0.2, ge=0, lt=1)
-    """With `validation: split`: share of the training images held out, stratified by given label. 0: train on all (for
-    confirmed settings)."""
+    """With `validation: split`: share of the training images held out, stratified by given label. 0: train on all (to
+    confirm settings)."""
     split_seed: int = Field(default=0, ge=0)
-    """Seed of the train / validation split."""
+    """Seed of the training / validation split."""
     cache: Path | None = None
-    """Folder for the decoded images of webvision, clothing1m, folder and table: cache_size^2 * 3 bytes an image.
-    Default: for the first two `.codim-cache` in the folder of the data, for own images the user's cache: CODIM_CACHE,
-    else codim in XDG_CACHE_HOME or ~/.cache, else in the folder for temporary files."""
+    """Folder for the decoded images of webvision, clothing1m, folder and table: cache_size^2 * 3 bytes per image.
+    Default: `.codim-cache` in the data folder for the first two, the user's cache for own images: CODIM_CACHE, else
+    codim in XDG_CACHE_HOME or ~/.cache, else in the folder for temporary files."""
     cache_size: int = Field(default=256, ge=8)
-    """Pixels: the same data sets keep their images at this size, the short side resized to it, then cropped to the
-    square in the middle. (256: DivideMix)"""
+    """Side length in pixels of cached images: the short side is resized to it, then the central square cropped. (256:
+    DivideMix)"""
     max_megapixels: float | None = Field(default=None, gt=0)
-    """Larger image files are refused. Default: MOST_MEGAPIXELS; a file takes 3 bytes a pixel while it is decoded."""
+    """Size limit of image files in megapixels; larger ones are refused. Default: MOST_MEGAPIXELS. Takes 3 bytes a
+    pixel."""
 
     @model_validator(mode="before")
     @classmethod
@@ -78,18 +79,18 @@ class DataConfig(Section):
         return DATASET_FACTS[self.name]
 
     def images(self) -> dict[str, Any]:
-        """The settings that decide which images training sees, and how: what a stage without labels depends on."""
+        """Return the settings that decide which images training sees, and how: all that label-free stages depend on."""
         own = {"name", "root", "subset", "validation", "cache_size"} if self.root else {"name", "subset", "validation"}
         return self.model_dump(mode="json", include=own)
 
     @property
     def megapixels(self) -> float:
-        """The largest image that is decoded."""
+        """Size limit of decoded images, in megapixels."""
         return self.max_megapixels or MOST_MEGAPIXELS
 
     @property
     def place(self) -> Path:
-        """`root` of a data set that lies in files."""
+        """Absolute `root` of a data set that is stored in files."""
         assert self.root is not None
         return self.root
 

@@ -1,4 +1,4 @@
-"""Facts about each data set that need neither its files nor torch; its loader is in codim/data/load.py."""
+"""Facts about each data set that need neither its files nor torch; the loaders are in codim/data/load.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 
 class Shape(NamedTuple):
-    """Published counts of images, to check a study where the data are absent."""
+    """Published image counts, to check a study on machines without the data."""
 
     train: int
     val: int
-    """Official validation part; 0: there is none."""
+    """Size of the official validation part; 0: there is none."""
     classes: int
     whole: bool
-    """Its loader takes nothing but all of it; of the others anybody may have a part."""
+    """Whether the loader accepts only the complete data set; of the others, users may have a part."""
     truth_known: bool = True
 
 
@@ -22,19 +22,19 @@ class DatasetFacts:
     """Facts about one data set."""
 
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Settings by section that override the code's defaults; the user's override these."""
+    """Default settings by section; they override the code's defaults and are overridden by the user's."""
     folder: str | None = None
-    """Where its files lie below the default root; None: it has no place there."""
+    """Subfolder of the files in the default root; None: no default location."""
     shape: Shape | None = None
     own: str = ""
-    """Images of the user's own: what `data/root` must name."""
+    """For a user's own images, a description of what `data/root` must name; otherwise empty."""
 
 
 DATASET_FACTS: dict[str, DatasetFacts] = {
     "digits": DatasetFacts(
         defaults={
             "network": {"name": "small_cnn"},
-            # Centred, size-normalised 8x8 images: a shift by a pixel is no small change, a mirrored digit another sign.
+            # Centred, size-normalised 8x8 images: one pixel is a large shift, a mirrored digit another sign.
             "augment": {
                 "crop_padding": 0,
                 "flip": False,
@@ -44,8 +44,8 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
             },
             "pretrain": {"epochs": 10},
             "warmup": {"epochs": 10},
-            # So small a network swings from epoch to epoch: a division by the losses of one epoch leaves out a whole
-            # class now and then, for good.
+            # So small a network varies between epochs: a division by the losses of one epoch sometimes drops a whole
+            # class for good.
             "divide": {"loss_history": 5},
             "mixmatch": {"rampup_epochs": 5},
             "optim": {"lr": 0.05},
@@ -53,7 +53,7 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
         },
         shape=Shape(1_347, 0, 10, whole=True),
     ),
-    # From here on DivideMix's settings; the budget holds its epochs and the pre-training.
+    # From here on DivideMix's settings; the budget covers its epochs plus pre-training.
     "cifar10": DatasetFacts(
         defaults={"network": {"name": "preact_resnet18"}, "train": {"samples": 25_000_000}},
         folder="",

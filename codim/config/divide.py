@@ -1,4 +1,4 @@
-"""Settings of the division."""
+"""Settings of co-divide."""
 
 from typing import Literal, Self
 
@@ -8,26 +8,26 @@ from codim.section import AbsolutePath, Section
 
 
 class DivideConfig(Section):
-    """Co-divide: which samples count as labelled."""
+    """Co-divide: how samples are split into a labelled and an unlabelled set."""
 
     split: Literal["mixture", "given"] = "mixture"
-    """mixture: those whose losses say that their label is right. given: a fixed set, all its labels trusted and no
-    other label read; there is no warm-up then (CSSL)."""
+    """mixture: the labelled set holds the samples whose losses suggest a correct label. given: it is fixed, all its
+    labels are trusted and no other label is read; there is no warm-up then (CSSL)."""
     p_threshold: float = Field(default=0.5, ge=0, le=1)
-    """Samples with a clean probability above this are the labelled set. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100
-    sym .8)"""
+    """Threshold: samples of higher clean probability are labelled. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100 sym
+    .8)"""
     loss_history: int = Field(default=1, ge=1)
-    """Number of epochs, of warm-up too, whose scaled losses are averaged. (The reference code takes 5 where the *true*
-    rate is .9, and begins after the warm-up.)"""
+    """Number of epochs, warm-up included, over which the scaled losses are averaged. (The reference code uses 5 where
+    the *true* rate is .9, and starts after the warm-up.)"""
     reg_covar: float = Field(default=5e-4, gt=0)
-    """Added to the variances of the mixture."""
+    """Regularisation added to the variances of the mixture."""
     labels_per_class: int = Field(default=0, ge=0)
-    """given: so many samples of each class are labelled; 0: `labelled_file` says which."""
+    """given: number of labelled samples per class; 0: `labelled_file` names them."""
     labels_seed: int = Field(default=0, ge=0)
-    """given: of the draw of `labels_per_class`."""
+    """given: seed of the draw of `labels_per_class`."""
     labelled_file: AbsolutePath | None = None
-    """given: .npy, or text with a number a line: places of the labelled images in the order of the training set, from
-    0."""
+    """given: .npy, or text with one number per line: zero-based positions of the labelled images in the training
+    set."""
 
     @model_validator(mode="after")
     def _given(self) -> Self:

@@ -1,4 +1,4 @@
-"""The methods as presets: what makes ce, dividemix, c2d, codim-self, codim-sup and cssl, as settings."""
+"""Presets of the methods: ce, dividemix, c2d, codim-self, codim-sup and cssl as settings."""
 
 from typing import Any
 
@@ -10,4 +10,4 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "codim-sup": {"contrastive": {"kind": "sup"}},
     "cssl": {"divide": {"split": "given"}, "train": {"epoch": "dataset"}},
 }
-"""What makes a method, as settings. Naming a method and contradicting it is an error."""
+"""Method -> the settings that define it. Naming a method and contradicting its settings is an error."""

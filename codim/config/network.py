@@ -13,9 +13,9 @@ class EncoderFacts(NamedTuple):
     """Facts about an encoder that settings are checked against; its code is in codim/models/."""
 
     width: int | None = None
-    """Channels of its first stage where none are named; None: it comes in one width."""
+    """Default number of channels of the first stage; None: the width is fixed."""
     torchvision: bool = False
-    """It has both stems, and takes weights with torchvision's names."""
+    """Whether the encoder has both stems and loads weights with torchvision's names."""
 
 
 ENCODER_FACTS = {
@@ -28,27 +28,27 @@ ENCODER_FACTS = {
 
 
 class NetworkConfig(Section):
-    """The network, the same for both peers."""
+    """Settings of the network, the same for both peers."""
 
     name: str = "small_cnn"
     """Encoder: small_cnn, preact_resnet18, resnet18, resnet50 or inception_resnet_v2."""
     width: int | None = Field(default=None, ge=1)
     """Channels of the first stage of small_cnn (None: 16) and preact_resnet18 (None: 64, as in the literature). The
-    others have theirs, which leaves None only."""
+    other encoders have a fixed width and allow only None."""
     stem: Stem = "imagenet"
-    """Of resnet18 and resnet50. imagenet: 7x7 convolution of stride 2 and max pooling, for about 224x224 pixels.
+    """Stem of resnet18 and resnet50. imagenet: 7x7 convolution of stride 2 and max pooling, for about 224x224 pixels.
     cifar: 3x3 convolution of stride 1, no pooling, for 32x32 (C2D, SupContrast's code)."""
     weights: AbsolutePath | None = None
-    """Of resnet18 and resnet50 with the imagenet stem: a state dict with torchvision's names, to start from; its
-    classifier `fc` is left out."""
+    """Initial weights of resnet18 and resnet50 with the imagenet stem: a state dict with torchvision's names; its
+    classifier `fc` is ignored."""
     projection_dim: int = Field(default=128, ge=2)
-    """Length of the contrastive embedding."""
+    """Dimension of the contrastive embedding."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    """Of the network's products. tf32: float32 with mantissas of 10 bits, on GPUs. bf16: autocast to bfloat16, on GPUs
-    and on CPUs; weights, outputs, losses and targets stay in float32."""
+    """Precision of matrix products and convolutions. tf32: float32 with 10-bit mantissas, on GPUs. bf16: autocast to
+    bfloat16, on GPUs and on CPUs; weights, outputs, losses and targets stay in float32."""
     compile: Literal["off", "default", "graphs"] = "off"
-    """default: torch.compile of the encoder in training. graphs: CUDA graphs too. Where the machine cannot, training
-    goes on without and a warning says why. The first step then takes a minute; bits differ from those without."""
+    """default: torch.compile of the encoder in training. graphs: CUDA graphs too. If the machine cannot compile,
+    training continues without, with a warning. The first step then takes a minute; results differ in the last bits."""
 
     @field_validator("name")
     @classmethod
@@ -75,7 +75,7 @@ class NetworkConfig(Section):
 
     @property
     def channels(self) -> int:
-        """Channels of the first stage, of an encoder that comes in any width."""
+        """Channels of the first stage, for an encoder of configurable width."""
         width = self.width or ENCODER_FACTS[self.name].width
         assert width
         return width

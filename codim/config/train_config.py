@@ -1,5 +1,4 @@
-"""TrainConfig: the sections of codim/config, composed; and the presets of methods and data sets, which are settings
-too."""
+"""Class TrainConfig, composed of the sections in codim/config; and the merging of presets for methods and data sets."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -25,7 +24,7 @@ from codim.section import Section
 
 
 class TrainConfig(Section):
-    """Everything that decides one training. A path such as `mixmatch/lambda_u` names section and setting."""
+    """All settings of one training. A path such as `mixmatch/lambda_u` names section and setting."""
 
     data: DataConfig = DataConfig()
     noise: NoiseSpec = NoNoise()
@@ -42,12 +41,12 @@ class TrainConfig(Section):
 
     @property
     def warms_up(self) -> bool:
-        """Whether there is a warm-up with co-training after it."""
+        """Whether there is a warm-up that co-training follows."""
         return self.train.co_training and self.divide.split == "mixture"
 
     @property
     def first_seed(self) -> int:
-        """Of weights, and of order and views until co-training begins."""
+        """Seed of the weights, and of order and views until co-training begins."""
         own = self.warmup.seed if self.warms_up else None
         return self.train.seed if own is None else own
 
@@ -64,13 +63,13 @@ class TrainConfig(Section):
 
 
 def train_config(settings: Mapping[str, Any]) -> TrainConfig:
-    """Compose code defaults < data set defaults < the preset of the method < the settings given.
+    """Compose the settings: code defaults < data set defaults < method preset < `settings`.
 
     Args:
         settings: nested {section: {setting: value}} and optionally `method`: a name from METHODS.
     Raises:
-        ValueError: unknown method or setting, value of the wrong type or out of range, or one that contradicts the
-            method; names path, value, what is allowed.
+        ValueError: unknown method or setting, value of the wrong type, out of range or contradicting the method; names
+            path, value and what is allowed.
     """
     given = dict(settings)
     method = given.pop("method", None)
@@ -98,7 +97,7 @@ def _require_no_contradiction(given: Mapping[str, Any], method: str | None, pres
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, section by section; the noise is replaced as a whole (its kinds have different
+    """Return `base` updated by `over`, section by section; `noise` is replaced as a whole (kinds differ in
     settings)."""
     merged = dict(base)
     for key, value in over.items():
@@ -114,7 +113,7 @@ def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def explain(error: ValidationError) -> str:
-    """One line per fault: path, what is wrong, the value found."""
+    """Format a validation error, one line per fault: path, problem, value found."""
     lines = []
     for fault in error.errors(include_url=False):
         loc = [str(part) for part in fault["loc"]]

@@ -1,6 +1,6 @@
 """Batched augmentation on the device: every image of a batch draws its own crop, flip, rotation and colours.
 
-Input uint8 images (N, C, H, W), output normalised floats of the same shape, or with sides of `size`. Randomness comes
+Input: uint8 images (N, C, H, W); output: normalised floats of the same shape, or with sides of `size`. Randomness comes
 from the generator passed in.
 """
 
@@ -16,9 +16,9 @@ from codim.data.images.image_cache import Images
 from codim.runtime.distributed import drawn
 
 FIT_IMAGES = 10_000
-"""Looked at, at most, for mean and standard deviation."""
+"""Maximum number of images from which mean and standard deviation are computed."""
 FIT_PIXELS = 2**22
-"""Values in float64 held at a time for them, twice."""
+"""Number of pixel values converted to float64 at a time for them; two such arrays exist."""
 
 
 class Augmenter:
@@ -30,11 +30,11 @@ class Augmenter:
 
     @classmethod
     def fit(cls, config: AugmentConfig, images: Images) -> "Augmenter":
-        """Mean and standard deviation per channel of the given images, of more than 10,000 of every n-th: needs no
-        labels. Memory: 64 MiB.
+        """Build an augmenter from the mean and standard deviation per channel of the images, or of every n-th if there
+        are more than 10,000. Needs no labels. Memory: 64 MiB.
 
         Raises:
-            ValueError: the views are to be larger than the images.
+            ValueError: `augment/size` is larger than the images.
         """
         channels, height, width = images.shape[1:]
         if config.size > min(height, width):
@@ -44,7 +44,7 @@ class Augmenter:
         every = -(-len(images) // FIT_IMAGES)
         chunk = max(1, FIT_PIXELS // (channels * height * width))
         for start in range(0, len(images), every * chunk):
-            # Sums of whole numbers, so that they are exact and no order of summation shows.
+            # Sums of integers are exact, so the order of summation does not matter.
             pixels = images[start : start + every * chunk : every].double()
             total += pixels.sum((0, 2, 3))
             squares += pixels.square_().sum((0, 2, 3))
@@ -92,8 +92,8 @@ def _uniform(n: int, low: float, high: float, generator: Generator, x: Tensor) -
 
 
 def random_crop(x: Tensor, padding: int, generator: Generator, size: int = 0) -> Tensor:
-    """One crop per image of (N, C, H, W), after zero padding on each side: of the image's size, or of `size` pixels
-    squared from square images."""
+    """Crop each image of (N, C, H, W) at random after zero padding on each side: to its size, or square images to
+    `size`."""
     n, _, height, width = x.shape
     assert not size or height == width >= size
     room = 2 * padding + (height - size if size else 0)
@@ -113,15 +113,14 @@ def random_flip(x: Tensor, generator: Generator) -> Tensor:
 
 
 def random_resized_crop(x: Tensor, scale_min: float, rotation: float, generator: Generator, size: int = 0) -> Tensor:
-    """One crop per image, rotated, resized back, or to sides of `size` pixels, by bilinear sampling; area share in
-    [scale_min, 1].
+    """Crop each image at random, rotate it and resize it (bilinear) to its old size, or to sides of `size` pixels. The
+    crop covers a share of the area in [scale_min, 1].
 
-    Aspect ratio in [3/4, 4/3] as in Szegedy et al. 2015 ("Inception"), nearer to 1 where the image leaves no room for
-    it.
+    The aspect ratio is in [3/4, 4/3] as in Szegedy et al. 2015 ("Inception"), or closer to 1 if the image has no room.
     """
     n = len(x)
     area = _uniform(n, scale_min, 1.0, generator, x)
-    # A larger crop leaves less room for its aspect ratio: neither side may exceed the image's.
+    # The larger the crop, the less its aspect ratio may vary: neither side may exceed the image's.
     limit = (-area.log()).clamp(max=math.log(4 / 3))
     ratio = (_uniform(n, -1, 1, generator, x) * limit).exp()
     half_width, half_height = (area * ratio).sqrt(), (area / ratio).sqrt()
@@ -138,9 +137,9 @@ def random_resized_crop(x: Tensor, scale_min: float, rotation: float, generator:
 
 
 def colour_jitter(x: Tensor, strength: float, grey: float, generator: Generator) -> Tensor:
-    """Brightness, contrast, and for (N, 3, H, W) saturation, hue and grey, one draw per image.
+    """Jitter brightness and contrast, and for (N, 3, H, W) saturation, hue and grey, with one draw per image.
 
-    Saturation and hue are one linear map in the YIQ colour space, so that they cost one small matrix product.
+    Saturation and hue are one linear map in the YIQ colour space, so they cost one small matrix product.
     """
     n = len(x)
 
@@ -163,7 +162,7 @@ def colour_jitter(x: Tensor, strength: float, grey: float, generator: Generator)
 
 @cache
 def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
-    """RGB to YIQ and back, (3, 3) each; kept, since copying them to a GPU would halt it."""
+    """Return the maps from RGB to YIQ and back, (3, 3) each; cached, since copying to a GPU synchronises with it."""
     to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
     return to_yiq.to(device), torch.linalg.inv(to_yiq).to(device)
 

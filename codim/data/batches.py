@@ -7,10 +7,10 @@ from torch import Generator, Tensor
 
 
 def endless_batches(index: Tensor, batch_size: int, generator: Generator) -> Iterator[Tensor]:
-    """Batches (batch_size,) of `index` without end: one permutation after the other, so that each entry comes equally
-    often.
+    """Yield batches (batch_size,) of `index` forever, one permutation after the other, so that all entries are equally
+    frequent.
 
-    Every batch is full, also where `index` is shorter than a batch; batch norm never sees a ragged one.
+    Every batch is full, even if `index` is shorter than a batch; batch norm never sees a ragged one.
     """
     assert len(index) > 0
     rest = index[:0]

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def cifar10(config: DataConfig) -> ImageSource:
-    """50,000 training and 10,000 test images in the official order, which published label files follow."""
+    """Load CIFAR-10: 50,000 training and 10,000 test images in the official order, that of published label files."""
     from torchvision.datasets import CIFAR10  # doubles the time to import codim
 
     return _load(config, CIFAR10)
 
 
 def cifar100(config: DataConfig) -> ImageSource:
-    """50,000 training and 10,000 test images in the official order; the 100 fine classes."""
+    """Load CIFAR-100: 50,000 training and 10,000 test images in the official order; the 100 fine classes."""
     from torchvision.datasets import CIFAR100
 
     return _load(config, CIFAR100)

@@ -3,8 +3,8 @@ of clothes in 14 classes, labelled by the text around them.
 
 Layout as in the authors' repository (github.com/Cysu/noisy_label, "Clothing1M Experiments"), with the class names of
 category_names_eng.txt. As in DivideMix's dataloader_clothing1M.py, the training part is noisy_train_key_list.txt, and
-test and official validation part are those checked by people (clean_test, clean_val); clean_train is not used. Other
-than there, no file is drawn at random while loading: the order is that of the lists.
+the test and official validation parts are those checked by people (clean_test, clean_val); clean_train is not used.
+Unlike there, no random subset is drawn on loading: the order is that of the lists.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ PARTS = {
     "clean_test_key_list.txt": "clean_label_kv.txt",
     "clean_val_key_list.txt": "clean_label_kv.txt",
 }
-"""List of the files of a part -> list of their labels."""
+"""File list of a part -> file with its labels."""
 LAYOUT = """\
   noisy_train_key_list.txt, clean_val_key_list.txt, clean_test_key_list.txt    lines `images/7/13/name.jpg`
   noisy_label_kv.txt, clean_label_kv.txt                                       lines `images/7/13/name.jpg 5`
@@ -32,7 +32,7 @@ LAYOUT = """\
 
 
 def clothing1m(config: DataConfig) -> ImageSource:
-    """1,000,000 training images with unknown true labels, 14,313 validation and 10,526 test images."""
+    """Load 1,000,000 training images with unknown true labels, 14,313 validation and 10,526 test images."""
     root = config.place
     require_layout(root, (*dict.fromkeys([*PARTS, *PARTS.values()]), NAMES), LAYOUT)
     classes = [line for line in read_lines(root / NAMES) if line]

@@ -1,4 +1,4 @@
-"""Handwritten digits (UCI), as they ship with scikit-learn."""
+"""Handwritten digits (UCI), as shipped with scikit-learn."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from codim.data.image_source import ImageSource
 
 
 def _digits(config: DataConfig) -> ImageSource:
-    """1,797 handwritten digits of 8x8 pixels with 17 grey levels (Alpaydin & Kaynak, UCI; a copy ships with
+    """Load 1,797 handwritten digits of 8x8 pixels with 17 grey levels (Alpaydin & Kaynak, UCI; shipped with
     scikit-learn).
 
-    The copy has no test part: a quarter, stratified, drawn once and for all, is ours.
+    This copy has no test part: ours is a fixed quarter, stratified.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

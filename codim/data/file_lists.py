@@ -1,4 +1,4 @@
-"""Lists of files with labels, one entry a line, as WebVision and Clothing1M publish them."""
+"""Lists of files with labels, one entry per line, as WebVision and Clothing1M publish them."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from codim.text.text_file import read_text
 
 
 def require_layout(root: Path, needed: tuple[str, ...], layout: str) -> None:
-    """Raises ValueError, with the expected layout, where one of `needed` is not below `root`, or is there and cannot be
-    the official file: it is empty or no file."""
+    """Check that all files `needed` exist below `root` and are not empty. Raises ValueError, with the expected
+    layout."""
     missing = [name for name in needed if not (root / name).exists()]
     wrong = [name for name in needed if name not in missing and not _has_content(root / name)]
     told = [f"has no {', '.join(missing)}"] if missing else []
@@ -24,7 +24,7 @@ def _has_content(path: Path) -> bool:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Its lines without surrounding blanks; empty ones stay, so that numbers of lines hold."""
+    """Read the lines of a file, stripped; empty ones are kept, so that line numbers stay valid."""
     try:
         return [line.strip() for line in read_text(path).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -32,7 +32,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_labels(path: Path, num_classes: int) -> list[tuple[str, int]]:
-    """(file, label) of each line `file label`, blank lines left out. Raises ValueError: names file and line."""
+    """Read (file, label) from lines `file label`, skipping blank ones. Raises ValueError: names file and line."""
     entries = []
     for number, line in enumerate(read_lines(path), 1):
         if not line:

@@ -1,5 +1,5 @@
-"""What a data set is: what its loader gives. The loaders (codim/data/cifar.py, ...) build on this module,
-codim/data/load.py on the loaders."""
+"""Type of a data set as its loader returns it. Loaders (codim/data/cifar.py, ...) import it, codim/data/load.py
+them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,31 +18,31 @@ Pixels = NDArray[np.uint8] | CachedImages
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A data set as its authors give it: uint8 images (N, C, H, W) and labels (N,), by part."""
+    """A data set as published: uint8 images (N, C, H, W) and labels (N,), by part."""
 
     images: Pixels
-    """Of the training part."""
+    """Images of the training part."""
     labels: Labels
-    """True ones, or, without `truth_known`, those that the authors have."""
+    """True labels of the training part, or, without `truth_known`, the published ones."""
     test_images: Pixels
-    """None of them where the data have no test part."""
+    """Images of the test part; empty if there is none."""
     test_labels: Labels
     classes: tuple[str, ...]
     val_images: Pixels | None = None
-    """The official validation part, where there is one."""
+    """Images of the official validation part, if any."""
     val_labels: Labels | None = None
     second_test_images: Pixels | None = None
-    """A second test part of the same classes, where there is one."""
+    """Images of a second test part with the same classes, if any."""
     second_test_labels: Labels | None = None
     truth_known: bool = True
-    """False: nobody knows the true labels of the training part."""
+    """Whether the true labels of the training part are known."""
 
 
 Loader = Callable[[DataConfig], ImageSource]
 
 
 def cached_parts(config: DataConfig, root: Path, parts: Sequence[Sequence[str]]) -> list[CachedImages]:
-    """The images of each part, in one cache that holds each name once; files below `root`. Nothing is decoded yet."""
+    """Open one cache for the files of all parts, which may share files, below `root`. Nothing is decoded yet."""
     place: dict[str, int] = {}
     rows = [np.array([place.setdefault(name, len(place)) for name in part], dtype=np.int64) for part in parts]
     folder = config.cache or (user_cache() if config.facts.own else root / ".codim-cache")

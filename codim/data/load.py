@@ -1,6 +1,6 @@
-"""Data sets: name -> images, labels, official parts. Then noise and the train / validation split.
+"""Data sets by name: images, labels, official parts; then the noise and the training / validation split.
 
-Two objects leave this module and never meet again in training: `TrainingData` (given labels only) and `Truth` (true
+Two objects leave this module and are kept apart in training: `TrainingData` (given labels only) and `Truth` (true
 labels and test images, for an observer).
 """
 
@@ -29,41 +29,41 @@ from codim.noise.transition import Labels, transition_matrix
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All that training may see. Images of training *and* validation part stand in one tensor, in the source's order,
-    those of an official validation part at the end."""
+    """All data that training may see. Images of training *and* validation part are one tensor, in the source's order;
+    those of an official validation part come last."""
 
     images: Images
-    """(N, C, H, W) uint8."""
+    """Images, (N, C, H, W) uint8."""
     labels: Tensor
-    """(N,) int64: the given labels."""
+    """Given labels, (N,) int64."""
     train_index: Tensor
-    """(N_train,) int64."""
+    """Indices of the training part, (N_train,) int64."""
     val_index: Tensor
-    """(N_val,) int64, disjoint from `train_index`; its labels carry the same noise, those of an official part none."""
+    """Indices of the validation part, (N_val,) int64; its labels have the same noise, those of an official part
+    none."""
     classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What only an observer may see."""
+    """True labels and test images, which only an observer may see."""
 
     labels: Tensor
-    """(N,) int64: the true labels of TrainingData.images; -1 where an image belongs to none of the classes, or nobody
-    knows."""
+    """True labels of TrainingData.images, (N,) int64; -1 for an image of none of the classes, or if unknown."""
     test_images: Images
-    """(M, C, H, W) uint8; M is 0 where the data have no test part."""
+    """Test images, (M, C, H, W) uint8; M is 0 if the data have no test part."""
     test_labels: Tensor
-    """(M,) int64."""
+    """Test labels, (M,) int64."""
     noise_rate: float
-    """Realised share of wrong labels, an official validation part left out; NaN where nobody knows."""
+    """Realised share of wrong labels, without an official validation part; NaN if unknown."""
     transition: NDArray[np.float64]
-    """(K, K) realised transition matrix, rows: true class; images of no class left out. (0, 0) where nobody knows."""
+    """Realised (K, K) transition matrix, rows: true class; without images of no class. (0, 0) if unknown."""
     clean: Tensor | None = None
-    """(N,) bool: the given label is right. None where nobody knows."""
+    """Whether each given label is correct, (N,) bool; None if unknown."""
     second_test_images: Images | None = None
-    """(M2, C, H, W) uint8: another test part of the same classes, where the data set has one."""
+    """Images of another test part with the same classes, (M2, C, H, W) uint8, if the data set has one."""
     second_test_labels: Tensor | None = None
-    """(M2,) int64."""
+    """Labels of the second test part, (M2,) int64."""
 
 
 DATASETS: dict[str, Loader] = {
@@ -75,11 +75,11 @@ DATASETS: dict[str, Loader] = {
     "folder": folder,
     "table": table,
 }
-"""Their facts are in codim/config/datasets.py."""
+"""Loaders by name; the facts about each data set are in codim/config/datasets.py."""
 
 
 def register_dataset(name: str, loader: Loader, facts: DatasetFacts) -> None:
-    """Add a data set to those that `data/name` may be.
+    """Register a data set, so that `data/name` may name it.
 
     Each process that loads it must do so, the workers of a study too.
     """
@@ -87,10 +87,10 @@ def register_dataset(name: str, loader: Loader, facts: DatasetFacts) -> None:
 
 
 def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str = "cpu") -> tuple[TrainingData, Truth]:
-    """Load, apply the noise, take the subset, split, put on the device.
+    """Load a data set, apply noise, take the subset, split, and move to the device.
 
     Raises:
-        ValueError: files are missing, damaged or not laid out as the data set's loader says; the noise, the subset or
+        ValueError: files are missing, damaged or in another layout than the loader documents; the noise, the subset or
             the kind of validation does not fit the data.
     """
     source = DATASETS[config.name](config)
@@ -138,7 +138,7 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
 
 
 def which_images(images: Pixels | Images) -> Labels | None:
-    """(N,) equal numbers where the same image stands several times; None where none can."""
+    """Return an id per sample, (N,), equal for repeated images; None if images cannot repeat."""
     return images.rows if isinstance(images, CachedImages) else None
 
 
@@ -151,8 +151,7 @@ def _for_noise(images: Pixels, noise: NoiseKind) -> NDArray[np.uint8]:
 def _with_foreign_images(
     images: Pixels, true: Labels, rows: Labels, labels: Labels, noise: OpenSetNoise, config: DataConfig
 ) -> tuple[Pixels, Labels]:
-    """Open-set noise: the images of the samples that it names, exchanged for those of another data set; true labels
-    -1."""
+    """Apply open-set noise: replace the images it names by those of another data set, with true label -1."""
     if isinstance(images, CachedImages):
         raise ValueError(f"noise/kind: openset needs images in memory, {config.name} keeps them in files")
     if noise.source == config.name or noise.source not in DATASETS:

@@ -1,4 +1,4 @@
-"""The size of each named data set as published, to check a study where the data are absent. For planning only."""
+"""Published sizes of the named data sets, to plan and check a study without the data."""
 
 from dataclasses import dataclass
 
@@ -15,19 +15,20 @@ from codim.noise.transition import Labels, transition_matrix
 
 @dataclass(frozen=True)
 class NominalData:
-    """What planning needs of the data."""
+    """Counts and labels of a data set, as far as planning needs them."""
 
     labels: Labels
-    """(N,) the given labels, of training and validation part."""
+    """Given labels of training and validation part, (N,)."""
     train_index: Labels
     val_index: Labels
     classes: int
     noise_rate: float
-    """NaN, as the next (0, 0), where nobody knows the true labels."""
+    """Realised noise rate; NaN if the true labels are unknown (`transition` is then (0, 0))."""
     transition: NDArray[np.float64]
 
     def require_given(self, config: DivideConfig) -> None:
-        """Raises ValueError where `given_division` would, but for a labelled file, which need not be here."""
+        """Check what `given_division` would, except for a labelled file, which need not exist here. Raises
+        ValueError."""
         if config.labelled_file is None:
             counts = np.bincount(self.labels[self.train_index], minlength=self.classes)
             require_labels(config.labels_per_class, counts, [str(k) for k in range(self.classes)])
@@ -35,10 +36,10 @@ class NominalData:
 
 
 def nominal_data(config: DataConfig, noise: NoiseKind) -> NominalData:
-    """What `load_data` would give, with labels spread evenly over the classes.
+    """Return the counterpart of `load_data` with labels spread evenly over the classes.
 
-    The noise is laid on these labels, so that one that does not fit the classes is found; kinds that read files, or
-    read or replace images, are left out. Raises ValueError as `load_data`, and for a data set without a nominal shape.
+    Applies the noise to these labels, to detect one that does not fit the classes; kinds that read files, or read or
+    replace images, are skipped. Raises ValueError as `load_data`, and for a data set without a published shape.
     """
     shape = config.facts.shape
     if shape is None:

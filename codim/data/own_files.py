@@ -1,4 +1,4 @@
-"""The files, labels and parts of own images, before any is opened. Imports no torch."""
+"""Files, labels and parts of own images, before any is opened. Imports no torch."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class OwnImages(NamedTuple):
-    """Images by part, below `root`; an image has one name, however often it stands there."""
+    """Own images by part, below `root`; an image has one name, even if it is listed several times."""
 
     root: Path
     classes: tuple[str, ...]
@@ -28,12 +28,12 @@ class OwnImages(NamedTuple):
 
 
 def folder_images(root: Path) -> OwnImages:
-    """`root/<class>/**` all for training; or, where the folders are called as parts are, `root/train/<class>/**` and so
-    on. Classes in sorted order. What was found, and what was passed over, is logged.
+    """Find `root/<class>/**`, all for training, or `root/train/<class>/**` and so on if the folders are named like
+    parts. Classes are sorted. Logs what was found and what was skipped.
 
     Raises:
         ValueError: no such folder, fewer than two classes, a class without images, a class that only another part has,
-            an image in two parts, or folders of which nobody can know whether they are parts or classes.
+            an image in two parts, or folders that could be either parts or classes.
     """
     if not root.is_dir():
         raise ValueError(f"{printable(root)} is no folder; allowed: a folder with a folder of images per class")
@@ -61,10 +61,10 @@ def folder_images(root: Path) -> OwnImages:
 
 
 def table_images(path: Path, root: Path | None = None) -> OwnImages:
-    """Those of a .csv or .parquet file with columns `path` (absolute, or from `root`, by default the table's folder),
-    `label` (a name or a number) and optionally `split` (train, val or test; without it all is for training).
+    """Read images from a .csv or .parquet file with columns `path` (absolute, or below `root`, by default the table's
+    folder), `label` (a name or a number) and optionally `split` (train, val or test; without it all is for training).
 
-    Classes in sorted order; by value where all labels are whole numbers, and of one value by their text.
+    Classes are sorted; numerically if all labels are whole numbers, with ties by their text.
 
     Raises:
         ValueError: names the file and, where one is at fault, the row (1: the first below the header).
@@ -73,7 +73,7 @@ def table_images(path: Path, root: Path | None = None) -> OwnImages:
 
 
 def in_order(labels: set[str]) -> list[str]:
-    """The one order of classes, whatever order they come in."""
+    """Sort class names: numerically if all are whole numbers, else alphabetically; independent of the input order."""
     names = sorted(labels)
     return sorted(names, key=int) if all(map(WHOLE_NUMBER.fullmatch, names)) else names
 
@@ -110,14 +110,14 @@ def _own_images(
 
 
 def _one_name_each(place: Path, root: Path, rows: list[Row]) -> list[Row]:
-    """An image that is named in several ways (a link, another path to it) gets the first of its names everywhere.
+    """Give an image that is listed under several names (a link, another path to it) the first of them everywhere.
 
-    Raises ValueError: it stands in two parts.
+    Raises ValueError: an image is in two parts.
     """
     real_folder = cache(os.path.realpath)
 
     def identity(name: str) -> str:
-        # A table may have a million rows, and a Path takes ten times as long.
+        # Tables may have a million rows, and Path is ten times slower.
         path = os.path.join(root, name)  # noqa: PTH118
         if os.path.islink(path):  # noqa: PTH114
             return os.path.realpath(path)

@@ -1,7 +1,7 @@
 """Own images: a folder per class, or a table of files and labels.
 
-The given labels are all that is known: true labels count as unknown, whatever noise is laid on top. Without a test part
-no test accuracy is measured (NaN); nothing is held out for one behind the user's back.
+Only the given labels are known: true labels count as unknown, whatever noise is added. Without a test part no test
+accuracy is measured (NaN); nothing is silently held out for one.
 """
 
 import numpy as np
@@ -14,17 +14,17 @@ from codim.text.safe_text import printable
 
 
 def folder(config: DataConfig) -> ImageSource:
-    """The images of `data/root`, a folder per class. Raises ValueError as `folder_images`, or as `_source`."""
+    """Load the images of `data/root`, a folder per class. Raises ValueError as `folder_images`, or as `_source`."""
     return _source(config, folder_images(config.place))
 
 
 def table(config: DataConfig) -> ImageSource:
-    """The images that the table `data/root` names. Raises ValueError as `table_images`, or as `_source`."""
+    """Load the images listed in the table `data/root`. Raises ValueError as `table_images`, or as `_source`."""
     return _source(config, table_images(config.place))
 
 
 def _source(config: DataConfig, own: OwnImages) -> ImageSource:
-    """Raises ValueError: there is a part `val` without `data/validation: official`."""
+    """Build the source of own images. Raises ValueError: there is a part `val` without `data/validation: official`."""
     parts = [own.rows[part] for part in PARTS]
     if parts[1] and config.validation == "split":
         raise ValueError(

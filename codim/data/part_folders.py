@@ -1,4 +1,4 @@
-"""Whether the folders of own images are parts of the data or classes."""
+"""Detection of whether the folders of own images are parts of the data or classes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ MEANT = (
 
 
 def part_folders(folders: Sequence[Path]) -> dict[Part, Path]:
-    """The folder of each part; empty where the folders are classes.
+    """Return the folder of each part; empty if the folders are classes.
 
     Raises:
-        ValueError: two folders are the same part, or nobody can know whether these are parts or classes.
+        ValueError: two folders are the same part, or it is ambiguous whether these are parts or classes.
     """
     named: dict[Part, Path] = {}
     others = []
@@ -37,12 +37,12 @@ def part_folders(folders: Sequence[Path]) -> dict[Part, Path]:
 
 
 def require_no_parts(folders: Sequence[Path]) -> None:
-    """Raises ValueError where the folders of classes hold the same folders again."""
+    """Check that folders of classes do not hold the same subfolders, as parts would. Raises ValueError."""
     _require_classes(folders, [])
 
 
 def _require_classes(folders: Sequence[Path], doubtful: Sequence[Path]) -> None:
-    """`doubtful`: those that are called as a part is, beside others that are not."""
+    """Check that the folders are classes. `doubtful`: folders named like a part, beside others that are not."""
     inside = {folder: _inner_names(folder) for folder in folders}
     shared = set.intersection(*inside.values()) if len(folders) > 1 else set()
     for folder in doubtful:
@@ -57,7 +57,7 @@ def _require_classes(folders: Sequence[Path], doubtful: Sequence[Path]) -> None:
 
 
 def _inner_names(folder: Path) -> set[str]:
-    """The folders in a folder that holds no image itself."""
+    """Return the names of the subfolders of a folder that holds no image itself."""
     if any(is_image(path) for path in folder.iterdir()):
         return set()
     return {class_name(path.name) for path in visible_folders(folder, Counter())}

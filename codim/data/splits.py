@@ -1,4 +1,4 @@
-"""Which images take part: the subset, the split into training and validation part, and how many may be labelled."""
+"""Selection of images: the subset, the training / validation split, and limits on the number of labelled samples."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from codim.noise.transition import Labels
 
 
 def subset_rows(labels: Labels, size: int) -> Labels:
-    """Sorted indices of `size` samples, 0: of all; each class gives its share. Always the same for the same labels."""
+    """Return sorted indices of `size` samples (0: of all), stratified by label; deterministic."""
     if not size:
         return np.arange(len(labels))
     if size > len(labels):
@@ -24,13 +24,16 @@ def subset_rows(labels: Labels, size: int) -> Labels:
 def stratified_split(
     labels: Labels, val_fraction: float, seed: int, images: Labels | None = None
 ) -> tuple[Labels, Labels]:
-    """Sorted (train, validation) indices; each class gives its share, rounded, and keeps at least one training sample.
+    """Return sorted (train, validation) indices; each class gives its share, rounded, and keeps one training sample or
+    more.
 
     scikit-learn's stratified split refuses a class with a single sample, which noise can produce.
 
     Args:
-        images: (N,) which image each sample is, where one may stand there several times: all of them go where the first
-            one goes.
+        images: (N,) id of each sample's image, if images may repeat: all copies go where the first one goes.
+    Example:
+        >>> stratified_split(np.array([0] * 3 + [1] * 3), 1 / 3, seed=0)[1].tolist()
+        [2, 5]
     """
     if images is not None and len(first := np.unique(images, return_index=True)[1]) < len(images):
         held_out = np.isin(images, images[first][stratified_split(labels[first], val_fraction, seed)[1]])
@@ -47,8 +50,8 @@ def stratified_split(
 
 
 def stratified_folds(labels: Labels, folds: int, seed: int, images: Labels | None = None) -> Labels:
-    """(N,) fold of each sample, from 0; each class is spread as evenly as it can be, and so are its remainders.
-    `images` as in `stratified_split`."""
+    """Return each sample's fold, (N,), from 0; classes and their remainders are spread evenly. `images` as in
+    `stratified_split`."""
     if images is not None:
         _, first, place = np.unique(images, return_index=True, return_inverse=True)
         if len(first) < len(images):
@@ -61,7 +64,7 @@ def stratified_folds(labels: Labels, folds: int, seed: int, images: Labels | Non
 
 
 def require_labels(per_class: int, counts: Iterable[int], classes: Sequence[str]) -> None:
-    """Raises ValueError where a class has too few images of the training part for `divide/labels_per_class`."""
+    """Check that each class has `divide/labels_per_class` training images. Raises ValueError."""
     for name, count in zip(classes, counts, strict=True):
         if count < per_class:
             raise ValueError(
@@ -70,6 +73,6 @@ def require_labels(per_class: int, counts: Iterable[int], classes: Sequence[str]
 
 
 def require_unlabelled(labelled: int, images: int) -> None:
-    """Raises ValueError where all images of the training part are labelled."""
+    """Check that some training images remain unlabelled. Raises ValueError."""
     if labelled == images:
         raise ValueError(f"divide: all {images} images of the training part are labelled; allowed: fewer")

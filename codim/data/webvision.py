@@ -1,11 +1,11 @@
 """Mini-WebVision: the first 50 classes of the Google part of WebVision 1.0 (Li et al. 2017, arXiv 1708.02862), 65,944
-images with the labels of the search that found them.
+images labelled by the search queries that found them.
 
 Layout as in the official archives ("Google Images Resized", "Validation Images Resized", "Training & Validation
 Labels"; data.vision.ee.ethz.ch/cvl/webvision/dataset2017.html) and as DivideMix's dataloader_webvision.py reads it:
-paths in the training list count from the root, those in the validation list from val_images_256. The subset is that of
-MentorNet (Jiang et al. 2018). Test parts, as in the tables of the field: WebVision's validation images of these classes
-(2,500, checked by people), and second ILSVRC 2012's (2,500).
+paths in the training list are relative to the root, those in the validation list to val_images_256. The subset is that
+of MentorNet (Jiang et al. 2018). Test parts, as in the literature: WebVision's validation images of these classes
+(2,500, checked by people), and second, ILSVRC 2012's (2,500).
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ LAYOUT = f"""\
 
 
 def webvision(config: DataConfig) -> ImageSource:
-    """65,944 training images with unknown true labels; two test parts."""
+    """Load 65,944 training images with unknown true labels, and up to two test parts."""
     root = config.place
     require_layout(root, (TRAIN_LIST, VAL_LIST, SYNSETS), LAYOUT)
     train, test = (
@@ -62,7 +62,7 @@ def webvision(config: DataConfig) -> ImageSource:
 
 
 def _synsets(path: Path) -> dict[str, str]:
-    """Synset -> first of its names, of the 50 classes in order."""
+    """Return synset -> its first name, for the 50 classes in order."""
     lines = read_lines(path)[:CLASSES]
     synsets = {line.partition(" ")[0]: line.partition(" ")[2].partition(",")[0] for line in lines}
     if len(synsets) < CLASSES or not all(synsets.values()):
@@ -71,7 +71,7 @@ def _synsets(path: Path) -> dict[str, str]:
 
 
 def _ilsvrc(root: Path, synsets: list[str]) -> list[tuple[str, int]]:
-    """ILSVRC 2012's validation images of these synsets, in either layout: (file below root, label)."""
+    """List ILSVRC 2012's validation images of these synsets, in either layout: (file below root, label)."""
     if any((root / ILSVRC).glob("*.JPEG")):
         return _flat_ilsvrc(root, synsets)
     found = []
@@ -84,7 +84,7 @@ def _ilsvrc(root: Path, synsets: list[str]) -> list[tuple[str, int]]:
 
 
 def _flat_ilsvrc(root: Path, synsets: list[str]) -> list[tuple[str, int]]:
-    """The ground truth file numbers the classes in an order of its own, which meta.mat tells."""
+    """List them in the flat layout; the ground truth file has its own class numbers, which meta.mat maps to synsets."""
     from scipy.io import loadmat
 
     require_layout(root, (GROUND_TRUTH, META), LAYOUT)

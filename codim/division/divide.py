@@ -1,5 +1,4 @@
-"""Per-sample losses -> two-component Gaussian mixture -> probability that a given label is clean -> division of the
-data."""
+"""Co-divide: per-sample losses -> two-component Gaussian mixture -> clean probability of each label -> division."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,21 +14,21 @@ from codim.metrics import SplitState
 
 @dataclass(frozen=True)
 class Division:
-    """What one network makes of the images of an epoch; its peer is trained with it."""
+    """Division of an epoch's images into a labelled and an unlabelled set by one network; its peer trains on it."""
 
     index: Tensor
-    """(N,) int64: which of TrainingData.images."""
+    """Indices into TrainingData.images, (N,) int64."""
     clean_probability: Tensor
-    """(N,) float32 in [0, 1]."""
+    """Probability that each given label is correct, (N,) float32 in [0, 1]."""
     labelled: Tensor
-    """(N,) bool."""
+    """Which images are labelled, (N,) bool."""
     threshold: float
-    """After clipping."""
+    """Threshold on the clean probability, after clipping."""
     separation: float
-    """Of the mixture; NaN where none was fitted."""
+    """Separation of the mixture; NaN if none was fitted."""
     state: SplitState
     loss_bin: Tensor | None = None
-    """(N,) uint8: which of LOSS_BINS equal parts of [0, 1] holds the scaled loss; None where no losses were divided."""
+    """Bin of the scaled loss, of LOSS_BINS equal parts of [0, 1], (N,) uint8; None if no losses were divided."""
 
     def to(self, device: torch.device | str) -> "Division":
         tensors: dict[str, Any] = {
@@ -39,12 +38,12 @@ class Division:
 
 
 LOSS_BINS = 20
-"""Of the histograms of scaled losses."""
+"""Number of bins of the histograms of scaled losses."""
 SEVERITY: tuple[SplitState, ...] = ("none", "given", "ok", "clipped", "unimodal", "degenerate")
 
 
 def scale_losses(losses: Tensor) -> Tensor:
-    """Scale (N,) losses to [0, 1]; constant losses and non-finite ones become 1/2 and 1."""
+    """Scale (N,) losses to [0, 1]; constant losses become 1/2, non-finite ones 1."""
     losses = losses.double()
     finite = torch.isfinite(losses)
     if not finite.any():
@@ -57,7 +56,7 @@ def scale_losses(losses: Tensor) -> Tensor:
 
 def divide(scaled: Tensor, index: Tensor, config: DivideConfig) -> list[Division]:
     """Divide the images `index` (N,) by their scaled losses (B, N) under each of B networks, already averaged over the
-    history. Never empty on either side, never NaN.
+    history. Neither set is empty, and nothing is NaN.
 
     States: ok; clipped: the threshold left one side empty and was moved to [min w + 1e-5, max w - 1e-5] (as C2D's
     code); unimodal: the mixture's means are closer than one pooled standard deviation, or one component is empty;
@@ -79,7 +78,7 @@ def _bins(scaled: Tensor) -> Tensor:
 
 
 def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -> list[int]:
-    """How many samples of all divisions together lie in each of the LOSS_BINS; empty where no losses were divided.
+    """Count the samples of all divisions together in each of the LOSS_BINS; empty if no losses were divided.
 
     Args:
         among: (images,) bool: which samples count; all by default.
@@ -90,7 +89,7 @@ def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -
 
 
 def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
-    """Of one network. `summary`: range of its losses, smallest and largest w, separation and smaller weight."""
+    """Build one network's division. `summary`: range of losses, smallest and largest w, separation, smaller weight."""
     spread, lowest, highest, separation, weight = summary
     low, high = lowest + 1e-5, highest - 1e-5
     if spread == 0 or low >= high:

@@ -1,4 +1,4 @@
-"""A given labelled set in place of stages 1 and 2: contrastive semi-supervised learning (CSSL) from few labels."""
+"""Fixed labelled set in place of stages 1 and 2: contrastive semi-supervised learning (CSSL) from few labels."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from codim.division.divide import Division
 
 
 def given_division(data: TrainingData, config: DivideConfig) -> Division:
-    """The training part divided into `divide/labels_per_class` samples of each class, or those of
-    `divide/labelled_file`, and the rest. Clean probability: 1 and 0. No label of the rest is read.
+    """Divide the training part into a fixed labelled set, `divide/labels_per_class` samples of each class or those of
+    `divide/labelled_file`, and the rest. Clean probabilities are 1 and 0. Labels of the rest are not read.
 
     Raises:
         ValueError: a class has too few samples; the file cannot be read, names an image that is not in the training

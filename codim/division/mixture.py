@@ -11,7 +11,7 @@ from torch import Tensor
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Vectors of some ten thousand numbers: on a CPU threads would wait for each other for longer than they work."""
+    """Use one CPU thread: on vectors of some ten thousand numbers, threads wait for each other more than they work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -22,22 +22,21 @@ def _one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Mixture:
-    """B two-component mixtures in one dimension, the component of the smaller mean first; all tensors (B, 2)
-    float64."""
+    """Parameters of B two-component mixtures in one dimension, the smaller mean first; all tensors (B, 2) float64."""
 
     weights: Tensor
     means: Tensor
     variances: Tensor
 
     def log_joint(self) -> Tensor:
-        """(B, 2, 3): log of weight times density of each component, as coefficients of 1, x and x^2."""
+        """Return log(weight times density) of each component as coefficients of 1, x and x^2, (B, 2, 3)."""
         distance = self.means.square() / self.variances
         constant = self.weights.log() - 0.5 * (distance + (2 * torch.pi * self.variances).log())
         return torch.stack([constant, self.means / self.variances, -0.5 / self.variances], dim=2)
 
     @_one_thread()
     def posterior(self, x: Tensor) -> Tensor:
-        """(B, N) probability of the component with the smaller mean, of (B, N) values."""
+        """Return the probability (B, N) of the component with the smaller mean, for (B, N) values."""
         joint = self.log_joint()
         log_odds = joint[:, :1] - joint[:, 1:]
         parts = zip(_parts(log_odds), _parts(x.double()), strict=True)
@@ -45,17 +44,17 @@ class Mixture:
 
     @property
     def separation(self) -> Tensor:
-        """(B,) distance of the means over the pooled standard deviation."""
+        """Distance of the means over the pooled standard deviation, (B,)."""
         return (self.means[:, 1] - self.means[:, 0]) / self.variances.mean(1).sqrt()
 
 
 @_one_thread()
 def fit_mixture(x: Tensor, reg_covar: float, max_iterations: int = 100, tolerance: float = 1e-3) -> Mixture:
-    """Expectation maximisation on each row of (B, N) values in [0, 1] from a 2-means start, in float64; no randomness.
+    """Fit each row of (B, N) values in [0, 1] by EM from a 2-means start, in float64 and without randomness.
 
     Same model and stopping rule (gain of the mean log-likelihood) as scikit-learn's GaussianMixture(2): from the same
-    start (max_iterations=0), equal to 1e-6. Written out because it then is ten times as fast, runs on the device, and
-    draws nothing.
+    start (max_iterations=0), equal to 1e-6. Reimplemented because it is ten times as fast, runs on the device, and is
+    deterministic.
     """
     fits = [_expectation_maximisation(part, reg_covar, max_iterations, tolerance) for part in _parts(x.double())]
     weights, means, variances = torch.cat(fits, dim=1)
@@ -64,7 +63,7 @@ def fit_mixture(x: Tensor, reg_covar: float, max_iterations: int = 100, toleranc
 
 
 def _expectation_maximisation(x: Tensor, reg_covar: float, max_iterations: int, tolerance: float) -> Tensor:
-    """(3, B, 2) weights, means and variances of (B, N) values; rows that have converged stay as they are."""
+    """Fit (B, N) values; return weights, means and variances (3, B, 2). Rows that have converged no longer change."""
     powers = _powers(x)
     average = powers.mean(2, keepdim=True)
     fit = _maximisation(powers, _two_means(powers), reg_covar)
@@ -86,8 +85,8 @@ def _expectation_maximisation(x: Tensor, reg_covar: float, max_iterations: int, 
 
 
 def _mean_softplus(log_odds: Tensor, responsibility: Tensor) -> Tensor:
-    """(B, 1): means of log(1 + exp(log_odds)) = max(log_odds, 0) - log(larger responsibility), from (B, 1, N) and
-    (B, 2, N). No factor is below 1/2, so that 512 of them can be multiplied before the logarithm, which costs most."""
+    """Mean of log(1 + exp(log_odds)) = max(log_odds, 0) - log(larger responsibility), (B, 1), from (B, 1, N) and (B, 2,
+    N). No factor is below 1/2, so 512 of them can be multiplied before the logarithm, the most expensive step."""
     rows, _, n = log_odds.shape
     factors = F.pad(responsibility.amax(1), (0, -n % 512), value=1.0)
     logs = factors.view(rows, -1, 512).prod(2).log()
@@ -95,7 +94,7 @@ def _mean_softplus(log_odds: Tensor, responsibility: Tensor) -> Tensor:
 
 
 def _maximisation(powers: Tensor, responsibility: Tensor, reg_covar: float) -> Tensor:
-    """(3, B, 2) weights, means and variances from (B, 3, N) powers and (B, 2, N) responsibilities."""
+    """M-step: weights, means and variances (3, B, 2) from (B, 3, N) powers and (B, 2, N) responsibilities."""
     mass, first, second = (responsibility @ powers.mT).unbind(2)
     mass = mass + 10 * torch.finfo(mass.dtype).eps
     means = first / mass
@@ -104,7 +103,7 @@ def _maximisation(powers: Tensor, responsibility: Tensor, reg_covar: float) -> T
 
 
 def _two_means(powers: Tensor) -> Tensor:
-    """(B, 2, N) 0 or 1: the lower and the upper cluster of Lloyd's algorithm, started at the extremes."""
+    """Cluster indicators (B, 2, N), 0 or 1: lower and upper cluster of Lloyd's algorithm, started at the extremes."""
     x = powers[:, 1:2]
     everything = powers[:, :2].sum(2)[:, None]
     border = (x.amin(2, keepdim=True) + x.amax(2, keepdim=True)) / 2
@@ -120,17 +119,17 @@ def _two_means(powers: Tensor) -> Tensor:
 
 
 def _powers(x: Tensor) -> Tensor:
-    """(B, N) -> (B, 3, N): 1, x and x^2, exact enough for variances because x lies in [0, 1]."""
+    """Map (B, N) to (B, 3, N): 1, x and x^2, exact enough for variances because x lies in [0, 1]."""
     return torch.stack([torch.ones_like(x), x, x.square()], dim=1)
 
 
 def _parts(x: Tensor) -> Sequence[Tensor]:
-    """What to compute on at once. On a GPU all rows, which then share each kernel launch. A processor gains nothing
-    from that: there each row by itself, which stops once it has converged and has the same bits beside any others."""
+    """Split rows into parts that are computed together. On a GPU that is all rows, which share each kernel launch. A
+    CPU gains nothing from that: each row alone stops once converged and gives the same bits whatever the other rows."""
     return x.split(1) if x.device.type == "cpu" else [x]
 
 
 def _all(done: Tensor, i: int) -> bool:
-    """Whether all rows are done after step `i`. On a GPU the host has to wait for the answer, and asks at every eighth
-    step only."""
+    """Whether all rows are done after step `i`; on a GPU, which this synchronises with, checked every eighth step
+    only."""
     return (done.device.type == "cpu" or i % 8 == 7) and bool(done.all())

@@ -1,1 +1,1 @@
-"""Predictions and what they are worth, with and without the truth."""
+"""Predictions and their evaluation, with and without true labels."""

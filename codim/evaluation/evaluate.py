@@ -1,4 +1,4 @@
-"""Predictions, and what an observer with true labels makes of them epoch by epoch (at the end:
+"""Evaluation of both networks after each epoch, from given labels alone (at the end of a training:
 codim/evaluation/scorecard.py)."""
 
 from collections.abc import Sequence
@@ -16,28 +16,28 @@ NAN = float("nan")
 
 
 EVALUATED = 2**14
-"""Images whose outputs are held at a time."""
+"""Number of images whose outputs are held at a time."""
 
 
 class Evaluation(NamedTuple):
-    """What one pass over the training and the validation part leaves of both networks; 9 bytes an image."""
+    """Result of one pass of both networks over training and validation part; 9 bytes per image."""
 
     images: Tensor
-    """(N,) int64: which of the training part were seen; those of the next epoch."""
+    """Indices of the training images that were evaluated, those of the next epoch, (N,) int64."""
     losses: Tensor
-    """(2, N) float32: cross-entropy with the given label."""
+    """Cross-entropy of each network with the given label, (2, N) float32."""
     agrees: Tensor
-    """(N,) bool: the ensemble's class is the given label."""
+    """Whether the ensemble predicts the given label, (N,) bool."""
     val_acc: float
-    """Of the ensemble, against given labels; this and the others NaN without a validation part."""
+    """Validation accuracy of the ensemble on given labels; NaN, like the fields below, without a validation part."""
     val_acc_a: float
     val_acc_b: float
     val_loss: float
-    """Of the mean of both networks' logits."""
+    """Validation loss of the mean of both networks' logits."""
 
 
 def evaluate(networks: Sequence[nn.Module], data: TrainingData, augmenter: Augmenter, index: Tensor) -> Evaluation:
-    """One pass over the images `index` (N,) of the training part, and the validation part."""
+    """Evaluate the networks on the training images `index` (N,) and on the validation part."""
     losses, agrees = [], []
     for rows in index.split(EVALUATED):
         logits, labels = predict(networks, data.images, augmenter, rows), data.labels[rows]
@@ -52,18 +52,17 @@ def evaluate(networks: Sequence[nn.Module], data: TrainingData, augmenter: Augme
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of (N, K) logits whose largest entry is the label; NaN for no samples."""
+    """Share of (N, K) logits whose largest entry is the label; NaN without samples."""
     return share(logits.argmax(1) == labels)
 
 
 def top_k_accuracy(logits: Tensor, labels: Tensor, k: int = 5) -> float:
-    """Share of (N, K) logits with the label among their k largest entries; NaN where there are no more than k
-    classes."""
+    """Share of (N, K) logits with the label among their k largest entries; NaN if there are at most k classes."""
     if logits.shape[1] <= k:
         return NAN
     return share((logits.topk(k, dim=1).indices == labels[:, None]).any(1))
 
 
 def share(hits: Tensor) -> float:
-    """Of (N,) bool that is true; NaN for N = 0."""
+    """Share of true values in (N,) bool; NaN for N = 0."""
     return hits.double().mean().item()

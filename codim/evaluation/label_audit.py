@@ -1,4 +1,4 @@
-"""Which given labels look wrong: one row an image, and of those the ones that a person should check."""
+"""Label audit: one row per image, and from these the suspects that a person should check."""
 
 from dataclasses import dataclass
 
@@ -16,15 +16,15 @@ from codim.text.safe_text import printable
 
 @dataclass(frozen=True)
 class Suspect:
-    """An image whose given label the networks contradict; its fields are the columns of the table, names printable."""
+    """Image whose given label the networks contradict; its fields are the columns of the table, names are printable."""
 
     rank: int
     index: int
-    """In the order of the training images."""
+    """Position in the training set."""
     file: str
-    """Below `data/root` (of a table: as the table has it); empty where the images are no files of their own."""
+    """File below `data/root` (as listed in a table); empty if the images have no files of their own."""
     part: str
-    """train or validation."""
+    """Part of the data: train or validation."""
     given_label: str
     suggested_label: str
     clean_probability: float
@@ -33,9 +33,9 @@ class Suspect:
 
 
 def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.Table:
-    """Columns, in the order of the training set: `index`, `given_label`, `clean_probability` (mean over both
-    networks' mixtures of the losses now), `suggested_label` (of the ensemble), `confidence_a` and `confidence_b`
-    (probability that each network gives to the suggested label).
+    """Build the audit table, in the order of the training set. Columns: `index`, `given_label`, `clean_probability`
+    (mean over both networks' mixtures of the current losses), `suggested_label` (of the ensemble), `confidence_a` and
+    `confidence_b` (each network's probability of the suggested label).
 
     Args:
         logits: (2, N, K) over all of data.images.
@@ -57,8 +57,8 @@ def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.
 
 
 def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
-    """Of `label_audit`, the images whose suggested label is not the given one, by (1 - clean probability) * (mean
-    confidence), the largest first: the label is hard to learn, and both networks know a better one."""
+    """Select images whose suggested label differs from the given one, sorted by (1 - clean probability) * (mean
+    confidence), the largest first: the given label is hard to learn, and both networks know a better one."""
     rows = [row for row in table.to_pylist() if row["suggested_label"] != row["given_label"]]
     rows.sort(
         key=lambda row: ((row["clean_probability"] - 1) * (row["confidence_a"] + row["confidence_b"]), row["index"])

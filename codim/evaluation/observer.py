@@ -17,18 +17,18 @@ from codim.models.network import Network
 
 
 class SplitQuality(NamedTuple):
-    """The division as a detector of clean labels; NaN where a measure has no value."""
+    """Quality of a division as a detector of correct labels; NaN if undefined."""
 
     auc: float
     """Area under the ROC curve of the clean probability."""
     precision: float
-    """Share of the labelled set that is clean."""
+    """Share of the labelled set whose label is correct."""
     recall: float
-    """Share of the clean samples that are labelled."""
+    """Share of the correctly labelled samples that are in the labelled set."""
 
 
 def split_quality(clean_probability: Tensor, labelled: Tensor, clean: Tensor) -> SplitQuality:
-    """Of (N,) clean probabilities and (N,) bool, labelled set and truth."""
+    """Score (N,) clean probabilities and (N,) bool `labelled` against the truth `clean`, (N,) bool."""
     from sklearn.metrics import roc_auc_score  # slow to import
 
     both_kinds = bool(clean.any()) and not bool(clean.all())
@@ -37,10 +37,10 @@ def split_quality(clean_probability: Tensor, labelled: Tensor, clean: Tensor) ->
 
 
 def lowest_recall(labelled: Tensor, clean: Tensor, labels: Tensor) -> float:
-    """The recall of the class with the lowest, of those that have a clean sample; NaN where none has.
+    """Return the lowest recall of any class that has a clean sample; NaN if none has.
 
     Args:
-        labels: (N,) given labels, which are the true ones wherever the recall looks.
+        labels: (N,) given labels, equal to the true ones for all clean samples.
     """
     found = labels[labelled & clean].bincount(minlength=int(labels.max()) + 1)
     possible = labels[clean].bincount(minlength=len(found))
@@ -57,14 +57,14 @@ class _TestScores(NamedTuple):
 
 
 class Observer:
-    """Measures against true labels and test images. Training never holds one; its caller may."""
+    """Metrics against true labels and test images. Only the caller of a training may hold one, training never does."""
 
     def __init__(self, data: TrainingData, truth: Truth, augmenter: Augmenter) -> None:
         self.truth, self.augmenter = truth, augmenter
         self.given, self.clean = data.labels, truth.clean
 
     def measure(self, networks: list[Network], seen: Evaluation, divisions: list[Division]) -> OracleMetrics:
-        """After an epoch. `divisions`: empty before co-training."""
+        """Compute the metrics after an epoch. `divisions`: empty before co-training."""
         test = self._test(networks, self.truth.test_images, self.truth.test_labels)
         second = self._test(networks, self.truth.second_test_images, self.truth.second_test_labels)
         split, recall_min, memorised = SplitQuality(NAN, NAN, NAN), NAN, NAN

@@ -1,4 +1,4 @@
-"""Outputs of the networks for many images."""
+"""Inference of the networks on many images."""
 
 from collections.abc import Sequence
 
@@ -19,8 +19,8 @@ def predict(
     index: Tensor | None = None,
     batch_size: int = 1024,
 ) -> Tensor:
-    """Outputs (networks, N, K) for uint8 images without augmentation, in evaluation mode; logits, where the networks
-    are whole, features, where they are encoders. Several workers share the passes; all must call it.
+    """Return outputs (networks, N, K) for uint8 images in evaluation mode, without augmentation: logits of whole
+    networks, features of encoders. Several workers split the work; all must call it.
 
     Args:
         index: (N,) which of the images; all by default.
@@ -29,7 +29,7 @@ def predict(
         net.eval()
     if index is None:
         index = torch.arange(len(images), device=images.device)
-    # Some images once more, where the workers' shares would differ in length.
+    # Repeat some images so that all workers' shards have the same length.
     rows = torch.arange(-(-len(index) // workers()) * workers(), device=index.device)
     padded = index[rows % max(len(index), 1)]
     parts = []

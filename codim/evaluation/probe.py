@@ -1,8 +1,8 @@
-"""How much of the classes an encoder knows: nearest neighbours and a linear classifier on its features.
+"""Probes of an encoder: accuracy of nearest neighbours and of a linear classifier on its features.
 
-Fitted to the *given* labels of the training part and judged on those of the validation part: no true label enters, so
-that training may log it. With wrong labels in the validation part the value is bounded as val_acc is; compare encoders
-under one condition only.
+Fitted to the *given* labels of the training part and scored on those of the validation part: no true label is used, so
+training may log it. Wrong labels in the validation part bound the value as they bound val_acc; compare encoders within
+one condition only.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from codim.evaluation.predict import predict
 from codim.models.network import Network
 
 SIMILARITIES = 2**24
-"""Held at a time: 64 MiB in float32."""
+"""Number of similarities held at a time: 64 MiB in float32."""
 
 
 class Probe(NamedTuple):
@@ -29,8 +29,8 @@ class Probe(NamedTuple):
 
 
 def probe(net: Network, data: TrainingData, augmenter: Augmenter) -> Probe:
-    """Of the encoder of `net`, in one pass over all images; holds their features, N x D float32, and leaves the
-    encoder in evaluation mode."""
+    """Probe the encoder of `net`, in one pass over all images. Holds their features, N x D float32; leaves the encoder
+    in evaluation mode."""
     if not len(data.val_index):
         return Probe(NAN, NAN)
     features = predict([net.encoder], data.images, augmenter)[0]
@@ -48,9 +48,9 @@ def knn_accuracy(
     k: int = 20,
     temperature: float = 0.07,
 ) -> float:
-    """Of a vote of the k nearest neighbours by cosine similarity s, each with weight exp(s / temperature) (Wu et al.
-    2018, "Unsupervised feature learning via non-parametric instance discrimination", section 3.4; t .07 there; k 20:
-    Caron et al. 2021, "DINO").
+    """Accuracy of a vote of the k nearest neighbours by cosine similarity s, weighted by exp(s / temperature) (Wu et
+    al. 2018, "Unsupervised feature learning via non-parametric instance discrimination", section 3.4; t .07 there; k
+    20: Caron et al. 2021, "DINO").
 
     Args:
         features: (N, D). labels: (N,) int64. test_features: (M, D). test_labels: (M,). With N < k all N vote.
@@ -60,7 +60,7 @@ def knn_accuracy(
     rows = max(1, SIMILARITIES // len(keys))
     for queries, wanted in zip(test_features.split(rows), test_labels.split(rows), strict=True):
         near = (F.normalize(queries, dim=1) @ keys.T).topk(min(k, len(keys)), dim=1)
-        # The nearest has weight 1: the vote is the same, and a small temperature cannot overflow.
+        # Scaled so that the nearest has weight 1: same vote, but no overflow at small temperatures.
         weights = ((near.values - near.values[:, :1]) / temperature).exp()
         votes = torch.zeros(len(queries), num_classes, dtype=weights.dtype, device=weights.device)
         votes.scatter_add_(1, labels[near.indices], weights)
@@ -69,7 +69,7 @@ def knn_accuracy(
 
 
 def linear_accuracy(features: Tensor, labels: Tensor, test_features: Tensor, test_labels: Tensor) -> float:
-    """Of logistic regression on standardised features, by scikit-learn (penalty C = 1), on the CPU.
+    """Accuracy of logistic regression on standardised features, by scikit-learn (penalty C = 1), on the CPU.
 
     Args:
         features: (N, D). labels: (N,) int64. test_features: (M, D). test_labels: (M,).

@@ -1,15 +1,15 @@
-"""What a finished training is worth: evaluation.json, and a table of its main numbers.
+"""Final evaluation of a training: evaluation.json, and a table of its main numbers.
 
     classes       names
     noise_rate    realised share of wrong labels in training and validation part
-    images        of train, test, second_test, validation
-    models        ensemble, network_a, network_b, average (the ensemble of the averaged weights, where it is on); each:
+    images        number in train, test, second_test, validation
+    models        ensemble, network_a, network_b, average (the ensemble of averaged weights, if enabled); each:
                   test, second_test, validation (against its *given* labels): see scores.classification_scores
-                  fit: of the training part, see scores.fit_scores
-    division      network_a, network_b: the one that each made last, at the start of the last epoch of co-training; see
+                  fit: on the training part, see scores.fit_scores
+    division      network_a, network_b: each one's last, from the start of the last epoch of co-training; see
                   scores.division_scores
 
-Shares are in [0, 1]. null: no value, no such part, or nobody knows the true labels.
+Shares are in [0, 1]. null: no value, no such part, or true labels unknown.
 """
 
 import json
@@ -31,7 +31,7 @@ from codim.evaluation.predict import predict
 from codim.evaluation.scores import Scores, classification_scores, division_scores, fit_scores
 
 _MODELS = {"ensemble": slice(0, 2), "network_a": slice(0, 1), "network_b": slice(1, 2), "average": slice(2, 4)}
-"""Whose logits are averaged."""
+"""Model -> the networks whose logits are averaged."""
 
 
 def scorecard(
@@ -43,8 +43,8 @@ def scorecard(
     augmenter: Augmenter,
     averaged: Sequence[nn.Module] | None = None,
 ) -> Scores:
-    """The content of evaluation.json, with NaN and None for null. One pass over each test part, and one of the averaged
-    networks over the training images.
+    """Compute the content of evaluation.json, with NaN and None for null. Makes one pass over each test part, and one
+    of the averaged networks over the training images.
 
     Args:
         logits: (2, N, K) of `networks` over all of data.images.
@@ -99,7 +99,7 @@ def write_scorecard(path: Path, card: Scores) -> None:
 
 
 def _null(value: Any) -> Any:
-    """NaN, at any depth, as null."""
+    """Replace NaN by None at any depth."""
     if isinstance(value, dict):
         return {key: _null(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -121,7 +121,7 @@ _COLUMNS = {
 
 
 def scorecard_table(card: Scores) -> Table:
-    """In percent, a row a model; a column without a value is left out."""
+    """Format the scorecard in percent, one row per model; columns without a value are omitted."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), caption=_caption(card), caption_justify="left")
     table.add_column("%", no_wrap=True)
     cells = {title: [_percent(model, *where) for model in card["models"].values()] for title, where in _COLUMNS.items()}
@@ -150,7 +150,7 @@ def _caption(card: Scores) -> str:
 
 
 def _percent(model: Scores, part: str, name: str) -> str:
-    """Empty where there is no value."""
+    """Format one score; empty if it has no value."""
     scores = model[part]
     if scores is None:
         return ""

@@ -1,4 +1,4 @@
-"""Scores of one model on one part of the data, and of one division, as plain values; NaN: no value."""
+"""Scores of one model on one part of the data, and of one division, as plain values; NaN: undefined."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ Scores = dict[str, Any]
 
 
 def classification_scores(logits: Tensor, labels: Tensor) -> Scores:
-    """Of (N, K) logits against (N,) labels, N > 0: accuracy, top5, ece; per_class_accuracy [K]; confusion [K][K] (rows:
-    label, columns: prediction); reliability: upper_edge, samples, confidence, accuracy [15]."""
+    """Score (N, K) logits against (N,) labels, N > 0: accuracy, top5, ece; per_class_accuracy [K]; confusion [K][K]
+    (rows: label, columns: prediction); reliability: upper_edge, samples, confidence, accuracy [15]."""
     bins = reliability(logits, labels)
     confusion = confusion_matrix(labels, logits.argmax(1), logits.shape[1])
     return {
@@ -30,17 +30,21 @@ def classification_scores(logits: Tensor, labels: Tensor) -> Scores:
 
 
 def confusion_matrix(labels: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-    """(K, K) int64 counts, rows: label, columns: prediction, from (N,) and (N,)."""
+    """Count predictions: (K, K) int64, rows: label, columns: prediction, from (N,) and (N,).
+
+    Example:
+        >>> confusion_matrix(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
+        [[1, 1], [0, 1]]
+    """
     return (labels * num_classes + predicted).bincount(minlength=num_classes**2).view(num_classes, num_classes)
 
 
 def fit_scores(predicted: Tensor, given: Tensor, true: Tensor, clean: Tensor) -> Scores:
-    """Of (N,) predictions on the training part: `clean`: share of the right labels that are predicted; `memorised`:
-    share of the wrong labels that are predicted; `corrected`: share of the wrongly labelled images for which the true
+    """Score (N,) predictions on the training part: `clean`: share of the correct labels that are predicted;
+    `memorised`: share of the wrong labels that are predicted; `corrected`: share of wrongly labelled images whose true
     label is predicted.
 
-    `true` is -1 for an image of none of the classes: its label is wrong and may be memorised, there is none to correct
-    it to.
+    `true` is -1 for an image of none of the classes: its label is wrong and may be memorised, but cannot be corrected.
     """
     correctable = ~clean & (true >= 0)
     return {
@@ -51,11 +55,11 @@ def fit_scores(predicted: Tensor, given: Tensor, true: Tensor, clean: Tensor) ->
 
 
 def division_scores(division: Division, given: Tensor, clean: Tensor | None, num_classes: int) -> Scores:
-    """threshold, state; labelled_share, labelled_noise (share of wrong labels in the labelled set), auc, precision,
-    recall; per_class: the last five by given class, [K] each.
+    """Score a division: threshold, state; labelled_share, labelled_noise (share of wrong labels in the labelled set),
+    auc, precision, recall; per_class: the last five by given class, [K] each.
 
     Args:
-        given: (N,) given labels of the training part. clean: (N,) bool; None where nobody knows.
+        given: (N,) given labels of the training part. clean: (N,) bool; None if unknown.
     """
 
     def quality(member: Tensor) -> dict[str, float]:

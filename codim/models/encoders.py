@@ -1,4 +1,4 @@
-"""The encoders by name, and the small CNN."""
+"""Registry of encoders by name, and the small CNN."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ from codim.models.resnet import resnet
 
 
 def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
-    """Encoder (N, channels, H, W) -> (N, 2 * width), for 8x8 to 32x32 images on a CPU, and its output's length.
+    """Return the encoder (N, channels, H, W) -> (N, 2 * width), for 8x8 to 32x32 images on a CPU, and its output size.
 
-    Four 3x3 convolutions in two resolutions.
+    Four 3x3 convolutions at two resolutions.
     """
     layers: list[nn.Module] = []
     shapes = [(channels, width, 1), (width, width, 2), (width, 2 * width, 1), (2 * width, 2 * width, 2)]
@@ -23,7 +23,7 @@ def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
 
 
 Build = Callable[[NetworkConfig, int], tuple[nn.Module, int]]
-"""(settings, channels of the images) -> encoder and its output's length."""
+"""Build function of an encoder: (settings, channels of the images) -> encoder and its output size."""
 ENCODERS: dict[str, Build] = {
     "small_cnn": lambda config, channels: small_cnn(channels, config.channels),
     "preact_resnet18": lambda config, channels: preact_resnet18(channels, config.channels),
@@ -31,11 +31,11 @@ ENCODERS: dict[str, Build] = {
     "resnet50": lambda config, channels: resnet("resnet50", channels, config.stem, config.weights),
     "inception_resnet_v2": lambda config, channels: inception_resnet_v2(channels),
 }
-"""Their facts are in codim/config/network.py."""
+"""Build functions by name; the facts about each encoder are in codim/config/network.py."""
 
 
 def register_encoder(name: str, build: Build, facts: EncoderFacts) -> None:
-    """Add an encoder to those that `network/name` may be.
+    """Register an encoder, so that `network/name` may name it.
 
     Each process that builds it must do so, the workers of a study too.
     """

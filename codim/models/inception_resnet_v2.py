@@ -1,9 +1,9 @@
-"""Inception-ResNet-v2 (Szegedy et al. 2016, arXiv 1602.07261), the encoder of the WebVision tables.
+"""Inception-ResNet-v2 (Szegedy et al. 2016, arXiv 1602.07261), the encoder of published WebVision results.
 
-It is the network that the authors released in TF-slim and that DivideMix uses, without the auxiliary head. It departs
-from the paper's figures in the stem (of one path, then a module of four), in the number of residual blocks (10, 20, 10
-instead of 5, 10, 5), in the channels that they carry (320, 1088, 2080 instead of 384, 1154, 2048) and in a last 1x1
-convolution. Batch norm has TF-slim's epsilon; its momentum is torch's default, as in DivideMix.
+This is the network that the authors released in TF-slim and that DivideMix uses, without the auxiliary head. It differs
+from the paper's figures in the stem (a single path, then a module of four), in the number of residual blocks (10, 20,
+10 instead of 5, 10, 5), in their channels (320, 1088, 2080 instead of 384, 1154, 2048) and in a last 1x1 convolution.
+Batch norm has TF-slim's epsilon; its momentum is torch's default, as in DivideMix.
 """
 
 from collections import OrderedDict
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST = 75
-"""Height and width in pixels that leave one position at the end; the network was made for 299, which leave 8x8."""
+"""Smallest height and width in pixels, leaving one position at the end; the design size 299 leaves 8x8."""
 
 Conv = tuple[int, int, int]
-"""Output channels, kernel height, kernel width."""
+"""Convolution as (output channels, kernel height, kernel width)."""
 
 MIXED: list[list[Conv]] = [[(96, 1, 1)], [(48, 1, 1), (64, 5, 5)], [(64, 1, 1), (96, 3, 3), (96, 3, 3)]]
 BLOCK_A: list[list[Conv]] = [[(32, 1, 1)], [(32, 1, 1), (32, 3, 3)], [(32, 1, 1), (48, 3, 3), (64, 3, 3)]]
@@ -40,22 +40,22 @@ def _unit(inputs: int, conv: Conv, stride: int = 1, padded: bool = True) -> nn.M
 
 
 def _path(inputs: int, convs: list[Conv], stride: int = 1) -> nn.Module:
-    """Convolutions in a row; the stride is the last one's, which then has no padding."""
+    """Chain convolutions; the stride applies to the last one, which then has no padding."""
     channels = [inputs, *(conv[0] for conv in convs)]
     units = [_unit(n, conv) for n, conv in zip(channels, convs[:-1], strict=False)]
     return nn.Sequential(*units, _unit(channels[-2], convs[-1], stride, padded=stride == 1))
 
 
 class Concat(nn.ModuleList):
-    """Paths side by side: their channels one after the other."""
+    """Parallel paths whose outputs are concatenated along the channels."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([path(x) for path in self], dim=1)
 
 
 class Residual(nn.Module):
-    """x + scale * (1x1 convolution with bias of the paths), then ReLU. Scaled so that training is stable: the paper's
-    section 3.3."""
+    """Residual block: activation(x + scale * (1x1 convolution with bias of the paths)), scaled for stable training (the
+    paper's section 3.3)."""
 
     def __init__(self, channels: int, paths: list[list[Conv]], scale: float, activation: nn.Module) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def _reduction(channels: int, paths: list[list[Conv]]) -> nn.Module:
 
 
 class InceptionResNetV2(nn.Sequential):
-    """Encoder (N, channels, H, W) -> (N, 1536). Raises ValueError for images below 75 pixels."""
+    """Inception-ResNet-v2 encoder (N, channels, H, W) -> (N, 1536). Raises ValueError for images below 75 pixels."""
 
     def __init__(self, channels: int) -> None:
         last_block = Residual(2080, BLOCK_C, 1.0, nn.Identity())
@@ -126,5 +126,5 @@ class InceptionResNetV2(nn.Sequential):
 
 
 def inception_resnet_v2(channels: int) -> tuple[nn.Module, int]:
-    """The encoder and its output's length."""
+    """Build the encoder; return it and its output size."""
     return InceptionResNetV2(channels), 1536

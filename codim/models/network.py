@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Network(nn.Module):
-    """`net(x)` gives logits (N, K); `net.project(x)` gives embeddings (N, projection_dim) of unit length."""
+    """Network of one peer: `net(x)` gives logits (N, K), `net.project(x)` unit vectors (N, projection_dim)."""
 
     def __init__(self, config: NetworkConfig, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -39,11 +39,11 @@ class Network(nn.Module):
 
 
 def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed: int) -> Network:
-    """A network whose initial weights depend on the seed alone (and on `weights`, where given); the global random
-    state is left as it was.
+    """Build a network whose initial weights depend on the seed alone (and on `weights`, if given); the global random
+    state is not changed.
 
     Raises:
-        ValueError: the file of `weights` does not fit the network or the images.
+        ValueError: the file `weights` does not fit the network or the images.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -51,8 +51,8 @@ def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed:
 
 
 def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:
-    """`net`, its encoder compiled in place, so that the state dict keeps its names; left as it is where the machine
-    cannot compile."""
+    """Compile the encoder of `net` in place, keeping the state dict's names; no-op if the machine cannot. Returns
+    `net`."""
     if how == "off":
         return net
     reason = _why_not(next(net.parameters()).device.type)
@@ -65,7 +65,7 @@ def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:
 
 @cache
 def _why_not(device: str) -> str:
-    """What goes wrong with a first compilation; empty where nothing does."""
+    """Return the error of a first compilation; empty if it succeeds."""
     try:
         torch.compile(torch.sin)(torch.zeros(8, device=device))
     except Exception as error:

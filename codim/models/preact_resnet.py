@@ -1,4 +1,4 @@
-"""PreAct ResNet-18 in the form of DivideMix's code (PreResNet.py), which this field's CIFAR tables were made with."""
+"""PreAct ResNet-18 as in DivideMix's code (PreResNet.py), the network of this field's published CIFAR results."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ NARROW = 16
 
 
 class SubsampledConv2d(nn.Conv2d):
-    """1x1 convolution of every `step`-th pixel: what a 1x1 convolution of stride `step` computes."""
+    """1x1 convolution of every `step`-th pixel: equals a 1x1 convolution of stride `step`."""
 
     def __init__(self, inputs: int, outputs: int, step: int) -> None:
         super().__init__(inputs, outputs, 1, bias=False)
@@ -24,20 +24,20 @@ class SubsampledConv2d(nn.Conv2d):
 
 
 def conv1x1(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
-    """1x1 convolution without bias."""
+    """Build a 1x1 convolution without bias."""
     # On a CPU the weight gradient of a strided one in channels-last format, with 2 to 7 input channels and AVX2,
-    # writes past its memory: a crash, or a wrong gradient without a word (uxlfoundation/oneDNN#6035, torch 2.15).
+    # writes out of bounds: a crash, or a silently wrong gradient (uxlfoundation/oneDNN#6035, torch 2.15).
     if stride > 1 and inputs < NARROW:
         return SubsampledConv2d(inputs, outputs, stride)
     return nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
 
 class PreActBlock(nn.Module):
-    """conv(relu(bn(conv(a)))) + shortcut(a) with a = relu(bn(x)); the shortcut is a 1x1 convolution where the shape
-    changes.
+    """Pre-activation block conv(relu(bn(conv(a)))) + shortcut(a) with a = relu(bn(x)); the shortcut is a 1x1
+    convolution if the shape changes.
 
-    Where the shape stays, a itself is carried over. Pre-activation after He et al. 2016 ("Identity mappings in deep
-    residual networks", figure 4e), and the other widely used CIFAR code, carry x over there.
+    If the shape stays, a itself is carried over, whereas pre-activation after He et al. 2016 ("Identity mappings in
+    deep residual networks", figure 4e), and the other widely used CIFAR code, carry over x.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -54,11 +54,11 @@ class PreActBlock(nn.Module):
 
 
 def preact_resnet18(channels: int, width: int) -> tuple[nn.Module, int]:
-    """Encoder (N, channels, H, W) -> (N, 8 * width), for 32x32 images, and its output's length.
+    """Build the encoder (N, channels, H, W) -> (N, 8 * width), for 32x32 images; return it and its output size.
 
-    A 3x3 convolution with batch norm and ReLU, four stages of two blocks, mean over the positions. As in DivideMix,
-    the first convolution has a batch norm and a ReLU of its own, and none stand between the last block and the mean.
-    With a classifier of 10 classes at width 64: 11,171,274 weights, 128 of them in that first batch norm.
+    A 3x3 convolution with batch norm and ReLU, four stages of two blocks, mean over the positions. As in DivideMix, the
+    first convolution has its own batch norm and ReLU, and there are none between the last block and the mean. With a
+    classifier of 10 classes at width 64: 11,171,274 weights, 128 of them in that first batch norm.
     """
     layers: list[nn.Module] = [conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     inputs = width

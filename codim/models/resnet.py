@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 (He et al. 2015, arXiv 1512.03385): torchvision's, for large images or with CIFAR's stem."""
+"""ResNet-18 and ResNet-50 (He et al. 2015, arXiv 1512.03385) of torchvision, for large images or with a CIFAR stem."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from codim.config.network import Stem
 
 
 def resnet(name: str, channels: int, stem: Stem, weights: Path | None) -> tuple[nn.Module, int]:
-    """Encoder (N, channels, H, W) -> (N, 512) for resnet18, (N, 2048) for resnet50, and its output's length.
+    """Return the encoder (N, channels, H, W) -> (N, 512) for resnet18, (N, 2048) for resnet50, and its output size.
 
-    Its weights have torchvision's names, without `fc`.
+    The weights have torchvision's names, without `fc`.
 
     Raises:
-        ValueError: `weights` is no state dict of this network with torchvision's names, or the images are not RGB.
+        ValueError: `weights` is not a state dict of this network with torchvision's names, or the images are not RGB.
     """
     from torchvision.models import get_model  # doubles the time to import codim, and few trainings need it
 
@@ -38,7 +38,7 @@ def _load(net: nn.Module, name: str, path: Path) -> None:
     wanted = f"a state dict of torchvision's {name}"
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen types for a damaged file
+    except Exception as error:  # torch raises errors of many types for damaged files
         raise ValueError(f"network/weights: {path} cannot be read as {wanted}: {error}") from error
     if not isinstance(saved, dict):
         raise ValueError(f"network/weights: {path} is not {wanted}: it holds a {type(saved).__name__}")

@@ -1,4 +1,4 @@
-"""Label noise: each kind is its settings and a pure function (true labels, images, settings) -> given labels.
+"""Label noise: each kind has settings and a pure function (true labels, images, settings) -> given labels.
 
-Definitions differ between papers; those here follow the code that the published tables were made with and say which.
+Definitions differ between papers; these follow the code behind the published tables and name it.
 """

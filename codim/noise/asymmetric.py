@@ -10,30 +10,29 @@ from codim.noise.transition import Labels, confusable_slope
 
 
 class AsymmetricNoise(NoiseKind):
-    """Each sample of a mapped class gets the class it is mapped to, with probability `rate`; other classes stay
-    clean.
+    """Flip each sample of a mapped class to its target class with probability `rate`; other classes stay clean.
 
-    The draws are independent (as Patrini et al., ELR and Sel-CL). Some code flips an exact share instead, of each
-    class or of the whole set (DivideMix, C2D): the same in expectation.
+    The draws are independent (as Patrini et al., ELR and Sel-CL). Some code flips an exact share instead, of each class
+    or of the whole set (DivideMix, C2D): the same in expectation.
     """
 
     kind: Literal["asymmetric"] = "asymmetric"
-    """Names this kind of noise."""
+    """Name of this kind of noise."""
     rate: Rate
-    """Probability of a flip within a mapped class (the nominal rate; the rate over the whole set is smaller where
+    """Probability of a flip within a mapped class (the nominal rate; the rate over the whole set is lower if some
     classes stay clean)."""
     map: Literal["cifar10", "digits", "superclass-next", "superclass-uniform", "block5-next", "next"]
-    """Which class is taken for which.
+    """Map from each class to the classes it is mistaken for.
     cifar10: truck -> automobile, bird -> airplane, deer -> horse, cat <-> dog (Patrini et al. 2017).
     digits: 2 -> 7, 3 -> 8, 5 <-> 6, 7 -> 1, the confusions that Patrini et al. use for handwritten digits.
-    The others are four definitions for CIFAR-100 that papers call by one name; their results do not compare.
+    The others are four definitions for CIFAR-100 that papers call by the same name; results are not comparable.
     superclass-next: the next fine id of the same superclass, circularly (Sel-CL, LongReMix).
-    superclass-uniform: any of the other four classes of the superclass, each as likely (C2D).
+    superclass-uniform: any of the other four classes of the superclass, equally likely (C2D).
     block5-next: the next id within a block of five consecutive fine ids, circularly (Patrini et al., ELR, UNICON).
-    Fine ids stand in the order of the alphabet, so 6 % of these flips stay in the superclass.
+    Fine ids are in alphabetical order, so only 6 % of these flips stay in the superclass.
     next: the next of all 100, circularly, as pair flip (DISC)."""
     seed: Seed = 0
-    """Of the draw; the same seed gives the same labels."""
+    """Seed of the draw; the same seed gives the same labels."""
 
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
         targets = CLASS_MAPS[self.map]

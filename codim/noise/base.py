@@ -1,4 +1,4 @@
-"""The base of every kind of noise, and the kind without noise."""
+"""Base class of all kinds of noise, and the kind without noise."""
 
 import math
 from pathlib import Path
@@ -15,22 +15,22 @@ Images = NDArray[np.uint8]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 NOMINAL = "nominal"
-"""Context of a validation of settings whose files are elsewhere (codim/data/nominal.py)."""
+"""Validation context for settings whose files are on another machine (codim/data/nominal.py)."""
 
 
 class NoiseKind(Section):
-    """A kind of noise: its settings, what it does to labels, and what it does to accuracy on them.
+    """One kind of noise: its settings, its effect on labels, and its effect on accuracy measured on them.
 
-    A new kind is a subclass in a file of its own, with a `kind` that names it, and its name in codim/noise/kinds.py;
-    from outside this package, `register_noise_kind` adds it.
+    To add a kind, subclass this in a new file with a `kind` that names it, and list it in codim/noise/kinds.py; from
+    outside this package, call `register_noise_kind`.
     """
 
     reads_images: ClassVar[bool] = False
-    """The given labels depend on the images."""
+    """Whether the given labels depend on the images."""
     changes_images: ClassVar[bool] = False
-    """Some images are exchanged for those of another data set; such a kind extends OpenSetNoise."""
+    """Whether some images are replaced by those of another data set; such a kind extends OpenSetNoise."""
     draws_labels: ClassVar[bool] = True
-    """The given labels follow from the settings; False: they stand in a file."""
+    """Whether the given labels follow from the settings; False: they are read from a file."""
 
     kind: str
 
@@ -43,23 +43,23 @@ class NoiseKind(Section):
         raise NotImplementedError
 
     def slope(self, classes: int) -> float:
-        """How much expected accuracy on given labels moves with accuracy on true labels, from the settings."""
+        """Return d(expected accuracy on given labels) / d(accuracy on true labels), from the settings."""
         raise NotImplementedError
 
     @classmethod
     def realised_slope(cls, rate: float, transition: Floats, classes: int) -> float:
-        """The same from what the noise did: the share of wrong labels and the (K, K) transition matrix; NaN where they
-        are unknown."""
+        """Return the `slope` of the realised noise, from the share of wrong labels and the (K, K) transition matrix, or
+        NaN."""
         return confusable_slope(transition) if len(transition) > 1 else math.nan
 
     @property
     def nominal_rate(self) -> float:
-        """`rate`, in [0, 1]; NaN where the kind has none."""
+        """Nominal noise rate `rate`, in [0, 1]; NaN if the kind has none."""
         return float(getattr(self, "rate", math.nan))
 
     @property
     def label(self) -> str:
-        """Short name with the rate, such as symmetric-0.5; names files."""
+        """Short name with the rate, such as symmetric-0.5; used in file names."""
         return f"{self.kind}-{self.nominal_rate:g}"
 
     @property
@@ -68,16 +68,16 @@ class NoiseKind(Section):
         return []
 
     def redrawn(self, shift: int) -> Self:
-        """Return another draw of the same noise, its seed raised by `shift`; itself where nothing is drawn."""
+        """Return another draw of the same noise, with its seed raised by `shift`; `self` if nothing is random."""
         seed = getattr(self, "seed", None)
         return self if seed is None else self.model_copy(update={"seed": seed + shift})
 
 
 class NoNoise(NoiseKind):
-    """The given labels are the true ones."""
+    """No noise: the given labels are the true ones."""
 
     kind: Literal["none"] = "none"
-    """Names this kind of noise."""
+    """Name of this kind of noise."""
 
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
         return labels.copy()

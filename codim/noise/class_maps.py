@@ -1,7 +1,7 @@
-"""Which class is taken for which: the class maps of asymmetric noise.
+"""Class maps of asymmetric noise: which class is mistaken for which.
 
-A map is an array (K, m) int64; its row k holds the m classes that a sample of class k may be given, each as likely.
-A row that holds k itself: a class that stays clean.
+A map is an array (K, m) int64; row k holds the m classes that a sample of class k may be given, each equally likely. A
+row that only holds k itself: the class stays clean.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,19 +33,19 @@ CIFAR100_SUPERCLASSES: dict[str, tuple[int, ...]] = {
     "vehicles 1": (8, 13, 48, 58, 90),
     "vehicles 2": (41, 69, 81, 85, 89),
 }
-"""Fine ids of each superclass, in the order of the coarse ids 0 to 19: the two labels that CIFAR-100's own files give
-every image (Krizhevsky 2009; www.cs.toronto.edu/~kriz/cifar.html)."""
+"""Fine ids of each superclass, in the order of the coarse ids 0 to 19, from the two labels that CIFAR-100's own files
+give every image (Krizhevsky 2009; www.cs.toronto.edu/~kriz/cifar.html)."""
 
 
 def _map(num_classes: int, targets: Mapping[int, Iterable[int]]) -> ClassMap:
-    """Of the given classes to their targets, as many for each; all other classes stay clean."""
+    """Build a map from classes to their targets, the same number for each; all other classes stay clean."""
     found = {k: tuple(own) for k, own in targets.items()}
     width = max(map(len, found.values()))
     return np.array([found.get(k, (k,) * width) for k in range(num_classes)])
 
 
 def _next(groups: Iterable[Iterable[int]], num_classes: int) -> ClassMap:
-    """Each class to the next of its group, the last to the first."""
+    """Map each class to the next of its group, the last to the first."""
     return _map(num_classes, {k: (successor,) for own in map(list, groups) for k, successor in _circle(own)})
 
 
@@ -54,7 +54,7 @@ def _circle(group: list[int]) -> Iterable[tuple[int, int]]:
 
 
 def _others(groups: Iterable[Iterable[int]], num_classes: int) -> ClassMap:
-    """Each class to all the others of its group."""
+    """Map each class to all others of its group."""
     return _map(num_classes, {k: [j for j in own if j != k] for own in map(list, groups) for k in own})
 
 
@@ -66,4 +66,4 @@ CLASS_MAPS: dict[str, ClassMap] = {
     "block5-next": _next((range(first, first + 5) for first in range(0, 100, 5)), 100),
     "next": _next([range(100)], 100),
 }
-"""By name; `AsymmetricNoise.map` says what each is and who uses it."""
+"""Maps by name; `AsymmetricNoise.map` documents each and who uses it."""

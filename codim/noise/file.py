@@ -1,4 +1,4 @@
-"""Given labels from a file."""
+"""Noisy labels read from a file."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,20 +14,20 @@ from codim.text.label_table import column_name
 
 
 class FileNoise(NoiseKind):
-    """The given labels stand in a file, in the order of the training set."""
+    """Given labels from a file, in the order of the training set."""
 
     draws_labels: ClassVar[bool] = False
 
     kind: Literal["file"] = "file"
-    """Names this kind of noise."""
+    """Name of this kind of noise."""
     path: AbsolutePath
-    """.npy (an array), .npz or .pt (named arrays), .json (a list, or named lists), .csv (columns)."""
+    """Label file: .npy (an array), .npz or .pt (named arrays), .json (a list, or named lists), .csv (columns)."""
     key: str | None = None
-    """Name of the array or column; needed where the file holds several."""
+    """Name of the array or column; required if the file holds several."""
 
     @model_validator(mode="after")
     def _exists(self, info: ValidationInfo) -> "FileNoise":
-        """The file need not be here where the context is NOMINAL."""
+        """Check suffix and existence of the file; with the context NOMINAL it need not exist here."""
         if self.path.suffix.lower() not in READERS:
             raise ValueError(f"label file {self.path}: suffix must be one of {', '.join(READERS)}")
         if info.context != NOMINAL and not self.path.is_file():
@@ -61,7 +61,7 @@ class FileNoise(NoiseKind):
         return given.astype(np.int64)
 
     def slope(self, classes: int) -> float:
-        """1, since the noise is that of the data, and unknown."""
+        """Return 1: the noise is that of the data, and unknown."""
         return 1.0
 
     @property
@@ -73,7 +73,7 @@ class FileNoise(NoiseKind):
         return [self.path]
 
     def _check_order(self, content: dict[str, Any], labels: Labels) -> None:
-        """CIFAR-N's files name the true labels too, so that another order of the images is found out."""
+        """Compare the true labels that CIFAR-N's files also hold, to detect a different order of the images."""
         clean = np.asarray(content.get("clean_label", labels))
         if clean.shape == labels.shape and (differ := int((clean != labels).sum())):
             raise ValueError(

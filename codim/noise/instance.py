@@ -11,30 +11,30 @@ from codim.noise.transition import Labels
 
 
 class InstanceNoise(NoiseKind):
-    """Part-dependent noise (Xia et al. 2020): the pixels of a sample decide which wrong class it is taken for.
+    """Part-dependent noise (Xia et al. 2020): a sample's pixels decide which wrong class it is given.
 
     A sample of class y with the S pixels x flips with probability q ~ TruncNormal(rate, .1, [0, 1]). With W ~ N(0, 1)
     of shape (K, S, K), p = q softmax(x W[y]), the softmax over the other classes, and p[y] = 1 - q; the given label is
-    drawn from p. The truncation moves the mean of q near the ends: .129 at rate .1, .206 at .2, .400 at .4. Rate 0
-    flips nothing.
+    drawn from p. Truncation shifts the mean of q near the ends: .129 at rate .1, .206 at .2, .400 at .4. Rate 0 flips
+    nothing.
 
-    Memory: W[y] is drawn and dropped class by class, S K float64 (2.5 MB on CIFAR-100, 60 MB on 50 classes of 224x224
+    Memory: W[y] is drawn and freed class by class, S K float64 (2.5 MB on CIFAR-100, 60 MB on 50 classes of 224x224
     pixels), and images are read in chunks of 64 MB. Time: about N S K multiplications.
     """
 
     reads_images: ClassVar[bool] = True
 
     kind: Literal["instance"] = "instance"
-    """Names this kind of noise."""
+    """Name of this kind of noise."""
     rate: Rate
     """Mean of the flip probabilities before truncation (the nominal rate)."""
     pixels: Literal["raw", "standardised"] = "raw"
-    """What x is; it changes the noise. raw: 0 to 255, as in the authors' code and in those derived from it; what all
-    images share then decides, so the noise is close to a class map: on CIFAR-10 two thirds or more of a class's flips
-    go to one class. standardised: mean 0 and standard deviation 1 per channel over the set; the images of a class
-    then scatter (a quarter). Either way x is long, and nearly all of a sample's q goes to one class."""
+    """Scale of the pixels x, which changes the noise. raw: 0 to 255, as in the authors' code and code derived from it;
+    what all images share then dominates, so the noise is close to a class map: on CIFAR-10 two thirds or more of a
+    class's flips go to one class. standardised: mean 0 and standard deviation 1 per channel over the set; the flips of
+    a class then spread (a quarter). Either way x is long, and nearly all of a sample's q goes to one class."""
     seed: Seed = 0
-    """Of the draw; the same seed gives the same labels."""
+    """Seed of the draw; the same seed gives the same labels."""
 
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
         rng = np.random.default_rng(self.seed)
@@ -52,18 +52,18 @@ class InstanceNoise(NoiseKind):
         return given
 
     def slope(self, classes: int) -> float:
-        """As if each class were taken for one other."""
+        """Return the slope as if each class were mistaken for a single other one."""
         return 1 - 2 * self.rate
 
 
 Index = NDArray[np.int64]
 
 CHUNK_BYTES = 2**26
-"""Pixels of as many images as are multiplied at once, as float64."""
+"""Bytes of the pixels, as float64, that are multiplied at once."""
 
 
 def flip_rates(rate: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(n,) draws of q, as InstanceNoise says; 0 at rate 0, where the truncated normal would still flip 8 %."""
+    """Draw (n,) flip probabilities q as in InstanceNoise; 0 at rate 0, where the truncated normal would flip 8 %."""
     if rate == 0:
         return np.zeros(n)
     from scipy import stats  # slow to import, and few trainings need it
@@ -74,7 +74,7 @@ def flip_rates(rate: float, n: int, rng: np.random.Generator) -> NDArray[np.floa
 def flip_probabilities(
     x: NDArray[np.float64], weights: NDArray[np.float64], true: int, q: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Of every given label (n, K), as InstanceNoise says.
+    """Return the probability of every given label (n, K), as in InstanceNoise.
 
     Args:
         x: (n, S) pixels of samples of class `true`.
@@ -91,13 +91,13 @@ def flip_probabilities(
 
 
 def chunks(index: Index, size: int) -> Iterator[Index]:
-    """The indices in parts whose images, of `size` pixels each, fill CHUNK_BYTES."""
+    """Split the indices into parts whose images, of `size` pixels each, fill CHUNK_BYTES."""
     step = max(CHUNK_BYTES // (8 * size), 1)
     return (index[i : i + step] for i in range(0, len(index), step))
 
 
 def channel_scale(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation per channel; a constant channel counts as one of deviation 1."""
+    """Return mean and standard deviation per channel; a constant channel gets deviation 1."""
     counts = np.zeros((images.shape[1], 256))
     for index in chunks(np.arange(len(images)), int(np.prod(images.shape[1:]))):
         counts += [np.bincount(images[index, c].ravel(), minlength=256) for c in range(len(counts))]

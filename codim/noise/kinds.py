@@ -1,4 +1,4 @@
-"""The kinds of noise by name, and settings read as one of them."""
+"""Registry of the kinds of noise by name, and the type that validates settings as one of them."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ NOISE_KINDS: dict[str, type[NoiseKind]] = {}
 
 
 def register_noise_kind(noise: type[NoiseKind]) -> None:
-    """Add a kind of noise, by the default of its field `kind`, to those that settings may name.
+    """Register a kind of noise under the default of its field `kind`, so that settings may name it.
 
     Each process that reads such settings must do so, the workers of a study too.
     """

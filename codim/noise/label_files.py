@@ -1,4 +1,4 @@
-"""Reads files of labels: whatever they hold, nothing in them is executed."""
+"""Safe readers of label files: nothing in a file is executed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +13,9 @@ from codim.text.text_file import parse_json, read_text
 
 
 def read_label_file(path: Path) -> Any:
-    """Read one array (or list, or tensor), or several by name, the names spelt as `column_name` spells them.
+    """Read one array (or list, or tensor), or several by name; names are normalised by `column_name`.
 
-    Raises ValueError: it is damaged, or two of its names are one.
+    Raises ValueError: the file is damaged, or two names become equal.
     """
     try:
         content = READERS[path.suffix.lower()](path)
@@ -33,7 +33,7 @@ def read_label_file(path: Path) -> Any:
 def _read_torch(path: Path) -> Any:
     import torch  # slow, and few label files need it
 
-    # The published CIFAR-N files are old torch pickles around numpy arrays: admit arrays of numbers and nothing else.
+    # The published CIFAR-N files are old torch pickles of numpy arrays: allow numeric arrays and nothing else.
     numbers = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"]}
     arrays: list[Any] = [np.ndarray, np.dtype, *numbers]
     reconstruct: Any = np.empty(0).__reduce__()[0]
@@ -59,4 +59,4 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ".pt": _read_torch,
     ".csv": _read_csv,
 }
-"""By suffix."""
+"""Reader of each file suffix."""

@@ -12,25 +12,25 @@ class OpenSetNoise(NoiseKind):
     """Open-set and closed-set noise together (Sachdeva et al. 2021, EvidentialMix).
 
     `rate` * N samples, drawn over the whole set, are noisy. A share `open_share` of them keep their label and get an
-    image of another data set, which belongs to none of the classes; the rest keep their image and get a label drawn
+    image of another data set, which belongs to none of the classes; the others keep their image and get a label drawn
     uniformly over all classes, the true one included.
     """
 
     changes_images: ClassVar[bool] = True
 
     kind: Literal["openset"] = "openset"
-    """Names this kind of noise."""
+    """Name of this kind of noise."""
     rate: Rate
-    """Share of noisy samples, both sorts together (the nominal rate; rho in the paper)."""
+    """Share of noisy samples, open-set and closed-set together (the nominal rate; rho in the paper)."""
     open_share: Rate
-    """Share of the noisy samples whose image is exchanged (1 - omega in the paper)."""
+    """Share of the noisy samples whose image is replaced (1 - omega in the paper)."""
     source: str
-    """Name of the data set that the images come from, its training part; of the same shape, without overlap."""
+    """Name of the data set whose training part supplies the images; they must have the same shape, and no overlap."""
     seed: Seed = 0
-    """Of the draw; the same seed gives the same labels and images."""
+    """Seed of the draw; the same seed gives the same labels and images."""
 
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
-        """The closed-set part; the images are exchanged by `load_data`."""
+        """Apply the closed-set part; `load_data` replaces the images."""
         rng, chosen, count = self._noisy(labels)
         closed = chosen[count:]
         given = labels.copy()
@@ -41,20 +41,20 @@ class OpenSetNoise(NoiseKind):
         return 1 - self.rate
 
     def replaced(self, labels: Labels) -> Labels:
-        """Sorted indices of the samples whose images are exchanged."""
+        """Return the sorted indices of the samples whose images are replaced."""
         _, chosen, count = self._noisy(labels)
         return np.sort(chosen[:count])
 
     def replacements(self, labels: Labels, available: int) -> Labels:
-        """Indices into the other data set's `available` images, one for each of `replaced`, none twice. Raises
-        ValueError: too few."""
+        """Return indices into the `available` images of the other data set, one for each of `replaced`, without
+        repetition. Raises ValueError: too few."""
         rng, _, count = self._noisy(labels)
         if count > available:
             raise ValueError(f"noise/source {self.source!r} has {available} images, the noise exchanges {count}")
         return rng.spawn(1)[0].permutation(available)[:count]
 
     def _noisy(self, labels: Labels) -> tuple[np.random.Generator, Labels, int]:
-        """The generator, the noisy samples in random order, and how many of them, from the first, are open-set."""
+        """Return the generator, the noisy samples in random order, and how many, from the first, are open-set."""
         rng = np.random.default_rng(self.seed)
         chosen = rng.permutation(len(labels))[: round(self.rate * len(labels))]
         return rng, chosen, round(self.open_share * len(chosen))

@@ -9,15 +9,14 @@ from codim.noise.transition import Labels
 
 
 class PairFlipNoise(NoiseKind):
-    """Each sample gets the next class, circularly, with probability `rate`: T[i, i + 1] = rate (Co-teaching's pair
-    flip)."""
+    """Flip each sample to the next class, circularly, with probability `rate`: T[i, i + 1] = rate (as Co-teaching)."""
 
     kind: Literal["pairflip"] = "pairflip"
-    """Names this kind of noise."""
+    """Name of this kind of noise."""
     rate: Rate
-    """Probability of a flip."""
+    """Probability of a flip (the nominal rate)."""
     seed: Seed = 0
-    """Of the draw; the same seed gives the same labels."""
+    """Seed of the draw; the same seed gives the same labels."""
 
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
         flipped = np.random.default_rng(self.seed).random(len(labels)) < self.rate

@@ -10,17 +10,22 @@ from codim.noise.transition import Floats, Labels, symmetric_slope
 
 
 class SymmetricNoise(NoiseKind):
-    """`rate` * N samples, drawn over the whole set, get a label drawn uniformly over the classes."""
+    """Symmetric noise: `rate` * N samples, drawn over the whole set, get a label drawn uniformly over the classes.
+
+    Example:
+        >>> SymmetricNoise(rate=0.5).apply(np.zeros(6, dtype=np.int64), 10, np.empty(0)).tolist()
+        [0, 0, 1, 0, 0, 8]
+    """
 
     kind: Literal["symmetric"] = "symmetric"
-    """Names this kind of noise."""
+    """Name of this kind of noise."""
     rate: Rate
-    """Share of samples whose label is drawn anew (the nominal rate)."""
+    """Share of samples whose label is redrawn (the nominal rate)."""
     include_true: bool = True
-    """True: the draw may hit the true class, realised rate r (1 - 1/K) (DivideMix and most code).
-    False: over the other K - 1 classes, realised rate r (Co-teaching)."""
+    """True: the draw may return the true class, realised rate r (1 - 1/K) (DivideMix and most code). False: the draw is
+    over the other K - 1 classes, realised rate r (Co-teaching)."""
     seed: Seed = 0
-    """Of the draw; the same seed gives the same labels."""
+    """Seed of the draw; the same seed gives the same labels."""
 
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
         rng = np.random.default_rng(self.seed)

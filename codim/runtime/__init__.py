@@ -1,1 +1,1 @@
-"""The machine underneath: device, distributed workers, files that survive crashes."""
+"""System layer: device, distributed workers, crash-safe files."""

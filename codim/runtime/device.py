@@ -1,4 +1,4 @@
-"""Where a training runs, and how its device is set up."""
+"""Choice and set-up of the device that a training runs on."""
 
 import ctypes
 import logging
@@ -9,11 +9,11 @@ import torch
 
 log = logging.getLogger(__name__)
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "avx10_2", "avx_ne_convert", "bf16", "sve_bf16")
-"""Instructions that multiply or convert bfloat16, as torch.cpu.get_capabilities names them; the last two are ARM's."""
+"""CPU instructions for bfloat16 products or conversions, by torch.cpu.get_capabilities' names; the last two: ARM's."""
 
 
 def torch_device(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.device:
-    """What `train/device` names. Raises ValueError: there is no GPU."""
+    """Return the device that `train/device` names. Raises ValueError: there is no GPU."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted == "cuda" and not torch.cuda.is_available():
@@ -22,9 +22,8 @@ def torch_device(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.devic
 
 
 def set_up(device: torch.device, precision: str) -> None:
-    """Prepare this process for a training. On a GPU: whether products of float32 may take TF32, and convolutions by the
-    fastest of cuDNN's ways. On a CPU: freed memory is kept for the next step; a precision that makes it slower is
-    warned of."""
+    """Prepare this process for a training. On a GPU: allow TF32 in float32 products or not, and use cuDNN's fastest
+    convolutions. On a CPU: keep freed memory for the next step, and warn of a precision that makes it slower."""
     if device.type == "cpu":
         _keep_freed_memory()
         if slow := slow_precision(device, precision):
@@ -38,7 +37,7 @@ def set_up(device: torch.device, precision: str) -> None:
 
 
 def slow_precision(device: torch.device, precision: str) -> str:
-    """Return why a precision makes a training slower on this device, with the remedy; empty where it does not."""
+    """Explain why a precision slows down training on this device, and the remedy; empty if it does not."""
     if device.type != "cpu" or precision != "bf16" or any(map(torch.cpu.get_capabilities().get, BFLOAT16)):
         return ""
     return (
@@ -48,9 +47,9 @@ def slow_precision(device: torch.device, precision: str) -> str:
 
 
 def _keep_freed_memory() -> None:
-    """By default glibc gives each block of over 32 MiB back to the system, which clears its pages when they are asked
-    for again: a tenth of an epoch of PreAct ResNet-18 in float32. Kept, they make up to a fifth more resident memory.
-    Numbers of mallopt's parameters: glibc's malloc.h."""
+    """Keep freed memory. By default glibc returns each block of over 32 MiB to the system, which zeroes its pages on
+    the next allocation: a tenth of an epoch of PreAct ResNet-18 in float32. Keeping it costs up to a fifth more
+    resident memory. Numbers of mallopt's parameters: glibc's malloc.h."""
     if libc := _glibc():
         trim_threshold, mmap_max = -1, -4
         libc.mallopt(trim_threshold, -1)
@@ -58,7 +57,7 @@ def _keep_freed_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """What `set_up` has kept: for a process that goes on without training."""
+    """Return the memory that `set_up` kept, for a process that continues without training."""
     if libc := _glibc():
         libc.malloc_trim(0)
 

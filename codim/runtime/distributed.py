@@ -1,8 +1,8 @@
 """Data-parallel workers under torch.distributed; with one worker every function here is the identity.
 
-Each worker holds all images and the same random state, and draws the same global batches; it then computes on its share
-of the rows. Rows are dealt out like cards, worker r of R taking rows r, r + R, r + 2R, ...: that commutes with joining
-parts whose lengths R divides. So a training does not depend on the number of workers, up to rounding.
+Each worker holds all images and the same random state, draws the same global batches, and computes on its shard of the
+rows. Rows are interleaved: of R workers, worker r takes rows r, r + R, r + 2R, ...; sharding then commutes with
+concatenating parts whose lengths R divides. So a training does not depend on the world size, up to rounding.
 """
 
 import os
@@ -19,19 +19,19 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def workers() -> int:
-    """Number of workers."""
+    """World size: the number of workers."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Number of this worker, from 0."""
+    """Rank of this worker, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """The group of processes that `torchrun` started, for as long as the context lasts; nothing where there is one
-    process, or where the caller has made the group (as Ray Train does)."""
+    """Join the process group of `torchrun` while the context lasts; does nothing for a single process, or if the caller
+    has made the group (as Ray Train does)."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
@@ -45,18 +45,18 @@ def process_group() -> Iterator[None]:
 
 
 def require_even(name: str, rows: int) -> None:
-    """Raises ValueError where the rows of a global batch cannot be dealt out evenly."""
+    """Check that the rows of a global batch can be sharded evenly. Raises ValueError."""
     if rows % workers():
         raise ValueError(f"{name}: {rows} cannot be shared evenly by {workers()} workers; allowed: their multiples")
 
 
 def share(x: Tensor) -> Tensor:
-    """This worker's rows of a global (N, ...) tensor."""
+    """Return this worker's shard of a global (N, ...) tensor."""
     return x[rank() :: workers()]
 
 
 def drawn(draw: Callable[[int], Tensor], rows: int) -> Tensor:
-    """`draw(rows)` of this worker's rows: all workers draw for everybody, so that their random states stay equal."""
+    """Return this worker's `rows` rows of one global draw; all workers make it whole, to keep random states equal."""
     return share(draw(rows * workers()))
 
 
@@ -90,10 +90,10 @@ class _Sum(torch.autograd.Function):
 
 
 def gather(x: Tensor) -> Tensor:
-    """The inverse of `share`: the global rows, from (N, ...) of each worker.
+    """Gather the global rows from each worker's (N, ...): the inverse of `share`.
 
-    With gradients: each worker's are summed and go to the rows' owner. So the mean over the workers of the gradients of
-    a loss that each computes of the global rows is that loss's own gradient.
+    Differentiable: the workers' gradients are summed and go to the rows' owner. So if each worker computes a loss of
+    the global rows, the mean of their gradients over the workers is the gradient of that loss.
     """
     if workers() == 1:
         return x
@@ -102,7 +102,7 @@ def gather(x: Tensor) -> Tensor:
 
 
 def mean(x: Tensor) -> Tensor:
-    """Mean over the workers, with gradients as in `gather`."""
+    """Return the mean over the workers, with gradients as in `gather`."""
     if workers() == 1:
         return x
     total: Tensor = _Sum.apply(x)
@@ -110,9 +110,9 @@ def mean(x: Tensor) -> Tensor:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its mean over the workers, in one exchange.
+    """Replace each gradient by its mean over the workers, in one all-reduce.
 
-    Not DistributedDataParallel: a step runs several forward passes of one network, some of them past its `forward`.
+    Not DistributedDataParallel: a step runs several forward passes of one network, some of them without `forward`.
     """
     if workers() == 1:
         return
@@ -132,7 +132,7 @@ def average_buffers(net: nn.Module) -> None:
 
 
 def from_first(value: T) -> T:
-    """What the first worker holds, for plain values and tensors on the CPU."""
+    """Broadcast the first worker's value, for plain values and tensors on the CPU."""
     if workers() == 1:
         return value
     box = [value]
@@ -141,7 +141,7 @@ def from_first(value: T) -> T:
 
 
 def synchronise_batch_norm(net: Net) -> Net:
-    """`net` with batch norm over the batches of all workers; the state dict keeps its names."""
+    """Make the batch norm of `net` use the global batch; the state dict keeps its names."""
     if workers() == 1:
         return net
     if next(net.parameters()).is_cuda:
@@ -154,7 +154,7 @@ def synchronise_batch_norm(net: Net) -> Net:
 
 
 class _GlobalBatchNorm(nn.BatchNorm2d):
-    """Batch norm over all workers' rows on a CPU, where torch's SyncBatchNorm does not run."""
+    """Batch norm over the global batch on a CPU, which torch's SyncBatchNorm does not support."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
@@ -163,14 +163,14 @@ class _GlobalBatchNorm(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         variances, means = torch.var_mean(input, (0, 2, 3), correction=0)
-        # Both in one exchange: with a small network the time of one is what counts.
+        # Both in one exchange: for small networks latency dominates.
         variances, means = gather(torch.stack([variances, means])[None]).unbind(1)
         centre = means.mean(0)
         variance = variances.mean(0) + (means - centre).square().mean(0)
         n = workers() * input.numel() // input.shape[1]
         with torch.no_grad():
             self.num_batches_tracked += 1
-            # No momentum: the mean over all batches, as torch.optim.swa_utils.update_bn asks for.
+            # momentum None: cumulative mean over all batches, as torch.optim.swa_utils.update_bn needs.
             momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
             self.running_mean.lerp_(centre, momentum)
             self.running_var.lerp_(variance * n / (n - 1), momentum)

@@ -1,4 +1,4 @@
-"""How far a stage is: a bar on a terminal; in a log file a line after a few seconds, then one every LINE_SECONDS."""
+"""Progress of a stage: a bar on a terminal; in a log file a line after a few seconds, then one every LINE_SECONDS."""
 
 import sys
 import threading
@@ -12,20 +12,20 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from codim.text.safe_text import printable
 
 LINE_SECONDS = 15.0
-"""Between two lines where there is no terminal."""
+"""Seconds between two lines if there is no terminal."""
 FIRST_SECONDS = 3.0
-"""Before the first of them; what is done by then says nothing."""
+"""Seconds before the first line; progress before that says nothing."""
 FRAME_SECONDS = 0.2
-"""Between two looks at what is done, on a terminal."""
+"""Seconds between two updates of the bar on a terminal."""
 
 
 class Meter:
-    """How far one stage is, as the stage itself counts it."""
+    """Progress of one stage, in the stage's own unit."""
 
     def __init__(self, description: str, total: float | None, unit: str) -> None:
         self.description, self.total, self.unit = description, total, unit
         self.done: Callable[[], float] = lambda: self._advanced
-        """Read by another thread; by default what `advance` adds up to."""
+        """Amount done, read by another thread; by default the sum of all `advance` calls."""
         self._advanced = 0.0
         self._started = time.monotonic()
 
@@ -33,7 +33,7 @@ class Meter:
         self._advanced += count
 
     def line(self) -> str:
-        """How far it is, for a log file."""
+        """Format the progress as a line of a log file."""
         elapsed = time.monotonic() - self._started
         if not self.total:
             return f"{printable(self.description)}: {clock(elapsed)} so far"
@@ -45,7 +45,7 @@ class Meter:
 
 @contextmanager
 def progress(description: str, total: float | None = None, unit: str = "") -> Iterator[Meter]:
-    """Show on stderr how far the stage in this context is. Without a total only the time that it takes is shown."""
+    """Show on stderr the progress of the stage in this context. Without a total, only its elapsed time is shown."""
     meter = Meter(description, total, unit)
     console = Console(stderr=True)
     ended = threading.Event()
@@ -83,7 +83,7 @@ def _bar(meter: Meter, ended: threading.Event, console: Console) -> None:
 
 
 def clock(seconds: float) -> str:
-    """A duration with its units, in the two that tell most: 1 h 04 min, 12 min 05 s, 7 s."""
+    """Format a duration in its two largest units: 1 h 04 min, 12 min 05 s, 7 s."""
     seconds = round(seconds)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

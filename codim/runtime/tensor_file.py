@@ -1,8 +1,8 @@
-"""Files of tensors and plain values that survive crashes and damage: a checksum in each, the previous one beside it,
-and nothing in them is executed on reading.
+"""Files of tensors and plain values that survive crashes and damage: each has a checksum, the previous version is kept,
+and reading executes no code.
 
-A file is an ordinary torch file with the SHA-256 of its bytes behind it (torch.load reads it as it is). torch itself
-does not notice a flipped bit in a tensor. The checksum finds damage, not forgery; a forged file is still only data.
+A file is an ordinary torch file followed by the SHA-256 of its bytes (torch.load reads it unchanged). torch itself does
+not detect a flipped bit in a tensor. The checksum detects damage, not forgery; a forged file is still only data.
 """
 
 import hashlib
@@ -14,19 +14,19 @@ import torch
 
 
 class DamagedFile(ValueError):
-    """A file that is missing, cut short, changed, or holds something else than was written."""
+    """Error for a file that is missing, truncated, changed, or holds other content than expected."""
 
 
 def previous(path: Path) -> Path:
-    """Where the file that stood at `path` before the last write is kept."""
+    """Return the path at which the version before the last write is kept."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def write_tensors(path: Path, content: dict[str, Any]) -> None:
-    """Write beside `path`, then rename; what stood there becomes `previous(path)`.
+    """Write to a scratch file, then rename it to `path`; the old file becomes `previous(path)`.
 
-    A crash at any moment, of the machine too, leaves the new file, or the old one under one of both names, whole. A
-    damaged file is overwritten instead of kept, so that it never takes the place of a whole previous one.
+    After a crash at any moment, of the machine too, the new file or the old one, under one of the two names, is intact.
+    A damaged file is overwritten instead of kept, so that it never replaces an intact previous one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.new")
@@ -35,7 +35,7 @@ def write_tensors(path: Path, content: dict[str, Any]) -> None:
         torch.save(content, cast(IO[bytes], hashed))
         file.write(hashed.digest.digest())
         file.flush()
-        # A rename can reach the disk before the bytes do: after a power cut both names would stand for nothing.
+        # A rename can reach the disk before the bytes do: a power cut could then leave both files empty.
         os.fsync(file.fileno())
     if path.exists() and _is_whole(path):
         path.replace(previous(path))
@@ -43,7 +43,7 @@ def write_tensors(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """The inverse of `write_tensors`, on the CPU. Raises DamagedFile."""
+    """Read a file of `write_tensors` to the CPU. Raises DamagedFile."""
     if not path.exists():
         raise DamagedFile(f"{path} does not exist")
     with path.open("rb") as file:
@@ -52,7 +52,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
         try:
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises half a dozen types for what is not its own
+        except Exception as error:  # torch raises errors of many types for foreign files
             raise DamagedFile(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise DamagedFile(f"{path} holds a {type(content).__name__} instead of named entries")
@@ -60,8 +60,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 class _Hashed:
-    """A file that hashes what is written to it, so that the checksum is of what was meant, not of what the disk
-    made of it."""
+    """File wrapper that hashes what is written, so that the checksum is of the intended bytes, not those on disk."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file

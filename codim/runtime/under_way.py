@@ -1,4 +1,4 @@
-"""A step that takes a while says so, and how long it has taken."""
+"""Messages that a step is running, and for how long."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from codim.runtime.progress_bar import LINE_SECONDS, clock
 
 @contextmanager
 def told(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str) -> Iterator[None]:
-    """Say at once what the context does, and every LINE_SECONDS that it still does, and how far it is."""
+    """Announce at once that the step `what` runs, then repeat every LINE_SECONDS with its elapsed time and progress."""
     begun = time.monotonic()
     say(f"{what} ...")
     with repeated(LINE_SECONDS, lambda: say(f"{what}: {clock(time.monotonic() - begun)} so far{how_far()}")):
@@ -20,7 +20,7 @@ def told(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str
 
 @contextmanager
 def repeated(seconds: float, do: Callable[[], object]) -> Iterator[None]:
-    """Call `do` every so many seconds, in a thread of its own, while the context lasts."""
+    """Call `do` every `seconds` in a thread while the context lasts."""
     over = Event()
 
     def repeat() -> None:
@@ -38,7 +38,7 @@ def repeated(seconds: float, do: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def heard(say: Callable[[str], None]) -> Iterator[None]:
-    """Say, once each, what codim logs in the context, such as the classes that it finds."""
+    """Pass on to `say`, once each, the messages that codim logs in the context, such as the classes found."""
     logger, said = logging.getLogger("codim"), set[str]()
     before = logger.level
 

@@ -1,4 +1,4 @@
-"""Where what can be made again is kept for a user."""
+"""Location of a user's cache, for files that can be made again."""
 
 import os
 import tempfile
@@ -8,11 +8,11 @@ CACHE_VARIABLE = "CODIM_CACHE"
 
 
 def user_cache() -> Path:
-    """The folder that CODIM_CACHE names; else `codim` in XDG_CACHE_HOME or ~/.cache; else, where these cannot be
-    written, one of the user's own in the folder for temporary files. The latter two exist afterwards.
+    """Return the folder CODIM_CACHE; else `codim` in XDG_CACHE_HOME or ~/.cache; else, if these are not writable, a
+    per-user one in the folder for temporary files. The latter two are created.
 
     Raises:
-        ValueError: the folder for temporary files holds somebody else's in its place.
+        ValueError: that folder for temporary files belongs to another user.
     """
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named).expanduser().absolute()
@@ -23,7 +23,7 @@ def user_cache() -> Path:
                 folder.mkdir(parents=True, exist_ok=True)
                 if os.access(folder, os.W_OK):
                     return folder
-        except (OSError, RuntimeError):  # the latter: a user without a home
+        except (OSError, RuntimeError):  # RuntimeError: a user without a home
             pass
     folder = Path(tempfile.gettempdir()) / f"codim-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

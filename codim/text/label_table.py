@@ -1,7 +1,7 @@
-"""Reads tables of labels, CSV or Parquet, for whoever needs one: text stays text, whatever it looks like.
+"""Readers of label tables, CSV or Parquet: text stays text, whatever it looks like.
 
-The names of columns are compared without a byte order mark, without blanks around them, and in any capitals. Columns
-that nobody asks for do not matter. Imports neither torch nor pandas.
+Column names are compared without byte order mark, surrounding blanks and case. Columns that are not asked for are
+ignored. Imports neither torch nor pandas.
 """
 
 import csv
@@ -19,21 +19,21 @@ SUFFIXES = (".csv", ".parquet")
 
 
 class Row(NamedTuple):
-    """An image and its label."""
+    """One image and its label."""
 
     path: str
     label: str
     part: Part
     number: int = 0
-    """Row of the table, 1: the first below the header; 0: a file in a folder."""
+    """Row number in the table, 1: the first below the header; 0: a file in a folder."""
 
     def where(self, place: Path) -> str:
-        """The row of the table `place`, or the file below the folder `place`; for errors."""
+        """Name the row of the table `place`, or the file below the folder `place`, for errors."""
         return f"{printable(place)}, row {self.number}" if self.number else printable(place / self.path)
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The images of a table with columns `path`, `label` and optionally `split`, without which all are for training.
+    """Read the images of a table with columns `path`, `label` and optionally `split`; without it all are for training.
 
     Raises:
         ValueError: names the file and, where one is at fault, the row.
@@ -54,10 +54,10 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> dict[str, list[str]]:
-    """The cells of the columns as text without blanks around them; "" where a cell is missing, NaN or null.
+    """Read columns as text without surrounding blanks; "" if a cell is missing, NaN or null.
 
     Raises:
-        ValueError: the file is damaged or no table, a needed column is missing, one of them stands twice, or a cell is
+        ValueError: the file is damaged or not a table, a needed column is missing, a column occurs twice, or a cell is
             neither text nor a whole number.
     """
     suffix = path.suffix.lower()
@@ -67,17 +67,17 @@ def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] = ()
 
 
 def csv_header(path: Path) -> list[str]:
-    """The names of the columns of a CSV, as they are compared."""
+    """Return the column names of a CSV, normalised by `column_name`."""
     return [column_name(name) for name in _csv_lines(path)[0]]
 
 
 def column_name(text: str) -> str:
-    """As names of columns are compared."""
+    """Normalise a column name for comparison."""
     return text.strip().lstrip("\ufeff").strip().casefold()
 
 
 def _chosen(path: Path, header: Sequence[str], needed: list[str], optional: list[str]) -> dict[str, int]:
-    """Name of each column that is asked for -> its place."""
+    """Return the position of each requested column by name."""
     names = [column_name(name) for name in header]
     shown = ", ".join(printable(name) for name in header)
     if missing := [name for name in needed if name not in names]:
@@ -90,7 +90,7 @@ def _chosen(path: Path, header: Sequence[str], needed: list[str], optional: list
 
 
 def _csv_lines(path: Path) -> list[list[str]]:
-    """The header, then the rows; empty lines are passed over."""
+    """Read the header, then the rows; empty lines are skipped."""
     csv.field_size_limit(sys.maxsize)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

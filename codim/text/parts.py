@@ -1,4 +1,4 @@
-"""The parts of a data set, and how people spell them."""
+"""Parts of a data set, and their spellings."""
 
 from typing import Literal
 
@@ -9,9 +9,9 @@ SPELLINGS: dict[str, Part] = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-"""In any capitals."""
+"""Accepted spellings of each part, in lower case; compared without case."""
 
 
 def part_of(text: str) -> Part | None:
-    """The part that a folder's name or a cell of a table means."""
+    """Return the part that the name of a folder or a table cell means; None if it is none."""
     return SPELLINGS.get(text.strip().casefold())

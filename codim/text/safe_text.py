@@ -4,46 +4,56 @@ import re
 import unicodedata
 
 HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that steer a terminal, break a line, or turn the direction of the text around them; half characters."""
+"""Control characters of terminals, line breaks, characters that change the text direction, and lone surrogates."""
 RAW_BYTES = re.compile("[\udc80-\udcff]+")
-"""Bytes of a file's name that Python could not decode."""
+"""Bytes of a file name that Python could not decode, as surrogates."""
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""First characters of a formula in a spreadsheet, in full width too."""
+"""First characters of spreadsheet formulas, full-width ones too."""
 LONGEST = 60
-"""Characters of a shortened value."""
+"""Maximum length of a shortened value, in characters."""
 NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?")
 
 
 def text_of(name: str) -> str:
-    r"""A file's name as UTF-8 says it, whatever the locale is; bytes that are no UTF-8 become \xNN."""
+    r"""Decode a file name as UTF-8, whatever the locale; bytes that are not UTF-8 become \xNN."""
     return RAW_BYTES.sub(
         lambda found: found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), name
     )
 
 
 def class_name(name: str) -> str:
-    """The one spelling of a name: accents composed (NFC), whichever way a system or a keyboard wrote them."""
+    """Normalise a name: accents composed (NFC), so that one name from several systems compares equal."""
     return unicodedata.normalize("NFC", text_of(name))
 
 
 def printable(text: object) -> str:
-    r"""One line that steers no terminal: whatever could is written as its escape (\x1b, \n, \u202e)."""
+    r"""Return text as one line without control characters: they are written as escapes (\x1b, \n, \u202e).
+
+    Example:
+        >>> printable("a\nb\x1b[0m")
+        'a\\nb\\x1b[0m'
+    """
     return HIDDEN.sub(lambda found: repr(found[0])[1:-1], text_of(str(text)))
 
 
 def message(text: object) -> str:
-    """The same for a text of several lines, whose line breaks are our own."""
+    """Return text whose line breaks are intended, with each line made `printable`."""
     return "\n".join(printable(line) for line in str(text).split("\n"))
 
 
 def shortened(text: object) -> str:
-    """A value for a message: printable, and not long."""
+    """Return a value for a message: printable, and at most LONGEST characters."""
     shown = printable(text)
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
 
 
 def cell(text: str) -> str:
-    """A cell of a table that spreadsheet programs open: printable, and with an apostrophe before what they would take
-    for a formula (=, +, -, @ at the start of what is no number)."""
+    """Return a table cell that is safe in spreadsheet programs: printable, and with an apostrophe before what they
+    would read as a formula (starts with =, +, -, @ and is not a number).
+
+    Example:
+        >>> cell("=A1"), cell("-1.5")
+        ("'=A1", '-1.5')
+    """
     shown = printable(text)
     return f"'{shown}" if shown.startswith(FORMULA) and not NUMBER.fullmatch(shown) else shown

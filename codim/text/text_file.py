@@ -1,4 +1,4 @@
-"""Text files that people write: UTF-8, with or without the byte order mark of some editors."""
+"""Reading of text files written by people: UTF-8, with or without a byte order mark."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def read_text(path: Path) -> str:
-    """The whole file. Raises ValueError: it is not UTF-8."""
+    """Read a text file. Raises ValueError: it is not UTF-8."""
     return path.read_text(encoding="utf-8-sig")
 
 
 def parse_json(text: str) -> Any:
-    """What the text says. Raises ValueError: it is no JSON, names a key twice, or is nested too deeply."""
+    """Parse JSON. Raises ValueError: invalid JSON, a repeated key, or nesting that is too deep."""
     try:
         return json.loads(text, object_pairs_hook=_each_key_once)
     except RecursionError:

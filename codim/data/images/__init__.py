@@ -1,1 +1,1 @@
-"""Image files of any kind, and the arrays that they become."""
+"""Image files in any format, decoded to arrays."""

@@ -1,9 +1,9 @@
-"""Grey levels of more than 8 bits -> 8 bits, by what a file says of itself, never by what its pixels happen to be.
+"""Conversion of grey levels of more than 8 bits to 8 bits, by what the file declares, never by its pixel values.
 
-Of an integer the 8 highest bits of its declared depth are kept: 16 (PNG, TIFF), 12 (TIFF), or the maximum that a PGM
-names. A TIFF with integers of 32 bits does not say which of them are used: values up to 65535 are taken for 16 bits. A
-floating point number is black at 0 and white at 1. Everything else has no range that anybody could know (signed
-numbers, other integers of 32 bits, floats beyond 1): it is refused.
+Integers keep the 8 highest bits of their declared depth: 16 (PNG, TIFF), 12 (TIFF), or the maximum that a PGM names. A
+TIFF with 32-bit integers does not declare which are used: values up to 65535 are taken as 16 bits. Floats are black at
+0 and white at 1. Anything else has no known range (signed integers, other 32-bit integers, floats beyond 1) and is
+refused.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import SAMPLEFORMAT, TiffImageFile
 
 SIGNED = 2
-"""TIFF's sample format."""
+"""Sample format of signed integers in TIFF."""
 WHITE_IS_ZERO = 0
-"""TIFF's photometric interpretation."""
+"""Photometric interpretation in TIFF in which 0 is white."""
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """The image itself where it has 8 bits already. Raises ValueError: the range of its levels cannot be known."""
+    """Convert an image to 8 bits, unless it has 8 already. Raises ValueError: the range of its levels is unknown."""
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image)

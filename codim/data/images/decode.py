@@ -1,4 +1,4 @@
-"""Image files of any kind -> uint8 images of one shape: the only decoder, for training, predictions and audits."""
+"""The one decoder of image files to uint8 arrays of one shape, for training, predictions and audits."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from codim.runtime.progress_bar import progress
 from codim.text.safe_text import printable
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
-"""All that is opened, whatever a file is called: none of them starts another program."""
+"""Formats that are read, whatever the file's name; none of them runs another program."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -26,24 +26,24 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By EXIF's orientation; any other value is upright."""
+"""Transposition for each EXIF orientation; any other value means upright."""
 BLOCK = 128
-"""Decoded images held at a time."""
+"""Number of decoded images held in memory at a time."""
 Decoded = NDArray[np.uint8] | ValueError
 
-Image.MAX_IMAGE_PIXELS = None  # its limit cannot be lifted for one file; ours is `megapixels`, below
+Image.MAX_IMAGE_PIXELS = None  # this limit is global; `megapixels` below limits each file
 
 
 def read_image(path: Path, shape: tuple[int, int, int], megapixels: float = MOST_MEGAPIXELS) -> NDArray[np.uint8]:
-    """The file as (C, H, W) of the given shape, C 1 or 3: upright by its EXIF tag, the largest middle part of the right
-    aspect ratio, scaled (bilinear, antialiased).
+    """Read an image file as (C, H, W) of the given shape, C 1 or 3: upright by its EXIF tag, the largest central crop
+    of the right aspect ratio, scaled (bilinear, antialiased).
 
     Deep grey levels become 8 bits (codim/data/images/bit_depth.py); CMYK and palette images become RGB, transparency is
-    dropped, of an animation the first frame counts. A large JPEG is read at 1/2, 1/4 or 1/8 of its size where that is
-    still not below the shape. Pixels whose EXIF data are damaged are taken as they lie.
+    dropped, and only the first frame of an animation is read. A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size if
+    that is not below the shape. Pixels with damaged EXIF data are not rotated.
 
     Raises:
-        ValueError: the file is missing, truncated, too large or no image; names it.
+        ValueError: the file is missing, truncated, too large or not an image; names it.
     """
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
@@ -61,24 +61,24 @@ def read_image(path: Path, shape: tuple[int, int, int], megapixels: float = MOST
         )
     except UnidentifiedImageError:
         raise ValueError(f"{printable(path)} cannot be read as an image: it is none of {', '.join(FORMATS)}") from None
-    except Exception as error:  # Pillow lets through whatever a damaged file makes of it
+    except Exception as error:  # Pillow raises errors of any type for damaged files
         what = printable(error) or type(error).__name__
         raise ValueError(f"{printable(path)} cannot be read as an image: {what}") from error
     return np.ascontiguousarray(np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1))
 
 
 def decode_square(path: Path, size: int, megapixels: float = MOST_MEGAPIXELS) -> NDArray[np.uint8]:
-    """(3, size, size) RGB. Raises ValueError as `read_image`."""
+    """Read an image file as RGB square (3, size, size). Raises ValueError as `read_image`."""
     return read_image(path, (3, size, size), megapixels)
 
 
 def decode_blocks(
     paths: Sequence[Path], shape: tuple[int, int, int], megapixels: float
 ) -> Iterator[tuple[Sequence[Path], list[Decoded]]]:
-    """Yield BLOCK paths at a time with their images, or what is wrong with them, in order; a thread per CPU decodes
-    (Pillow does so outside Python's lock).
+    """Yield BLOCK paths at a time with their images or errors, in order, decoded by one thread per CPU (Pillow releases
+    the GIL).
 
-    Memory: BLOCK images of the shape, and one file at full size per thread.
+    Memory: BLOCK images of the shape, and one full-size file per thread.
     """
 
     def attempt(path: Path) -> Decoded:
@@ -96,7 +96,7 @@ def decode_blocks(
 def decode_all(
     paths: Sequence[Path], size: int, note: str, megapixels: float = MOST_MEGAPIXELS
 ) -> Iterator[tuple[int, Decoded]]:
-    """Yield (position, square or what is wrong with it) in order, and show how far it is."""
+    """Yield (position, RGB square or error) in order, and show the progress."""
     position = 0
     with progress(note, len(paths), "images") as meter:
         for _, block in decode_blocks(paths, (3, size, size), megapixels):

@@ -1,20 +1,19 @@
-"""Large images, decoded once into a file of uint8 squares that every later training reads.
+"""Cache of large images, decoded once into a file of uint8 squares that every later training reads.
 
-A cache is a folder, named after a hash of what it depends on (the list of files, where they lie, and the size), with
+A cache is a folder, named after a hash of what it depends on (the list of files, their location, and the size), with
 
-    pixels.u8     (N, 3, size, size) uint8; sparse: images that nobody asked for take no space
-    records.i64   (N, 3) int64: bytes of the image's file, its time of change in ns, CRC-32 of its pixels + 1; 0: not
+    pixels.u8     (N, 3, size, size) uint8; sparse: images that were never requested take no space
+    records.i64   (N, 3) int64: size of the image's file in bytes, its mtime in ns, CRC-32 of its pixels + 1; 0: not
                   decoded yet
-    about.json    what it holds, for people; written last, so that whoever sees it finds the other two
+    about.json    description for people; written last, so that the other two exist once it does
     lock          held while images are decoded: one process decodes, the others wait
 
-An image is written before its record: decoding goes on where it was interrupted. Its checksum is verified by each
-process when it first reads it (about 0.1 ms for 256x256 pixels); an image that is damaged is decoded anew, as is one
-whose file has another length or time than when it was decoded. Opening looks these up for each file that is used: half
-a second per 100,000 files on a local disk.
+An image is written before its record, so interrupted decoding can resume. Each process verifies an image's checksum on
+first read (about 0.1 ms for 256x256 pixels); a damaged image is decoded again, as is one whose file has changed its
+size or mtime since. Opening checks these for each file in use: half a second per 100,000 files on a local disk.
 
-Memory: reading holds the images asked for; the file is mapped, and what the system keeps of it can be given up at any
-time. The list of files takes about 100 bytes an image.
+Memory: reading holds the images asked for; the file is memory-mapped, and the system may evict its pages at any time.
+The list of files takes about 100 bytes per image.
 """
 
 import hashlib
@@ -40,24 +39,25 @@ from codim.data.images.decode import decode_all
 from codim.text.safe_text import printable
 
 FORMAT = 2
-"""Of the files, and of the way in which images are decoded: a change of either makes older caches useless."""
+"""Version of the file format and of the decoding; a change of either invalidates older caches."""
 RECORD = 3
-"""Numbers of an image in records.i64."""
+"""Number of integers per image in records.i64."""
 SHOWN = 3
-"""Unreadable images named in an error."""
+"""Number of unreadable images named in an error."""
 
 Rows = NDArray[np.int64]
 log = logging.getLogger(__name__)
 
 
 class ImageCache:
-    """The squares of a list of image files. Several processes may open it at once."""
+    """Decoded squares of a list of image files. Several processes may open it at once."""
 
     def __init__(
         self, parent: Path, root: Path, names: Sequence[str], size: int, megapixels: float = MOST_MEGAPIXELS
     ) -> None:
-        """`names`: files, absolute or below `root`. Decodes nothing. Raises ValueError: `parent` cannot be written."""
-        # Beside the data this stays the same wherever their disk is mounted; elsewhere it tells one root from another.
+        """Open or create the cache, decode nothing. `names`: files, absolute or below `root`. ValueError: cannot
+        write."""
+        # Relative, so that a cache beside the data survives a new mount point, while one elsewhere tells roots apart.
         place = os.path.relpath(root, parent)
         key = hashlib.sha256(json.dumps([FORMAT, size, place, *names]).encode()).hexdigest()[:16]
         self.folder, self.root, self.names, self.size = parent / key, root, names, size
@@ -77,10 +77,10 @@ class ImageCache:
             ) from error
 
     def fill(self, rows: Rows) -> None:
-        """Decode those of `rows` that are missing here, or whose files have changed since.
+        """Decode those of `rows` that are missing from the cache, or whose files have changed since.
 
         Raises:
-            ValueError: files are missing or no images (all others are decoded first), or the disk is too small.
+            ValueError: files are missing or not images (all others are decoded first), or the disk is full.
         """
         files = self._files(rows)
         if not self._missing(rows, files).any():
@@ -91,7 +91,8 @@ class ImageCache:
             self._decode(rows[missing], files[missing])
 
     def read(self, rows: Rows) -> NDArray[np.uint8]:
-        """(len(rows), 3, size, size), a copy. Damaged images are decoded anew. Raises ValueError as `fill`."""
+        """Return a copy of the images, (len(rows), 3, size, size); repairs damaged ones. Raises ValueError as
+        `fill`."""
         images = np.asarray(self.pixels[rows])
         for i in np.flatnonzero(~self._verified[rows]):
             if not self._intact(rows[i], images[i]):
@@ -138,12 +139,12 @@ class ImageCache:
         return self.root / self.names[row]
 
     def _files(self, rows: Rows) -> Rows:
-        """(len(rows), 2): bytes and time of change of each file."""
+        """Return (len(rows), 2): size and mtime of each file."""
         files, missing = np.zeros((len(rows), 2), dtype=np.int64), []
         for i, row in enumerate(rows):
             try:
                 found = os.stat(self._path(row))  # noqa: PTH116  (a third of the time of Path.stat)
-            except (OSError, ValueError):  # the latter: no name of a file
+            except (OSError, ValueError):  # ValueError: invalid file name
                 missing.append(printable(self._path(row)))
                 continue
             if not stat.S_ISREG(found.st_mode):
@@ -198,7 +199,7 @@ def _raise_for(faults: list[str], total: int, what: str) -> None:
 
 
 class CachedImages:
-    """Some images of a cache, in any order; behaves like a uint8 tensor (N, 3, size, size) on `device`."""
+    """Selection of a cache's images, in any order; behaves like a uint8 tensor (N, 3, size, size) on `device`."""
 
     def __init__(self, cache: ImageCache, rows: Rows, device: torch.device | str = "cpu") -> None:
         self.cache, self.rows, self.device = cache, rows, torch.device(device)
@@ -211,40 +212,40 @@ class CachedImages:
         return torch.Size([len(self.rows), 3, self.cache.size, self.cache.size])
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """The images at an index (n,) of integers or bools, or a slice, as a tensor on the device."""
+        """Return the images at an index (n,) of integers or bools, or a slice, as a tensor on the device."""
         chosen = index.cpu().numpy() if isinstance(index, Tensor) else index
         return torch.from_numpy(self.cache.read(self.rows[chosen])).to(self.device)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """Chunks of `size` images in order, one at a time."""
+        """Yield chunks of `size` images in order."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
     def file(self, i: int) -> str:
-        """Of one image, absolute or below the root of the cache."""
+        """Return the file of an image, absolute or below the root of the cache."""
         return self.cache.names[int(self.rows[i])]
 
     def take(self, index: Rows) -> "CachedImages":
-        """Those at `index` (n,), still undecoded."""
+        """Return the images at `index` (n,), still undecoded."""
         return CachedImages(self.cache, self.rows[index], self.device)
 
     def followed_by(self, other: "CachedImages") -> "CachedImages":
-        """These, then those of `other`, which is of the same cache."""
+        """Return these images followed by those of `other`, which must share the cache."""
         assert other.cache is self.cache
         return CachedImages(self.cache, np.concatenate([self.rows, other.rows]), self.device)
 
     def mapped(self) -> NDArray[np.uint8]:
-        """(N, 3, size, size), decoded; their checksums are not verified. Read into memory only where they do not stand
-        in the cache's own order, from its first on. Raises ValueError as ImageCache.fill."""
+        """Decode all and return (N, 3, size, size) without verifying checksums; a memory map, or a copy in memory
+        unless the rows are the cache's first in order. Raises ValueError as ImageCache.fill."""
         self.cache.fill(self.rows)
         in_order = np.array_equal(self.rows, np.arange(len(self)))
         return self.cache.pixels[: len(self)] if in_order else self.cache.pixels[self.rows]
 
     def decoded(self, device: torch.device | str) -> "CachedImages":
-        """The same, all of them decoded, on `device`. Raises ValueError as ImageCache.fill."""
+        """Decode all images and return them on `device`. Raises ValueError as ImageCache.fill."""
         self.cache.fill(self.rows)
         return CachedImages(self.cache, self.rows, device)
 
 
 Images = Tensor | CachedImages
-"""What training indexes."""
+"""Images as training indexes them."""

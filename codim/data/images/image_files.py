@@ -1,4 +1,4 @@
-"""Which files in a folder are images, and what else lies there."""
+"""Discovery of the image files in a folder, and counts of what else it holds."""
 
 import os
 from collections import Counter
@@ -14,33 +14,33 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"),
     *((".avif",) if features.check("avif") else ()),
 )
-"""Files that count as images in a folder, in capitals too."""
+"""Suffixes of files that count as images in a folder, in any case."""
 MADE_BY_SYSTEMS = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
-"""Folders that are nobody's images."""
+"""Folders made by operating systems, which hold no images of the user."""
 NAMED = 5
-"""Names that are told one by one, of a list that may be long."""
+"""Number of entries shown from a long list."""
 
 
 @dataclass
 class Found:
-    """The images of a folder, and how much of each kind was left out."""
+    """Image files of a folder, and counts of what was skipped, by kind."""
 
     files: list[Path] = field(default_factory=list)
-    """Sorted."""
+    """Paths of the images, sorted."""
     left_out: Counter[str] = field(default_factory=Counter)
 
 
 def is_image(path: Path) -> bool:
-    """Whether it counts as an image where it lies."""
+    """Whether a path counts as an image."""
     return _is_image(path, Counter())
 
 
 def find_images(folder: Path) -> Found:
-    """All images in and below a folder. Links to folders are followed, each folder once.
+    """Find all images in and below a folder. Links to folders are followed, each folder once.
 
-    Left out and counted: hidden files and folders (a Mac's ._ companions too), folders that a system makes, folders
-    named like images, links that lead nowhere or to a folder that was read already, whatever is no regular file, and
-    files with another suffix.
+    Skipped and counted: hidden files and folders (macOS ._ files too), folders that a system makes, folders named like
+    images, links that are dangling or lead to a folder already read, files that are not regular, and files with another
+    suffix.
     """
     found, starts, seen = Found(), [folder], set()
     top = folder.resolve()
@@ -69,19 +69,19 @@ def find_images(folder: Path) -> Found:
 
 
 def visible_folders(parent: Path, left_out: Counter[str]) -> list[Path]:
-    """The folders in a folder, sorted, links to folders among them; what is passed over is counted."""
+    """Return the subfolders, sorted, including links; count the skipped ones in `left_out`."""
     return sorted(path for path in parent.iterdir() if path.is_dir() and _wanted(path, left_out))
 
 
 def told(left_out: Counter[str]) -> str:
-    """Return in words what was left out; empty where nothing was."""
+    """Describe what was skipped; empty if nothing was."""
     kinds = [f"{count} {printable(kind)}" for kind, count in left_out.most_common(NAMED)]
     more = len(left_out) - len(kinds)
     return ", ".join([*kinds, *([f"{more} more kinds"] if more else [])])
 
 
 def counted(labels: Iterable[str]) -> str:
-    """Each name with its number, the largest first; of many the first and the last ones."""
+    """List each name with its count, the most frequent first; of many, only the first and the last ones."""
     counts = [f"{printable(name)} {count}" for name, count in Counter(labels).most_common()]
     return ", ".join(counts if len(counts) <= 2 * NAMED else [*counts[:NAMED], "...", *counts[-NAMED:]])
 
