@@ -12,6 +12,7 @@ from analysis.figures import style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.tables.selection import roles
+from study.results.rules import FINISHED
 
 TITLE = "Objective against each setting"
 ROW_INCHES = 1.75
@@ -29,7 +30,7 @@ class Info:
 def compute(trials: Trials) -> Info:
     """Collect objectives and values. Raises NotApplicable: nothing was searched, or no trial has finished."""
     settings = searched_settings(trials.spec)
-    rows = trials.trials[trials.trials["status"].isin(["complete", "pruned"]) & trials.trials["objective"].notna()]
+    rows = trials.trials[trials.trials["status"].isin(FINISHED) & trials.trials["objective"].notna()]
     if not settings:
         raise NotApplicable("The study file names no searched setting.")
     if rows.empty:

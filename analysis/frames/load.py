@@ -16,6 +16,7 @@ from study.results.folder import ResultsFolder, read_trials_table
 from study.results.json_schema import Environment, OtherVersion, Spec, read_json
 from study.results.object_storage import is_remote
 from study.results.remote import RemoteResults
+from study.results.rules import may_be_best
 from study.results.table_schema import checked_epochs, require_numbers
 from study.results.tables import EPOCH_SCHEMA
 
@@ -111,12 +112,9 @@ class Trials:
     def complete(self) -> pd.DataFrame:
         """Trials that ran to the end of their budget, within the study's bounds, and have an objective: the only ones
         that are ranked."""
-        within = (
-            self.trials["constraints"]
-            .map(lambda text: all(beyond <= 0 for beyond in json.loads(text).values()))
-            .astype(bool)
-        )
-        return self.trials[(self.trials["status"] == "complete") & self.trials["objective"].notna() & within]
+        frame = self.trials[self.trials["objective"].notna()]
+        bounds = frame["constraints"].map(json.loads)
+        return frame[[may_be_best(*own) for own in zip(frame["status"], bounds, strict=True)]]
 
     @cached_property
     def searched(self) -> pd.DataFrame:

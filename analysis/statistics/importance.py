@@ -27,6 +27,7 @@ from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Point, points, searched_settings
 from analysis.statistics.comparison import holm
 from analysis.statistics.fanova import RESAMPLE_TREES, TREES, fanova, fanova_input
+from study.results.rules import FINISHED
 
 TOP_TRIALS = 5
 """Minimum number of top trials, as PED-ANOVA's documentation recommends."""
@@ -110,7 +111,7 @@ def switch_table(trials: Trials) -> pd.DataFrame:
 def _ranked(trials: Trials, condition: str) -> pd.DataFrame:
     frame = trials.trials
     frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
-    frame = frame[frame["status"].isin(["complete", "pruned"])]
+    frame = frame[frame["status"].isin(FINISHED)]
     for setting in searched_settings(trials.spec):
         frame = frame[setting.allows(frame) | setting.values(frame).isna()]
     complete = frame["trial"].isin(trials.searched["trial"])

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.frames.join import study_names
 from analysis.frames.load import Trials
 from analysis.frames.settings import Setting, searched_settings
+from study.results.rules import FINISHED, counted, unsearched
 
 
 def chosen(trials: Trials) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def ranking(trials: Trials) -> pd.DataFrame:
     hide the settings that pruning judged bad.
     """
     frame = trials.trials
-    frame = frame[(frame["baseline"] == "") & frame["status"].isin(["complete", "pruned"])]
+    frame = frame[(frame["baseline"] == "") & frame["status"].isin(FINISHED)]
     ruled_out = ~frame["trial"].isin(trials.searched["trial"])
     groups = frame["objective"].mask(ruled_out, -np.inf).groupby(frame["condition"], observed=True)
     others = groups.transform("size") - 1
@@ -70,10 +71,8 @@ def finished_trials(trials: Trials, condition: str) -> pd.DataFrame:
     searched trials and the pruned ones, which count with the value they had, never above the worst complete one."""
     frame = trials.trials
     frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
-    complete = frame["status"] == "complete"
-    worst = frame.loc[complete, "objective"].min()
-    frame = frame.assign(objective=frame["objective"].where(complete, frame["objective"].clip(upper=worst)))
-    return frame[frame["status"].isin(["complete", "pruned"])]
+    frame = frame[frame["status"].isin(FINISHED)]
+    return frame.assign(objective=counted(zip(frame["status"], frame["objective"], strict=True)))
 
 
 def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
@@ -90,12 +89,8 @@ def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
 
 
 def _unsearched(config: str, settings: Sequence[Setting]) -> str:
-    """A trial's config (JSON) without its searched settings and its seed."""
-    content = json.loads(config)
-    for path in ("train/seed", *(setting.path for setting in settings)):
-        section, _, name = path.partition("/")
-        content.get(section, {}).pop(name, None)
-    return json.dumps(content, sort_keys=True)
+    """Return a trial's config (JSON) without its searched settings and its seed, comparable as text."""
+    return json.dumps(unsearched(json.loads(config), [setting.path for setting in settings]), sort_keys=True)
 
 
 def _best(frame: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.frames.load import Trials
 from analysis.frames.settings import searched_settings
 from analysis.tables.selection import _best, baseline_trials, chosen
+from study.results.rules import FINISHED
 
 
 def condition_table(trials: Trials) -> pd.DataFrame:
@@ -101,7 +102,7 @@ def undrawn(frame: pd.DataFrame) -> "pd.Series[int]":
 def saved_share(frame: pd.DataFrame) -> float:
     """Share of the budget of pruned and complete trials that pruning saved: 1 - drawn/budget, both without shared
     stages, whose samples pruning cannot save. NaN without a finished trial."""
-    finished = frame[frame["status"].isin(["complete", "pruned"])]
+    finished = frame[frame["status"].isin(FINISHED)]
     return float(undrawn(finished).sum() / _own_budget(finished).sum()) if len(finished) else float("nan")
 
 

@@ -13,6 +13,7 @@ from study.confirm.regret import minimax
 from study.dimensions.base import Value
 from study.plan.plan import Plan
 from study.results.records import TrialRecord
+from study.results.rules import FINISHED, counted
 from study.results.surrogate import surrogate
 
 MIN_KNOWN = 5
@@ -48,21 +49,19 @@ def choose(plan: Plan, records: Iterable[TrialRecord]) -> list[Chosen]:
 def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | None:
     """Return the complete searched trial with the minimax regret over the conditions (study/confirm/regret.py).
 
-    A pruned trial counts with its last value, capped at the worst complete one: that underestimates it, but without it
-    good values would be predicted where pruning found bad ones. None if there is only one condition, or one has fewer
-    than MIN_KNOWN trials.
+    None if there is only one condition, or one has fewer than MIN_KNOWN trials.
     """
-    search = [r for r in search if not r.baseline and r.status in ("complete", "pruned")]
+    search = [r for r in search if not r.baseline and r.status in FINISHED]
     candidates = [record for record in search if record.can_be_best]
     settings = [_setting(plan, record) for record in candidates]
     columns, slopes = [], []
     for condition in plan.conditions:
         own = [record for record in search if record.condition == condition.id]
-        values = [record.objective for record in own if record.status == "complete"]
-        if len(plan.conditions) == 1 or len(own) < MIN_KNOWN or not values or not candidates:
+        complete = any(record.status == "complete" for record in own)
+        if len(plan.conditions) == 1 or len(own) < MIN_KNOWN or not complete or not candidates:
             return None
-        worst = min(values)
-        known = [(_setting(plan, r), r.objective if r.status == "complete" else min(worst, r.objective)) for r in own]
+        objectives = counted((record.status, record.objective) for record in own)
+        known = list(zip((_setting(plan, record) for record in own), objectives, strict=True))
         columns.append(surrogate(plan.spec.space, known)(settings))
         slopes.append(condition.noise.slope(plan.data[condition.id].classes))
     best = minimax(np.stack(columns, axis=1), slopes)

@@ -16,6 +16,7 @@ from typing import Any
 
 from study.dimensions.base import Value
 from study.results.json_schema import Phase, Status
+from study.results.rules import may_be_best
 
 
 @dataclass
@@ -79,4 +80,4 @@ class TrialRecord:
     @property
     def can_be_best(self) -> bool:
         """Whether the trial is complete and within all bounds."""
-        return self.status == "complete" and all(beyond <= 0 for beyond in self.constraints.values())
+        return may_be_best(self.status, self.constraints)

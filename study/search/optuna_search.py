@@ -23,6 +23,7 @@ from study.dimensions.space import in_order, searched
 from study.plan.plan import Plan
 from study.plan.rungs import common_step, first_step, stages_end
 from study.results.json_schema import Status
+from study.results.rules import unsearched
 from study.search.distributions import suggested
 from study.search.journal import repair_journal
 from study.search.proposal import Proposed
@@ -184,7 +185,8 @@ class Search:
             return
         config = self.plan.baseline_config(condition, name, 0)
         params = self.plan.params_of(config)
-        if config != self.plan.searched_config(condition, params, 0):
+        searched = self.plan.searched_config(condition, params, 0)
+        if unsearched(config.model_dump(), space) != unsearched(searched.model_dump(), space):
             return
         point = {path: space[path].encode(value) for path, value in params.items()}
         with contextlib.suppress(ValueError):  # a value outside its range
