@@ -114,7 +114,8 @@ class Trials:
         that are ranked."""
         frame = self.trials[self.trials["objective"].notna()]
         bounds = frame["constraints"].map(json.loads)
-        return frame[[may_be_best(*own) for own in zip(frame["status"], bounds, strict=True)]]
+        best = [may_be_best(*own) for own in zip(frame["status"], bounds, strict=True)]
+        return frame[pd.Series(best, frame.index, dtype=bool)]
 
     @cached_property
     def searched(self) -> pd.DataFrame:
