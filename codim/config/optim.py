@@ -1,6 +1,5 @@
-"""Settings of the optimiser, and the course of the learning rate."""
+"""Settings of the optimiser."""
 
-import math
 from typing import Literal
 
 from pydantic import Field
@@ -23,14 +22,3 @@ class OptimConfig(Section):
     """Share of the samples of stages 1 to 3. (150 of 300 epochs: DivideMix on CIFAR)"""
     step_factor: float = Field(default=0.1, gt=0, le=1)
     """What the learning rate is multiplied by at the step."""
-
-    def lr_at(self, progress: float) -> float:
-        """Learning rate at a share `progress` in [0, 1] of the samples of stages 1 to 3."""
-        if self.schedule == "cosine":
-            return cosine(self.lr, progress)
-        return self.lr * (self.step_factor if self.schedule == "step" and progress >= self.step_at else 1.0)
-
-
-def cosine(lr: float, progress: float) -> float:
-    """From `lr` to 0 along half a cosine (Loshchilov & Hutter 2017, "SGDR", one cycle)."""
-    return lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))

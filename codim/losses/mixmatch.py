@@ -61,8 +61,3 @@ def class_balance_penalty(logits: Tensor) -> Tensor:
     k = logits.shape[1]
     p = mean(logits.softmax(1).mean(0)).clamp(min=torch.finfo(logits.dtype).tiny)
     return -(p * k).log().mean()
-
-
-def ramp_up(epochs: float, length: float) -> float:
-    """Linear from 0 to 1 over `length` epochs; 1 where the length is 0."""
-    return 1.0 if epochs >= length else max(epochs, 0.0) / length

@@ -12,9 +12,9 @@ from codim.config.train_config import TrainConfig
 from codim.data.load import TrainingData
 from codim.division.divide import SEVERITY, loss_histogram
 from codim.evaluation.evaluate import NAN
-from codim.losses.mixmatch import ramp_up
 from codim.metrics import EpochMetrics, Phase
 from codim.runtime.distributed import mean
+from codim.training.schedules import learning_rate, ramp_up
 from codim.training.state import TrainState
 
 NO_TERMS: Mapping[str, Tensor] = {}
@@ -34,7 +34,7 @@ class Progress:
 
     def lr_at(self, samples: int) -> float:
         budget = self.config.train.samples - self.marks.pretrain
-        self.lr = self.config.optim.lr_at((samples - self.marks.pretrain) / budget)
+        self.lr = learning_rate(self.config.optim, (samples - self.marks.pretrain) / budget)
         return self.lr
 
     def lambda_u_at(self, samples: int) -> float:

@@ -16,7 +16,6 @@ from torch import Generator, Tensor
 
 from codim.config.budget import steps_per_epoch
 from codim.config.network import NetworkConfig
-from codim.config.optim import cosine
 from codim.config.pretrain import PretrainConfig
 from codim.data.augment import Augmenter
 from codim.data.batches import endless_batches
@@ -25,6 +24,7 @@ from codim.losses.contrastive import nt_xent
 from codim.models.network import Network, compiled, seeded_network
 from codim.runtime.distributed import gather, require_even, share, synchronise_batch_norm
 from codim.training.optim import sgd, step
+from codim.training.schedules import cosine
 
 
 @dataclass

@@ -17,7 +17,6 @@ from codim.losses.mixmatch import (
     co_refine,
     draw_lambda,
     mixup,
-    ramp_up,
     sharpen,
     soft_cross_entropy,
 )
@@ -164,16 +163,6 @@ def test_losses_and_gradients_are_finite_at_extreme_logits() -> None:
         (gradient,) = torch.autograd.grad(loss, logits, retain_graph=True)
         assert loss.isfinite()
         assert gradient.isfinite().all()
-
-
-@given(epochs=st.floats(-5, 40), length=st.floats(0.1, 20))
-def test_ramp_up_is_linear_between_0_and_1(epochs: float, length: float) -> None:
-    assert ramp_up(epochs, length) == pytest.approx(min(max(epochs / length, 0), 1))
-    assert ramp_up(epochs, length) <= ramp_up(epochs + 1, length)
-
-
-def test_ramp_up_of_no_length() -> None:
-    assert ramp_up(0, 0) == 1
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0, 4.0])

@@ -4,12 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from codim.config.methods import METHODS
-from codim.config.optim import OptimConfig, cosine
 from codim.config.train_config import TrainConfig, merge, train_config
 from codim.noise.asymmetric import AsymmetricNoise
 from codim.noise.base import NoNoise
@@ -140,21 +137,3 @@ def test_docstrings_with_numbers_say_where_they_come_from() -> None:
         for name, field in section.model_fields.items():
             text = re.sub(r"\W+", " ", field.description or "x y z").strip().lower()
             assert text != name.replace("_", " "), f"{section.__name__}.{name}"
-
-
-def test_learning_rate_constant_and_step() -> None:
-    constant = OptimConfig(lr=0.3, schedule="constant")
-    assert {constant.lr_at(p) for p in (0, 0.4, 0.5, 1)} == {0.3}
-    steps = OptimConfig(lr=0.3, schedule="step", step_at=0.5, step_factor=0.1)
-    assert [steps.lr_at(p) for p in (0, 0.49, 0.5, 1)] == pytest.approx([0.3, 0.3, 0.03, 0.03])
-
-
-def test_learning_rate_cosine() -> None:
-    config = OptimConfig(lr=0.4, schedule="cosine")
-    expected = [0.4, 0.4 * (2 + 2**0.5) / 4, 0.2, 0.0, 0.0]
-    assert [config.lr_at(p) for p in (0, 0.25, 0.5, 1, 1.2)] == pytest.approx(expected)
-
-
-@given(lr=st.floats(1e-6, 10), p=st.floats(0, 1), q=st.floats(0, 1))
-def test_cosine_falls(lr: float, p: float, q: float) -> None:
-    assert cosine(lr, max(p, q)) <= cosine(lr, min(p, q)) <= lr
