@@ -10,9 +10,9 @@ SplitState = Literal["none", "given", "ok", "clipped", "unimodal", "degenerate"]
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """What training knows about an epoch. Nothing here was computed from a true label or a test image.
+    """Metrics of an epoch that training itself knows: none is computed from a true label or a test image.
 
-    A field that the phase has no value for is NaN (a float) or "none" (`split_state`).
+    A field without a value in this phase is NaN (a float) or "none" (`split_state`).
     """
 
     epoch: int
@@ -24,7 +24,7 @@ class EpochMetrics:
     seconds: float
     """Wall time of this epoch, its evaluation included."""
     learning_rate: float
-    """Of the last step of this epoch, 0 or more."""
+    """Learning rate of the last step of this epoch, 0 or more."""
     loss: float
     """Mean training loss per step, over both networks; its terms times their weights."""
     loss_x: float
@@ -62,9 +62,9 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class OracleMetrics:
-    """What only an observer with true labels and test images knows; training and search never see it.
+    """Metrics of an epoch that need true labels or test images; training and search never see them.
 
-    A measure that has no value is NaN (a float) or empty: without a test part, without true labels, or before the first
+    A metric without a value is NaN (a float) or empty: without a test part, without true labels, or before the first
     division.
     """
 

@@ -67,8 +67,8 @@ def ranking(trials: Trials) -> pd.DataFrame:
 
 
 def finished_trials(trials: Trials, condition: str) -> pd.DataFrame:
-    """What a surrogate of a condition is fitted to, as the study fits its own (study/confirm/choice.py): its complete
-    searched trials and the pruned ones, which count with the value they had, never above the worst complete one."""
+    """Finished searched trials of a condition, to fit a surrogate to, with objectives as `rules.counted` counts
+    them."""
     frame = trials.trials
     frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
     frame = frame[frame["status"].isin(FINISHED)]

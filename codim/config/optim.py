@@ -13,7 +13,7 @@ class OptimConfig(Section):
     lr: float = Field(default=0.02, gt=0)
     """Learning rate at the start. (.02: DivideMix on CIFAR)"""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Of plain (not Nesterov) momentum."""
+    """Plain (not Nesterov) momentum."""
     weight_decay: float = Field(default=5e-4, ge=0)
     """L2 penalty on all weights, batch norm's too. (5e-4: DivideMix on CIFAR)"""
     schedule: Literal["constant", "step", "cosine"] = "step"
@@ -21,4 +21,4 @@ class OptimConfig(Section):
     step_at: float = Field(default=0.5, gt=0, lt=1)
     """Share of the samples of stages 1 to 3. (150 of 300 epochs: DivideMix on CIFAR)"""
     step_factor: float = Field(default=0.1, gt=0, le=1)
-    """What the learning rate is multiplied by at the step."""
+    """Factor of the learning rate at the step."""

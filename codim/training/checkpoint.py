@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the networks expect and answer. With it, a checkpoint predicts without its training images."""
+    """Format of the networks' input and output, with which a checkpoint predicts without its training images."""
 
     classes: tuple[str, ...]
     """In the order of the logits."""
@@ -52,7 +52,8 @@ class Trained:
     """The networks of a checkpoint, in evaluation mode, and what they were trained on."""
 
     config: dict[str, Any]
-    """Of the training, as TrainConfig.model_validate reads it; without a file of initial weights, which may be gone."""
+    """Config of the training, as TrainConfig.model_validate reads it, without a file of initial weights, which may be
+    gone."""
     input: InputSpec
     networks: list[Network]
     augmenter: Augmenter

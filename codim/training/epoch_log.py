@@ -1,4 +1,4 @@
-"""What an epoch reports: sums over its steps, and the row of metrics made from them and the state."""
+"""Log of an epoch: sums over its steps, and the row of metrics made from them and the state."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ LOSSES = [field.name for field in fields(EpochMetrics) if field.name.startswith(
 
 
 class Progress:
-    """Of one epoch: learning rate and lambda_u as functions of the samples drawn, and the sums of the losses."""
+    """Learning rate and lambda_u of one epoch as functions of the samples drawn, and the sums of its losses."""
 
     def __init__(self, config: TrainConfig, marks: Milestones, images: int) -> None:
         """`images`: of the training part, in one epoch."""

@@ -8,8 +8,8 @@ from codim.runtime.distributed import average_gradients
 
 
 def sgd(net: Network, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """Of all weights. The projection head is a group of its own: the fused form wants a group's weights to get their
-    first gradients together."""
+    """SGD over all weights. The projection head is a group of its own: the fused form wants a group's weights to get
+    their first gradients together."""
     parts: list[list[nn.Module]] = [[net.encoder, net.classifier], [net.projector]]
     groups = [{"params": [p for module in part for p in module.parameters()]} for part in parts]
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)

@@ -30,13 +30,13 @@ class TrainState:
     active: Tensor
     """(N_epoch,) int64: the images of the training part that take part in the next epoch."""
     average: WeightAverage | None = None
-    """Of both networks' weights, where `average/kind` asks for one."""
+    """Average of both networks' weights, where `average/kind` asks for one."""
     epoch: int = 0
     """Epochs done, of all stages."""
     samples: int = 0
     """Images drawn by one network (mean of both), of all stages."""
     loss_history: list[Tensor] = field(default_factory=list)
-    """Of the last epochs, of warm-up and co-training: losses of `active`, each (2, N_epoch) float32."""
+    """Losses of `active` in the last epochs of warm-up and co-training, each (2, N_epoch) float32."""
     divisions: list[Division] = field(default_factory=list)
     """Made by network A and by B at the start of the last epoch; empty before co-training, unless they are given."""
     under_way: int = 0

@@ -70,7 +70,7 @@ class WeightAverage:
         return [model.module.eval() for model in self.models]
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """Of both averages: all that changes."""
+        """State of both averages, for a checkpoint."""
         return [model.state_dict() for model in self.models]
 
     def load_state_dict(self, saved: list[dict[str, Any]]) -> None:

@@ -151,7 +151,7 @@ def start(
 
 
 def results_folder(results: str | Path, name: str) -> ResultsFolder:
-    """Of a study. Raises SpecError: object storage cannot be used."""
+    """Results folder of a study, local or remote. Raises SpecError if object storage cannot be used."""
     if not is_remote(results):
         return ResultsFolder(Path(results).resolve() / name)
     from study.results.remote import RemoteResults
@@ -174,7 +174,7 @@ class Place:
     """The nodes of a cluster."""
 
     def described(self, spec: StudySpec, concurrent: int) -> str:
-        """What it has, and how many trials fit at a time."""
+        """Its resources, and how many trials fit at a time."""
         if self.found:
             from study.ray_cluster.nodes import describe_nodes
 
@@ -229,7 +229,7 @@ def _concurrent(plan: Plan, place: Place) -> int:
 
 
 def describe(plan: Plan) -> str:
-    """What the study file says, in a few lines."""
+    """Summary of the study file, in a few lines."""
     spec, stages = plan.spec, Counter(stage.kind for stage in shared_stages(plan))
     lines = [
         f"study {spec.name}: {plan.trials} trials = {len(plan.conditions)} conditions x "
@@ -254,7 +254,7 @@ def _describe_confirm(plan: Plan) -> str:
 
 
 def describe_data(plan: Plan) -> str:
-    """What the data say."""
+    """Summary of the data and of the realised noise rates."""
     data = plan.data[plan.conditions[0].id]
     return (
         f"data: {data.training_images} training and {data.validation_images} validation images, {data.classes} classes"

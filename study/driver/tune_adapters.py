@@ -66,7 +66,7 @@ class ConditionSearcher(_NotPickled, Searcher, Generic[A]):
 
     @contextmanager
     def halting(self) -> Iterator[None]:
-        """What cannot be written in it halts the study: Tune would take the error for the trial's."""
+        """Halt the study when a write in this context fails: Tune would take the error for the trial's."""
         try:
             yield
         except OSError as error:

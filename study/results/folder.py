@@ -43,12 +43,12 @@ class ResultsFolder:
         self.ray = self.root / "ray"
 
     def at(self, *parts: str) -> str:
-        """What a worker on any node calls a place in it."""
+        """Address of a path in this folder that is valid on every node."""
         return str(self.root.joinpath(*parts))
 
     @property
     def stages_address(self) -> str:
-        """What it calls the folder of the shared stages."""
+        """Address of the folder of the shared stages, valid on every node."""
         return str(self.stages)
 
     @contextmanager
@@ -68,7 +68,7 @@ class ResultsFolder:
         """Called by a reader before each look."""
 
     def remove(self, trial: str) -> None:
-        """What a trial needed to go on."""
+        """Remove the files from which a trial would resume."""
         shutil.rmtree(self.ray / "trials" / trial, ignore_errors=True)
 
     def write_trials(self, records: Sequence[TrialRecord]) -> None:

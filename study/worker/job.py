@@ -1,4 +1,4 @@
-"""What a worker is told of a trial, and how it reports a failure."""
+"""A trial as it is handed to a worker, and how the worker reports a failure."""
 
 import errno
 import traceback
@@ -12,33 +12,33 @@ from codim.training.session import Row
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker is told of a trial. Plain values, so that it travels as Tune's config."""
+    """Everything that a worker needs to run a trial. Plain values, so that Tune can send it as a config."""
 
     trial: str
     config: dict[str, Any]
     """The resolved TrainConfig."""
     folder: str
-    """The trial's own: checkpoint, its epochs so far, and the traceback where it fails."""
+    """Folder of the trial: its checkpoint, its epochs so far, and the traceback if it fails."""
     stages: str
     """Folder of the shared stages."""
     threads: int
     checkpoint_seconds: float
     epoch_timeout_minutes: float | None = None
-    """What `watched` allows."""
+    """Longest time between two rows before `watched` ends the process."""
 
 
 STORAGE_FAULTS = frozenset(
     (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 )
-"""Full, read-only, not ours any more, broken, or gone from under us."""
+"""Error numbers of storage that is full, read-only, no longer ours, broken or gone."""
 Train = Callable[[Job], Iterator[Row]]
 """Yields the fields of EpochMetrics and OracleMetrics of each epoch; the first row of an attempt that goes on from a
 checkpoint carries the rows before it as `history`."""
 
 
 def note_failure(job: Job, error: Exception, send: Callable[[], None]) -> Row:
-    """Leave the traceback in the trial's folder; returns the row that ends the trial as failed, or the study where the
-    storage takes nothing more, which is no fault of the trial."""
+    """Write the traceback into the trial's folder, and return the row that ends the trial as failed; if the storage is
+    at fault, the row that ends the study."""
     fault = storage_fault(error)
     try:
         if not fault:
@@ -54,8 +54,8 @@ def note_failure(job: Job, error: Exception, send: Callable[[], None]) -> Row:
 
 
 def storage_fault(error: BaseException | None) -> OSError | None:
-    """What says that a disk or file server is at fault, if `error` is that or came of it. torch raises an error of its
-    own after that of the file it writes to."""
+    """Return the error of a disk or file server that is `error` or caused it; None if there is none. torch raises an
+    error of its own after that of the file that it writes."""
     while error:
         if isinstance(error, OSError) and error.errno in STORAGE_FAULTS:
             return error
@@ -64,4 +64,4 @@ def storage_fault(error: BaseException | None) -> OSError | None:
 
 
 class OutOfStep(RuntimeError):
-    """The workers of a trial do not stand at the same epoch."""
+    """The workers of a trial are at different epochs."""

@@ -25,7 +25,7 @@ class OnOneAddress(TorchConfig):
 
 class _Rendezvous(_TorchBackend):
     def on_start(self, worker_group: BaseWorkerGroup, backend_config: BackendConfig) -> None:
-        """What Ray's does, but for the server."""
+        """Do as Ray's backend does, but with our own server."""
         assert isinstance(backend_config, OnOneAddress)
         host, port = worker_group.execute_single(0, _listen)
         worker_group.execute(_set_torch_distributed_env_vars)

@@ -25,7 +25,7 @@ from study.plan.shared_stages import Stage, pretraining, warm_up
 from study.worker.epoch_rows import read_rows, write_rows
 
 CHECKPOINT_SECONDS = 60.0
-"""Of a pre-training, which can take hours: a worker that is lost costs no more."""
+"""Seconds between two checkpoints of a pre-training, which can take hours: the most that a lost worker costs."""
 PROGRESS = "progress"
 PROGRESS_SECONDS = 0.5
 """Between two times that it is noted how far a stage is."""

@@ -1,4 +1,5 @@
-"""A worker's own copy of a trial's folder, and of the stages that it begins with, where these lie on object storage."""
+"""Staging: a worker's own copy of a trial's folder, and of the stages that it starts from, when these are on object
+storage."""
 
 import hashlib
 import json
@@ -28,7 +29,7 @@ STAGE_SECONDS = 15.0
 
 
 def nothing() -> None:
-    """What there is to send where all nodes share a disk."""
+    """Send nothing: all nodes share a disk."""
 
 
 @contextmanager

@@ -1,4 +1,9 @@
-"""What runs in a worker: one trial, a row an epoch. Interrupted, it goes on from its last checkpoint."""
+"""The training of one trial in a worker, one row per epoch; after an interruption it resumes from its checkpoint.
+
+Order of calls: Tune runs the function that `trainable` returns; `worked_on` (staging.py) gives the job a folder on this
+node's disk; `watched` (watchdog.py) draws rows from `train`; each row is sent to storage, then reported to Tune. With
+several workers per trial, worker_group.py takes the place of `trainable`.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +25,8 @@ from study.worker.watchdog import watched
 
 
 def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
-    """The Tune function of `train`. An exception is reported, not raised: Tune would try the trial again, in vain."""
+    """Return the Tune function of `train`. It reports an exception instead of raising it, since Tune would try the
+    trial again, in vain."""
 
     def run_trial(config: dict[str, Any]) -> None:
         job, send = Job(**config), nothing
@@ -38,9 +44,9 @@ def trainable(train: Train) -> Callable[[dict[str, Any]], None]:
 
 
 def train(job: Job) -> Iterator[Row]:
-    """A training, as `Train` says. The checkpoint is written before the row is reported, and the rows before the
-    checkpoint: wherever worker or driver is killed, the rows up to the checkpoint are on disk. Of several workers all
-    run this and see the same rows; the first one writes."""
+    """Train, as `Train` describes. The rows are written before the checkpoint, and the checkpoint before the row is
+    reported: wherever worker or driver is killed, the rows up to the checkpoint are on disk. All workers of a trial run
+    this and see the same rows; the first one writes."""
     torch.set_num_threads(job.threads)
     config = TrainConfig.model_validate(job.config)
     session, folder = Session.load(config), Path(job.folder)
