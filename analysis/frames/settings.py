@@ -1,4 +1,4 @@
-"""Searched settings, as the study file describes them."""
+"""Searched settings: their axes from the study file, and their values in the table of trials."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ class Setting:
     path: str
     """`section/setting`, for example contrastive/temperature."""
     axis: Axis
-    """Values of the setting; choices as text (see `canonical`)."""
+    """Range or choices of the setting, as the study file gives them; choices as text (see `canonical`)."""
 
     @property
     def column(self) -> str:
@@ -60,7 +60,8 @@ Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]
 
 
 def points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[Point]:
-    """Return each row's parameters inside the space and their distributions, by name, without 0s beside a range."""
+    """Return each row's parameters and their distributions by name, for Optuna's importance evaluators; without an
+    explicit 0, which lies outside the distribution."""
     found: list[Point] = [({}, {}) for _ in range(len(frame))]
     for setting in settings:
         for (params, distributions), value in zip(found, setting.values(frame), strict=True):

@@ -24,7 +24,7 @@ class SubsampledConv2d(nn.Conv2d):
 
 
 def conv1x1(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
-    """Build a 1x1 convolution without bias."""
+    """Build a 1x1 convolution without bias, as SubsampledConv2d where `inputs` is below NARROW."""
     # On a CPU the weight gradient of a strided one in channels-last format, with 2 to 7 input channels and AVX2,
     # writes out of bounds: a crash, or a silently wrong gradient (uxlfoundation/oneDNN#6035, torch 2.15).
     if stride > 1 and inputs < NARROW:

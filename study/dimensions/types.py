@@ -20,7 +20,7 @@ DIMENSION_TYPES: dict[str, type[Dimension]] = {
 def register_dimension_type(name: str, dimension: type[Dimension]) -> None:
     """Register a type of dimension that a study file may name.
 
-    Every process that reads such a file must register it, and so must the analysis of its results.
+    Every process that reads such a file must register the type, and so must the analysis of its results.
     """
     DIMENSION_TYPES[name] = dimension
 

@@ -15,7 +15,8 @@ from study.trial import INTERRUPTED
 
 
 def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.BasePruner:
-    """Return the pruner of a condition's search. `budget`, `stages`: of a searched trial, in samples.
+    """Return the pruner of a condition's search. `budget`: samples of a searched trial; `stages`: those of its
+    pre-training and warm-up.
 
     Steps are samples past the stages. Optuna would fit a separate sampler model to each bracket of Hyperband, which
     with tens of trials per condition never gets past its start-up. `_Fair` hides the brackets from the sampler.
@@ -62,7 +63,7 @@ def drawn_share(pruner: Pruner, budget: int, stages: int, trials: int) -> float:
 
 
 class _Fair(optuna.pruners.BasePruner):
-    """A pruner that ignores interrupted attempts; the attempts that continue them compete instead."""
+    """A pruner to which interrupted attempts are invisible; the attempts that continue them compete instead."""
 
     def __init__(self, inner: optuna.pruners.BasePruner) -> None:
         self.inner = inner

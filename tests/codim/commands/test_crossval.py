@@ -16,6 +16,7 @@ from codim.commands import crossval
 from codim.config.train_config import TrainConfig
 from codim.data.load import TrainingData
 from codim.data.splits import stratified_folds
+from codim.training import session
 from codim.training.state import TrainState
 
 Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
@@ -23,7 +24,7 @@ Tiny = Callable[..., tuple[TrainConfig, TrainingData]]
 
 def test_no_image_is_predicted_by_networks_that_saw_it(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
-    run, predict = crossval.run_epochs, crossval.predict
+    run, predict = session.run_epochs, session.predict
 
     def watched(config: TrainConfig, data: TrainingData, state: TrainState) -> Iterator[Any]:
         seen.append(data.train_index)
@@ -34,8 +35,8 @@ def test_no_image_is_predicted_by_networks_that_saw_it(tiny: Tiny, monkeypatch: 
         assert len(index) + len(seen[-1]) == len(images)
         return predict(networks, images, augmenter, index)
 
-    monkeypatch.setattr(crossval, "run_epochs", watched)
-    monkeypatch.setattr(crossval, "predict", checked)
+    monkeypatch.setattr(session, "run_epochs", watched)
+    monkeypatch.setattr(session, "predict", checked)
     config, data = tiny({"method": "ce", "warmup": {"epochs": 8}, "noise": {"kind": "none"}})
     found = crossval.out_of_fold(config, data, torch.arange(len(data.images)), 3)
     assert len(seen) == 3

@@ -9,6 +9,7 @@ import pytest
 from codim.config.train_config import train_config
 from codim.data.load import load_data
 from codim.evaluation.observer import Observer
+from codim.metrics import OracleMetrics
 from study.preflight import speed as speed_of_machine
 from study.preflight.speed import measure_speed
 
@@ -29,9 +30,12 @@ def test_the_observer_is_timed_with_its_share_of_the_test_images(
     monkeypatch.setattr(speed_of_machine, "LONGEST_SECONDS", longest)
     sizes = []
 
-    def slow(observer: Observer, *_: Any) -> None:
+    measure = Observer.measure
+
+    def slow(observer: Observer, *seen: Any) -> OracleMetrics:
         sizes.append(len(observer.truth.test_images))
         time.sleep(0.5)
+        return measure(observer, *seen)
 
     monkeypatch.setattr(Observer, "measure", slow)
     config = train_config({"network": {"width": 2}})
