@@ -12,6 +12,8 @@ from typing import IO, Any, cast
 
 import torch
 
+from codim.runtime.atomic_file import replacement, synced
+
 
 class DamagedFile(ValueError):
     """A file that is missing, cut short, changed, or holds something else than was written."""
@@ -28,18 +30,13 @@ def write_tensors(path: Path, content: dict[str, Any]) -> None:
     A crash at any moment, of the machine too, leaves the new file, or the old one under one of both names, whole. A
     damaged file is overwritten instead of kept, so that it never takes the place of a whole previous one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.new")
-    with scratch.open("wb") as file:
-        hashed = _Hashed(file)
-        torch.save(content, cast(IO[bytes], hashed))
-        file.write(hashed.digest.digest())
-        file.flush()
-        # A rename can reach the disk before the bytes do: after a power cut both names would stand for nothing.
-        os.fsync(file.fileno())
-    if path.exists() and _is_whole(path):
-        path.replace(previous(path))
-    scratch.replace(path)
+    with replacement(path, "new") as scratch:
+        with synced(scratch) as file:
+            hashed = _Hashed(file)
+            torch.save(content, cast(IO[bytes], hashed))
+            file.write(hashed.digest.digest())
+        if path.exists() and _is_whole(path):
+            path.replace(previous(path))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """One row an epoch, as it travels from a training to the study, and as it lies beside a checkpoint."""
 
 import json
-import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from codim.evaluation.evaluate import NAN
 from codim.evaluation.observer import Observer
 from codim.metrics import EpochMetrics, OracleMetrics
+from codim.runtime.atomic_file import replaced
 from codim.training.state import TrainState
 
 Row = dict[str, Any]
@@ -27,13 +27,8 @@ _UNKNOWN: Row = {f.name: NAN if f.type is float else [] for f in fields(OracleMe
 
 def write_rows(folder: Path, rows: list[Row]) -> None:
     """Before the checkpoint of the same epoch, so that none is ever without its rows."""
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / f".epochs.json.{os.getpid()}"
-    with scratch.open("w") as file:
-        json.dump(rows, file)
-        file.flush()
-        os.fsync(file.fileno())  # a power cut must not leave a checkpoint without its rows
-    scratch.replace(folder / "epochs.json")
+    with replaced(folder / "epochs.json") as file:
+        file.write(json.dumps(rows).encode())
 
 
 def read_rows(folder: Path, epoch: int) -> list[Row]:
