@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from codim.commands.arguments import ExportArguments
 from codim.data.augment import Augmenter
+from codim.runtime.atomic_file import replacement
 from codim.runtime.progress_bar import progress
 from codim.training.checkpoint import Trained, load_trained
 
@@ -51,11 +52,9 @@ def export(trained: Trained, output: Path) -> float:
     Raises:
         ValueError: packages are missing, or the outputs differ by more than TOLERANCE (no file is left).
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
     model = Ensemble(trained.networks, trained.augmenter).eval()
     # Keep the suffix: torch checks it.
-    scratch = output.with_name(f".{os.getpid()}.{output.name}")
-    try:
+    with replacement(output, f"{os.getpid()}{output.suffix}") as scratch:
         # torch.export warns of weights in channels-last order, an order that readers of the file need not know.
         plain = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
         written = WRITERS[output.suffix](plain, trained, scratch)
@@ -65,9 +64,6 @@ def export(trained: Trained, output: Path) -> float:
                 f"--output: {output} is not written, its outputs differ from the checkpoint's by {difference:.1e} "
                 f"(allowed: {TOLERANCE:.0e})"
             )
-        scratch.replace(output)
-    finally:
-        scratch.unlink(missing_ok=True)
     return difference
 
 

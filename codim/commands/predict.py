@@ -15,6 +15,7 @@ from codim.config.data import DataConfig
 from codim.data.images.decode import decode_blocks, read_image
 from codim.data.images.image_files import SUFFIXES, find_images, told
 from codim.evaluation.predict import predict
+from codim.runtime.atomic_file import replacement
 from codim.runtime.device import torch_device
 from codim.runtime.progress_bar import progress
 from codim.text.safe_text import cell, printable
@@ -41,29 +42,26 @@ def main(args: PredictArguments) -> int:
     paths = images_in(args.images)
     trained = load_trained(args.checkpoint, torch_device())
     megapixels = args.max_megapixels or DataConfig.model_validate(trained.config["data"]).megapixels
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    scratch = args.output.with_name(f".{args.output.name}.new")
     faults = []
-    with (
-        scratch.open("w", newline="", encoding="utf-8") as file,
-        progress("predicting", len(paths), "images") as meter,
-    ):
-        table = csv.writer(file)
-        table.writerow(["class" if name == "label" else name for name in Prediction._fields])
-        for found in predictions(trained, args.images, paths, megapixels):
-            meter.advance()
-            if isinstance(found, Prediction):
-                numbers = [f"{p:.6f}" for p in (found.probability, found.confidence_a, found.confidence_b)]
-                names = [cell(found.file), cell(found.label)]
-                table.writerow([*names, numbers[0], str(found.agree).lower(), *numbers[1:]])
-            else:
-                faults.append(found)
-    for fault in faults:
-        print(f"python -m codim predict: {fault}", file=sys.stderr)
-    if len(faults) == len(paths):
-        scratch.unlink()
-        raise ValueError(f"none of the {len(paths)} images in {printable(args.images)} could be read")
-    scratch.replace(args.output)
+    with replacement(args.output, "new") as scratch:
+        with (
+            scratch.open("w", newline="", encoding="utf-8") as file,
+            progress("predicting", len(paths), "images") as meter,
+        ):
+            table = csv.writer(file)
+            table.writerow(["class" if name == "label" else name for name in Prediction._fields])
+            for found in predictions(trained, args.images, paths, megapixels):
+                meter.advance()
+                if isinstance(found, Prediction):
+                    numbers = [f"{p:.6f}" for p in (found.probability, found.confidence_a, found.confidence_b)]
+                    names = [cell(found.file), cell(found.label)]
+                    table.writerow([*names, numbers[0], str(found.agree).lower(), *numbers[1:]])
+                else:
+                    faults.append(found)
+        for fault in faults:
+            print(f"python -m codim predict: {fault}", file=sys.stderr)
+        if len(faults) == len(paths):
+            raise ValueError(f"none of the {len(paths)} images in {printable(args.images)} could be read")
     left_out = f"; {len(faults)} could not be read" if faults else ""
     print(f"classes of {len(paths) - len(faults)} images in {printable(args.output)}{left_out}")
     return 1 if faults else 0

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock
 
 from codim.config.data import DataConfig
 from codim.data.image_source import ImageSource
+from codim.runtime.atomic_file import held
 from codim.text.safe_text import printable
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def _load(config: DataConfig, kind: "type[CIFAR10]") -> ImageSource:
     root = config.place
     try:
         if config.download:
-            root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / f".{kind.base_folder}.lock"):
+            with held(root / f".{kind.base_folder}.lock", soft=True):
                 kind(root, download=True)
         train, test = (kind(root, train=train) for train in (True, False))
     except (RuntimeError, OSError) as error:

@@ -12,6 +12,8 @@ from typing import IO, Any, cast
 
 import torch
 
+from codim.runtime.atomic_file import replacement, synced
+
 
 class DamagedFile(ValueError):
     """Error for a file that is missing, truncated, changed, or holds other content than expected."""
@@ -28,18 +30,13 @@ def write_tensors(path: Path, content: dict[str, Any]) -> None:
     After a crash at any moment, of the machine too, the new file or the old one, under one of the two names, is intact.
     A damaged file is overwritten instead of kept, so that it never replaces an intact previous one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.new")
-    with scratch.open("wb") as file:
-        hashed = _Hashed(file)
-        torch.save(content, cast(IO[bytes], hashed))
-        file.write(hashed.digest.digest())
-        file.flush()
-        # A rename can reach the disk before the bytes do: a power cut could then leave both files empty.
-        os.fsync(file.fileno())
-    if path.exists() and _is_whole(path):
-        path.replace(previous(path))
-    scratch.replace(path)
+    with replacement(path, "new") as scratch:
+        with synced(scratch) as file:
+            hashed = _Hashed(file)
+            torch.save(content, cast(IO[bytes], hashed))
+            file.write(hashed.digest.digest())
+        if path.exists() and _is_whole(path):
+            path.replace(previous(path))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from study.plan.shared_stages import Kind, shared_stages
 from study.preflight.checks import concurrent_trials, threads
 from study.ray_cluster.connection import node_resources
 from study.ray_cluster.nodes import Watch
-from study.ray_cluster.ray_patches import killed_for_memory_is_lost
+from study.ray_private import killed_for_memory_is_lost
 from study.results.folder import ResultsFolder
 from study.results.json_schema import Phase
 from study.search.optuna_search import Search

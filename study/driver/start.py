@@ -28,6 +28,8 @@ from study.preflight.checks import (
 )
 from study.preflight.forecast import (
     TIMING,
+    Forecast,
+    Speed,
     Usage,
     compare,
     describe_forecast,
@@ -41,6 +43,7 @@ from study.results.folder import ResultsFolder, write_json
 from study.results.json_schema import Environment, Phase, read_json
 from study.results.object_storage import is_remote
 from study.spec.study_spec import StudySpec, load_study
+from study.spec.yaml_file import Source
 
 if TYPE_CHECKING:
     from study.ray_cluster.nodes import Node
@@ -65,10 +68,7 @@ def start(
     Raises:
         SpecError, ClusterError, ValueError: nothing was started.
     """
-    spec, source = load_study(space, changes)
-    if phase == "confirm" and not spec.confirm.seeds:
-        raise source.error(("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; for --phase confirm: 1 or more")
-    require_installed(spec.loggers)
+    spec, source = _read(space, changes, phase)
     plan = outline(spec, source)
     folder = results_folder(results, spec.name)
     resolved = resolved_spec(plan)
@@ -79,71 +79,113 @@ def start(
     started = time.monotonic()
     with ExitStack() as stack:
         place = _this_machine() if address is None else stack.enter_context(_cluster(address, spec, progress.say))
-        spec = spec.model_copy(update={"resources": spec.resources.where(sum(gpus for _, gpus in place.nodes))})
-        concurrent = _concurrent(replace(plan, spec=spec), place)
-        progress.say(place.described(spec, concurrent))
-        if spec.resources.gpus_per_trial != resolved["resources"]["gpus_per_trial"] and not spec.resources.gpus:
-            progress.say("no GPU: trials train on CPUs, and the forecast is for these")
-        with told(progress.say, "reading the data"), heard(progress.say):
-            plan = progress.plan = full_plan(spec, source)
-        progress.say(describe_data(plan))
-        require_memory(plan, concurrent, place.gib, place.name)
-        from study.preflight.speed import measure_speed
-
-        if address is None:
-            with told(progress.say, TIMING):
-                speed = measure_speed(representative(plan), threads(plan))
-            if not dry_run:
-                from study.ray_cluster.connection import connected, require_dashboard
-
-                stack.enter_context(locked(folder))
-                ((cpus, gpus),) = place.nodes
-                with told(progress.say, "starting Ray"):
-                    dashboard = stack.enter_context(connected(None, int(cpus), int(gpus)))
-                progress.say(f"Ray dashboard: {dashboard}")
-                require_dashboard(plan.spec.resources)
-        else:
-            from study.ray_cluster.nodes import measured_speed, require_able
-
-            if not dry_run:
-                stack.enter_context(locked(folder))
-            require_able(plan, place.found, folder.at(), dry_run, progress.say)
-            speed = measured_speed(plan, place.found, progress.say)
+        plan, concurrent = _planned(plan, source, place, progress)
+        speed = (_begun_here if address is None else _begun_there)(stack, plan, place, folder, dry_run, progress.say)
         paid = len(place.nodes)
-        expected = forecast(plan, speed, concurrent, paid, phase)
-        progress.say(describe_forecast(expected))
-        if known := folder.read_trials():
-            progress.say(remaining(plan, expected, known))
-        progress.say(require_disk(folder, expected))
+        _tell_forecast(plan, folder, forecast(plan, speed, concurrent, paid, phase), progress.say)
         if dry_run:
             return True
-        from study.driver.run_study import compute_stages, run_study
-        from study.monitor.summary import closing
-
         require_same_study(folder, resolved)  # another driver may have begun it since
         write_json(folder.spec, resolved)
-        usage = Usage(folder)
-        old, whole = read_json(folder.environment, Environment), forecast(plan, speed, concurrent, paid)
-        write_json(folder.environment, environment(plan, whole, old) | {"starts": usage.starts})
-        try:
-            try:
-                compute_stages(plan, folder, progress.say)
-                finished = run_study(plan, folder, progress, phase=phase)
-            finally:
-                hours = usage.end()
-                folder.keep(now=True)
-        except OSError as error:
-            raise OSError(f"{error}; what was done is kept, and the same command goes on from there") from error
+        from study.monitor.summary import closing  # not at the end: the code may be another one by then
+
+        finished, hours = _run(plan, folder, progress, phase, forecast(plan, speed, concurrent, paid))
     if not finished:
         return None
     for line in closing(plan, folder):
         progress.say(line)
+    return _summed_up(plan, folder, hours, started, progress.say)
+
+
+def _read(space: Path, changes: Sequence[str], phase: Phase | None) -> tuple[StudySpec, Source]:
+    spec, source = load_study(space, changes)
+    if phase == "confirm" and not spec.confirm.seeds:
+        raise source.error(("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; for --phase confirm: 1 or more")
+    require_installed(spec.loggers)
+    return spec, source
+
+
+def _planned(plan: Plan, source: Source, place: "Place", progress: Progress) -> tuple[Plan, int]:
+    """Read the data; returns the full plan, for the resources at hand, and how many trials run at a time."""
+    gpus = sum(gpus for _, gpus in place.nodes)
+    spec = plan.spec.model_copy(update={"resources": plan.spec.resources.where(gpus)})
+    concurrent = _concurrent(replace(plan, spec=spec), place)
+    progress.say(place.described(spec, concurrent))
+    if spec.resources.gpus_per_trial != plan.spec.resources.gpus_per_trial and not spec.resources.gpus:
+        progress.say("no GPU: trials train on CPUs, and the forecast is for these")
+    with told(progress.say, "reading the data"), heard(progress.say):
+        plan = progress.plan = full_plan(spec, source)
+    progress.say(describe_data(plan))
+    require_memory(plan, concurrent, place.gib, place.name)
+    return plan, concurrent
+
+
+def _begun_here(
+    stack: ExitStack, plan: Plan, place: "Place", folder: ResultsFolder, dry_run: bool, say: Callable[[str], None]
+) -> Speed:
+    """Measure the speed of this machine and, unless in a dry run, lock the folder and start Ray in `stack`."""
+    from study.preflight.speed import measure_speed
+
+    with told(say, TIMING):
+        speed = measure_speed(representative(plan), threads(plan))
+    if not dry_run:
+        from study.ray_cluster.connection import connected, require_dashboard
+
+        stack.enter_context(locked(folder))
+        ((cpus, gpus),) = place.nodes
+        with told(say, "starting Ray"):
+            dashboard = stack.enter_context(connected(None, int(cpus), int(gpus)))
+        say(f"Ray dashboard: {dashboard}")
+        require_dashboard(plan.spec.resources)
+    return speed
+
+
+def _begun_there(
+    stack: ExitStack, plan: Plan, place: "Place", folder: ResultsFolder, dry_run: bool, say: Callable[[str], None]
+) -> Speed:
+    """Measure the speed of the cluster and, unless in a dry run, lock the folder in `stack`."""
+    from study.ray_cluster.nodes import measured_speed, require_able
+
+    if not dry_run:
+        stack.enter_context(locked(folder))
+    require_able(plan, place.found, folder.at(), dry_run, say)
+    return measured_speed(plan, place.found, say)
+
+
+def _tell_forecast(plan: Plan, folder: ResultsFolder, expected: Forecast, say: Callable[[str], None]) -> None:
+    say(describe_forecast(expected))
+    if known := folder.read_trials():
+        say(remaining(plan, expected, known))
+    say(require_disk(folder, expected))
+
+
+def _run(
+    plan: Plan, folder: ResultsFolder, progress: Progress, phase: Phase | None, whole: Forecast
+) -> tuple[bool, float]:
+    """Run all trials; returns whether they were not interrupted, and the hours of all starts."""
+    from study.driver.run_study import compute_stages, run_study
+
+    usage = Usage(folder)
+    old = read_json(folder.environment, Environment)
+    write_json(folder.environment, environment(plan, whole, old) | {"starts": usage.starts})
+    try:
+        try:
+            compute_stages(plan, folder, progress.say)
+            finished = run_study(plan, folder, progress, phase=phase)
+        finally:
+            hours = usage.end()
+            folder.keep(now=True)
+    except OSError as error:
+        raise OSError(f"{error}; what was done is kept, and the same command goes on from there") from error
+    return finished, hours
+
+
+def _summed_up(plan: Plan, folder: ResultsFolder, hours: float, started: float, say: Callable[[str], None]) -> bool:
+    """Compare with the forecast, and count; returns whether a trial came to its end."""
     records = folder.read_trials()
-    progress.say(
-        compare(read_json(folder.environment, Environment)["forecast"], len(records), used(plan, records), hours)
-    )
+    say(compare(read_json(folder.environment, Environment)["forecast"], len(records), used(plan, records), hours))
     count = Counter(record.status for record in records)
-    progress.say(
+    say(
         f"{count.total()} trials, {count['pruned']} pruned, {count['failed']} failed, "
         f"{clock(time.monotonic() - started)}: {folder.at()}"
     )

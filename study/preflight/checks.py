@@ -5,18 +5,18 @@ read; `concurrent_trials` for the nodes at hand; `require_memory` with the full 
 until the study ends, `require_same_study` again, and `environment` for environment.json.
 """
 
-import fcntl
 import math
 import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from codim.config.train_config import TrainConfig, completed
+from codim.runtime.atomic_file import held
 from study.errors import SpecError
 from study.plan.plan import Plan
 from study.preflight.forecast import Forecast, representative
@@ -68,18 +68,17 @@ def require_memory(plan: Plan, concurrent: int, gib: float, where: str) -> None:
 @contextmanager
 def locked(folder: ResultsFolder) -> Iterator[None]:
     """Lock a results folder for this driver. Raises SpecError if it cannot be written, or another driver holds it."""
-    try:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        file = (folder.root / ".lock").open("w")
-    except OSError as error:
-        raise SpecError(f"--results: {folder.root} cannot be written: {error.strerror}") from None
-    with file:
+
+    def busy() -> None:
+        raise SpecError(f"--results: another driver is running the study in {folder.root}") from None
+
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SpecError(f"--results: another driver is running the study in {folder.root}") from None
-        with folder.lease():
-            yield
+            stack.enter_context(held(folder.root / ".lock", busy))
+        except OSError as error:
+            raise SpecError(f"--results: {folder.root} cannot be written: {error.strerror}") from None
+        stack.enter_context(folder.lease())
+        yield
 
 
 def require_writable(folder: ResultsFolder) -> None:

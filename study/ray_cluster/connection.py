@@ -17,7 +17,6 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
 
 import ray
-from ray._private.services import find_bootstrap_address
 from ray.exceptions import AuthenticationError, RayError
 from ray.util.state import list_nodes
 from ray.util.state.exception import RayStateApiException
@@ -28,6 +27,7 @@ from codim.text.safe_text import printable
 from study.errors import ClusterError
 from study.ray_cluster.head_watch import head_watched
 from study.ray_cluster.own_ray import own_ray
+from study.ray_private import address_in, messages_to
 from study.spec.study_spec import Resources
 
 OF_LOST_NODES = ("The node with node id", "Raylet is terminated")
@@ -51,7 +51,7 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the driver reports trials and interruptions itself
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     ray_process = own_ray(cpus, gpus, **quiet) if address is None else _joined(address, quiet)
-    with _brief_messages(), ray_process as context:
+    with messages_to(_brief), ray_process as context:
         try:
             with head_watched(ray.get_runtime_context().gcs_address):
                 yield f"http://{context.dashboard_url}" if context.dashboard_url else "none"
@@ -77,23 +77,13 @@ def _joined(address: str, quiet: dict[str, Any]) -> Iterator[Any]:
         ray.shutdown()
 
 
-@contextmanager
-def _brief_messages() -> Iterator[None]:
-    """Shorten to one line each the messages that Ray (2.60) prints whatever the logging level: the end of a raylet
-    prints 40 lines of its state. Lost nodes are left out; the study reports them (study/ray_cluster/nodes.py)."""
-    before = ray._private.worker.print_to_stdstream
-
-    def brief(data: dict[str, Any], ignore_prefix: bool = False) -> None:
-        for message in data["lines"]:
-            first = str(message).strip().partition("\n")[0]
-            if first and not first.startswith(OF_LOST_NODES):
-                print(f"Ray: {printable(first)[:MOST_CHARACTERS]}", file=sys.stderr, flush=True)
-
-    ray._private.worker.print_to_stdstream = brief
-    try:
-        yield
-    finally:
-        ray._private.worker.print_to_stdstream = before
+def _brief(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+    """Print one line of each message: the end of a raylet prints 40 lines of its state. Lost nodes are left out; the
+    study reports them (study/ray_cluster/nodes.py)."""
+    for message in data["lines"]:
+        first = str(message).strip().partition("\n")[0]
+        if first and not first.startswith(OF_LOST_NODES):
+            print(f"Ray: {printable(first)[:MOST_CHARACTERS]}", file=sys.stderr, flush=True)
 
 
 def _found(address: str) -> str:
@@ -106,8 +96,8 @@ def _found(address: str) -> str:
         )
     found = address
     if address == "auto":
-        started = [os.environ.get("RAY_ADDRESS") or find_bootstrap_address(None)]
-        started = started if started[0] else started_here()
+        usual = os.environ.get("RAY_ADDRESS") or address_in(None)
+        started = [usual] if usual else started_here()
         if not started:
             raise _no_cluster(address, ConnectionError("none was started on this machine, and RAY_ADDRESS is not set"))
         if len(started) > 1:
@@ -143,7 +133,7 @@ def started_here() -> list[str]:
         for word in process.info["cmdline"] or ():
             if word.startswith(("--session-dir=", "--session_dir=")):
                 folders.add(str(Path(word.partition("=")[2]).parent))
-    found = {address for folder in folders if (address := find_bootstrap_address(folder))}
+    found = {address for folder in folders if (address := address_in(folder))}
     return sorted(address for address in found if not _fault(address))  # the file outlives its cluster
 
 

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._common.utils import get_default_system_temp_dir
-from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 from study.errors import ClusterError
+from study.ray_private import reread_token, temporary_folder, without_clusters
 
 SOCKET_BYTES = 107
 """Longest address of a Unix socket on Linux, in bytes."""
@@ -77,7 +75,7 @@ def _folder() -> Path:
 
 
 def _wanted() -> Path:
-    return Path(get_default_system_temp_dir()).absolute()  # type: ignore[no-untyped-call]
+    return Path(temporary_folder()).absolute()
 
 
 def _writable(folder: Path) -> bool:
@@ -98,23 +96,19 @@ def _token() -> Iterator[None]:
     """Set a Ray token for this process and its children; else Ray would store a permanent one in the home folder."""
     given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     with _set({} if given else {"RAY_AUTH_TOKEN": secrets.token_hex(32)}):
-        AuthenticationTokenLoader.instance().reset_cache()
+        reread_token()
         yield
 
 
 @contextmanager
 def _on_loopback() -> Iterator[None]:
-    """Make a Ray started in this context listen on 127.0.0.1 only, as it does on a Mac, where it forms no clusters. On
-    Linux its servers would listen on every interface, and `_node_ip_address` only selects another address of the
-    machine. The workers of a trial inherit the environment and communicate over the loopback interface too."""
-    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    """Make a Ray started in this context listen on 127.0.0.1 only. On Linux its servers would listen on every
+    interface, and `_node_ip_address` only selects another address of the machine. The workers of a trial inherit the
+    environment and communicate over the loopback interface too."""
     interfaces = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
     own = {"GLOO_SOCKET_IFNAME": interfaces[0]} if interfaces and "GLOO_SOCKET_IFNAME" not in os.environ else {}
-    try:
-        with _set(own):
-            yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+    with without_clusters(), _set(own):
+        yield
 
 
 @contextmanager

@@ -1,18 +1,18 @@
 """The results folder of a study: paths and atomic writes."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from codim.runtime.atomic_file import replaced
 from codim.text.safe_text import printable
 from study.results.json_schema import SCHEMA_VERSION, OtherVersion
 from study.results.records import TrialRecord
@@ -92,7 +92,7 @@ class ResultsFolder:
         if ended:
             metadata[_RECORD] = json.dumps(asdict(ended), default=datetime.isoformat)
         with (
-            _replaced(self.epochs / f"{trial}.parquet") as file,
+            replaced(self.epochs / f"{trial}.parquet") as file,
             # Arrow's copy of the schema, and dictionaries and bounds of all numbers, take more than most trials' rows.
             pq.ParquetWriter(
                 file, EPOCH_SCHEMA, store_schema=False, use_dictionary=_STRINGS, write_statistics=_STRINGS
@@ -137,26 +137,11 @@ def _read(path: Path) -> pa.Table:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    with _replaced(path) as file:
+    with replaced(path) as file:
         pq.write_table(table, file)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Atomically, readable by people."""
-    with _replaced(path) as file:
+    with replaced(path) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """The file that stands at `path` once it is whole; nothing is left of one that cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # a rename can reach the disk before the bytes do
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

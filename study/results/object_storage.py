@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from codim.runtime.atomic_file import replacement
+
 CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 5, 60, 6
 """Timeouts and attempts for S3, which may be away for some 15 s; with Arrow's own it takes minutes to report that."""
 OPTIONS = ("endpoint_override", "region", "scheme")
@@ -134,10 +136,8 @@ class Remote:
         content = self.get(name)
         if content is None:  # deleted since it was listed
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_name(f".{target.name}.{os.getpid()}")
-        scratch.write_bytes(content)
-        scratch.replace(target)
+        with replacement(target) as written:
+            written.write_bytes(content)
 
     def _send(self, source: Path, name: str) -> None:
         try:

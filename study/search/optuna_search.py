@@ -26,6 +26,7 @@ from study.results.json_schema import Status
 from study.results.rules import unsearched
 from study.search.distributions import suggested
 from study.search.journal import repair_journal
+from study.search.optuna_private import handle_of, params_of
 from study.search.proposal import Proposed
 from study.search.pruners import make_pruner
 from study.search.samplers import make_sampler, quasi_random
@@ -165,14 +166,13 @@ class Search:
             study.ask()
         for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             outcome = finished.get(trial.user_attrs.get("trial", ""), INTERRUPTED)
-            self._end(study, optuna.Trial(study, trial._trial_id), outcome)
+            self._end(study, handle_of(study, trial), outcome)
         latest = {t.user_attrs["trial"]: t for t in study.get_trials() if "trial" in t.user_attrs}
         for name, trial in latest.items():
             self._started[condition.id].add(name)
             baseline = trial.user_attrs.get("baseline", "")
             if trial.state == TrialState.FAIL and trial.user_attrs.get("cause") == INTERRUPTED.cause:
-                params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-                self._interrupted.append((condition, name, baseline, params))
+                self._interrupted.append((condition, name, baseline, params_of(trial)))
             elif trial.state == TrialState.COMPLETE and baseline:
                 self._inform(condition, baseline, trial.values, trial.constraints)
 

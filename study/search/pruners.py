@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from study.plan.rungs import CURVE_POINTS, common_step, first_step
+from study.search.optuna_private import ViewingHyperband
 from study.spec.study_spec import Pruner
 from study.trial import INTERRUPTED
 
@@ -25,7 +26,7 @@ def make_pruner(pruner: Pruner, budget: int, stages: int) -> optuna.pruners.Base
     if pruner.kind == "successive_halving":
         return _Fair(optuna.pruners.SuccessiveHalvingPruner(first, pruner.reduction_factor))
     if pruner.kind == "hyperband":
-        return _Fair(_Hyperband(first, budget - stages, pruner.reduction_factor))
+        return _Fair(ViewingHyperband(_without_interrupted, first, budget - stages, pruner.reduction_factor))
     if pruner.kind == "median":
         return _Fair(optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first))
     return optuna.pruners.NopPruner()
@@ -69,14 +70,11 @@ class _Fair(optuna.pruners.BasePruner):
         self.inner = inner
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        return self.inner.prune(_WithoutInterrupted(study), trial)  # type: ignore[arg-type]
+        return self.inner.prune(_without_interrupted(study), trial)
 
 
-class _Hyperband(optuna.pruners.HyperbandPruner):
-    """Optuna's Hyperband, which reads trials from the storage, not from the study that it is given."""
-
-    def _create_bracket_study(self, study: optuna.Study, bracket_id: int) -> optuna.Study:
-        return _WithoutInterrupted(super()._create_bracket_study(study, bracket_id))  # type: ignore[return-value]
+def _without_interrupted(study: optuna.Study) -> optuna.Study:
+    return _WithoutInterrupted(study)  # type: ignore[return-value]
 
 
 class _WithoutInterrupted:

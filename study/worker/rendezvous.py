@@ -3,13 +3,14 @@ torch's own listens on every interface (https://github.com/pytorch/pytorch, TCPS
 
 import socket
 from datetime import timedelta
+from typing import Any
 
 import ray
 import torch.distributed as dist
-from ray.train._internal.base_worker_group import BaseWorkerGroup
 from ray.train.backend import BackendConfig
 from ray.train.torch import TorchConfig
-from ray.train.torch.config import _set_torch_distributed_env_vars, _TorchBackend
+
+from study.ray_private import set_torch_variables
 
 _listening: list[socket.socket] = []
 """In the first worker, from its `_listen` to its `_join`."""
@@ -23,14 +24,14 @@ class OnOneAddress(TorchConfig):
         return _Rendezvous
 
 
-class _Rendezvous(_TorchBackend):
-    def on_start(self, worker_group: BaseWorkerGroup, backend_config: BackendConfig) -> None:
+class _Rendezvous(TorchConfig().backend_cls):  # type: ignore[misc]
+    def on_start(self, worker_group: Any, backend_config: BackendConfig) -> None:
         """Do as Ray's backend does, but with our own server."""
         assert isinstance(backend_config, OnOneAddress)
         host, port = worker_group.execute_single(0, _listen)
-        worker_group.execute(_set_torch_distributed_env_vars)
+        worker_group.execute(set_torch_variables)
         group = (host, port, len(worker_group), str(backend_config.backend), backend_config.timeout_s)
-        ray.get([worker_group.execute_single_async(i, _join, i, *group) for i in range(len(worker_group))])  # type: ignore[arg-type]
+        ray.get([worker_group.execute_single_async(i, _join, i, *group) for i in range(len(worker_group))])
 
 
 def _listen() -> tuple[str, int]:

@@ -1,10 +1,9 @@
 """Shared stages: computed once, kept in a folder by their key (study/plan/shared_stages.py)."""
 
-import fcntl
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from codim.config.budget import milestones, pretrain_samples
 from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
 from codim.data.load import TrainingData, load_data
+from codim.runtime.atomic_file import held, replacement
 from codim.runtime.device import torch_device
 from codim.runtime.tensor_file import previous, read_tensors, write_tensors
 from codim.runtime.under_way import repeated
@@ -135,12 +135,12 @@ def progress_of(stage: Stage, folder: Path) -> float:
 @contextmanager
 def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> Iterator[None]:
     """Keep on disk, while the context lasts, which part of a stage is done."""
-    scratch, place = folder / stage.key / f".{PROGRESS}", folder / stage.key / PROGRESS
+    place = folder / stage.key / PROGRESS
 
     def note() -> None:
-        with suppress(OSError):  # only shown; what matters fails by itself
+        # Only shown; what matters fails by itself.
+        with suppress(OSError), replacement(place, "new") as scratch:
             scratch.write_text(f"{min(done(), 1):.4f}")
-            scratch.replace(place)
 
     try:
         with repeated(PROGRESS_SECONDS, note):
@@ -149,13 +149,9 @@ def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> It
         place.unlink(missing_ok=True)
 
 
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path) -> AbstractContextManager[None]:
     """Hold a stage's folder; the claim of a killed worker ends with it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return held(folder / ".lock")
 
 
 def _is_whole(stage: Stage, folder: Path) -> bool:

@@ -9,18 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from codim.config.train_config import TrainConfig
 from codim.runtime.distributed import rank
 from codim.runtime.under_way import repeated
 from study.plan.shared_stages import Stage, pretraining, warm_up
 from study.results.object_storage import Copy, Remote, is_remote, join, own_copy, scratch
+from study.worker.job import Job
 from study.worker.stages import PROGRESS, Made, claimed, compute_stage, progress_of, stage_file
 from study.worker.watchdog import HUNG
-
-if TYPE_CHECKING:
-    from study.worker.job import Job
 
 TRIALS, STAGES = "trials", "stages"
 OWNER = ".owner"
@@ -33,7 +30,7 @@ def nothing() -> None:
 
 
 @contextmanager
-def worked_on(job: "Job") -> Iterator[tuple["Job", Callable[[], None]]]:
+def worked_on(job: Job) -> Iterator[tuple[Job, Callable[[], None]]]:
     """A job on this node's disk, and what to call before each of its rows is reported: it sends the files that have
     changed. Both raise OSError. Results that all nodes share are worked on as they are.
 

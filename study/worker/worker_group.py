@@ -21,11 +21,11 @@ import ray
 from ray import train as ray_train
 from ray import tune
 from ray.train.torch import TorchTrainer
-from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.util.queue import Empty, Queue
 
 from codim.runtime.distributed import rank
 from codim.training.session import Row
+from study.ray_private import propagate_to_workers
 from study.spec.study_spec import Resources
 from study.worker.job import Job, OutOfStep, Train, note_failure
 from study.worker.rendezvous import OnOneAddress
@@ -80,7 +80,7 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
     # The process that gives back the CPUs of a dead run would otherwise look for any Ray on its machine, and ask the
     # wrong one or, of several, none.
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
-    ENV_VARS_TO_PROPAGATE.add("RAY_ADDRESS")
+    propagate_to_workers("RAY_ADDRESS")
     gpus = resources.gpus_per_worker > 0
     return TorchTrainer(
         lambda: _loop(train, job, rows),

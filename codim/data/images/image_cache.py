@@ -24,18 +24,18 @@ import shutil
 import stat
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
 from codim.config.data import MOST_MEGAPIXELS
 from codim.data.images.decode import decode_all
+from codim.runtime.atomic_file import held, replaced
 from codim.text.safe_text import printable
 
 FORMAT = 2
@@ -65,7 +65,6 @@ class ImageCache:
         self._verified = np.zeros(len(names), dtype=bool)
         try:
             if not (self.folder / "about.json").exists():
-                self.folder.mkdir(parents=True, exist_ok=True)
                 with self._locked():
                     self._create()
             self.pixels: NDArray[np.uint8] = self._map("pixels.u8", np.uint8, (len(names), 3, size, size))
@@ -113,27 +112,17 @@ class ImageCache:
             with (self.folder / name).open("ab") as file:
                 file.truncate(length)
         about = {"root": str(self.root), "images": len(self.names), "pixels": self.size, "format": FORMAT}
-        scratch = self.folder / "about.json.new"
-        scratch.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        scratch.replace(self.folder / "about.json")
+        with replaced(self.folder / "about.json") as written:
+            written.write((json.dumps(about, indent=1) + "\n").encode())
 
     def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
         if 0 in shape:
             return np.zeros(shape, dtype)
         return np.memmap(self.folder / name, dtype, "r", shape=shape)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = FileLock(self.folder / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.warning("waiting for another process, which decodes images into %s", printable(self.folder))
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def _locked(self) -> AbstractContextManager[None]:
+        told = "waiting for another process, which decodes images into %s"
+        return held(self.folder / "lock", lambda: log.warning(told, printable(self.folder)), soft=True)
 
     def _path(self, row: int) -> Path:
         return self.root / self.names[row]
