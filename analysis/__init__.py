@@ -8,19 +8,13 @@ In a notebook:
     figure(study, "best_values")
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from codim.lazy import lazily
 
 if TYPE_CHECKING:
     from analysis.figures.render import figure
     from analysis.frames.load import load_trials
 
 __all__ = ["figure", "load_trials"]
-_HOMES = {"figure": "analysis.figures.render", "load_trials": "analysis.frames.load"}
-
-
-def __getattr__(name: str) -> Any:
-    # Imported on first use: --help need not wait for pandas and matplotlib.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = lazily(__name__, figure="figures.render", load_trials="frames.load")

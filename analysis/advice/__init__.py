@@ -1,1 +1,1 @@
-"""Advice: settings for data of unknown noise rate, from a study."""
+"""Advice: settings for data of unknown noise rate, from a study. The commands import it."""

@@ -1,1 +1,3 @@
-"""The commands of `python -m analysis`, one file each."""
+"""The commands of `python -m analysis`, one file per command. Each has a `main` that takes its flags (arguments.py).
+Only analysis/__main__.py imports it.
+"""

@@ -1,1 +1,1 @@
-"""Export of a study for other programs and for a paper."""
+"""Export of a study for other programs and for a paper. The commands import it."""

@@ -1,1 +1,5 @@
-"""Networks: encoder, classifier and projection head."""
+"""Networks: encoder, classifier and projection head. Evaluation and training import it."""
+
+from codim.lazy import lazily
+
+__getattr__ = lazily(__name__, Network="network", seeded_network="network", register_encoder="encoders")

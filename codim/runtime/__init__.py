@@ -1,1 +1,3 @@
-"""System layer: device, distributed workers, crash-safe files."""
+"""System layer: device, data-parallel workers, crash-safe files and locks, progress. Everything above in codim may
+import it, and so may the study.
+"""

@@ -1,1 +1,1 @@
-"""The driver: a study from its file to its end."""
+"""The driver: a study from its file to its end. study/run.py imports it."""

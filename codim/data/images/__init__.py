@@ -1,1 +1,3 @@
-"""Image files in any format, decoded to arrays."""
+"""Image files in any format: which they are, and the arrays that they become, decoded once and cached. The loaders of
+codim/data/ and the commands import it.
+"""
