@@ -6,6 +6,7 @@ __getattr__ = lazily(
     __name__,
     method_table="study_tables",
     regret_table="study_tables",
+    comparison_table="study_tables",
     settings_table="study_tables",
     chosen="selection",
 )
