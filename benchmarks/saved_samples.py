@@ -86,9 +86,9 @@ def run(queue: Queue[Any], recorder: Recorder, attempt: Attempt) -> None:
     for row in train(Job(attempt.trial, attempt.config.model_dump(mode="json"), own, str(folder.stages), 1, 1e9)):
         for earlier in row.pop("history", ()):
             recorder.epoch(attempt, earlier)
-            queue.hear(attempt, earlier, replayed=True)
+            queue.report(attempt, earlier, replayed=True)
         recorder.epoch(attempt, row)
-        if not queue.hear(attempt, row):
+        if not queue.report(attempt, row):
             break
     outcome = attempt.outcome()
     recorder.finish(attempt, outcome)
@@ -102,7 +102,7 @@ def found(way: str, repetition: int, arguments: Arguments, scratch: Path) -> Fou
     recorder = Recorder(plan, ResultsFolder(scratch / f"{way}-{repetition}"))
     recorder.folder.root.mkdir()
     search = Search(plan, recorder.folder.journal, {})
-    for attempt in iter(search.next, None):
+    for attempt in iter(search.ask, None):
         run(search, recorder, attempt)
     searched = list(recorder.records.values())
     samples = sum(record.budget for record in searched) if way == FULL else used(plan, searched)

@@ -118,10 +118,12 @@ def searched(plan: Plan, known: dict[str, Surface], seed: int) -> Iterator[tuple
     draw = np.random.default_rng(seed)
     with TemporaryDirectory() as scratch:
         search = Search(plan, Path(scratch, "journal"), {})
-        for attempt in iter(search.next, None):
+        for attempt in iter(search.ask, None):
             own, budget = known[attempt.condition.id], attempt.config.train.samples
             shown = float(own.shown([attempt.params])[0]) + draw.normal(0, own.error)
-            search.hear(attempt, {"epoch": 0, "phase": "cotrain", "samples": budget, "seconds": 1.0, "val_acc": shown})
+            search.report(
+                attempt, {"epoch": 0, "phase": "cotrain", "samples": budget, "seconds": 1.0, "val_acc": shown}
+            )
             search.tell(attempt, attempt.outcome())
             yield attempt.condition.id, shown, float(own.worth([attempt.params])[0])
 

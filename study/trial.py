@@ -61,7 +61,7 @@ class Attempt:
         """Mean of the last `last` values so far; NaN before the first."""
         return mean([self.values[epoch] for epoch in sorted(self.values)][-self.last :])
 
-    def heard(self, epoch: int, value: float) -> None:
+    def observe(self, epoch: int, value: float) -> None:
         """Add the value of one epoch; drop those of the same and later epochs, from an attempt that was cut short."""
         self.values = {e: known for e, known in self.values.items() if e < epoch} | {epoch: value}
 
@@ -76,10 +76,10 @@ A = TypeVar("A", bound=Attempt)
 class Queue(Protocol[A]):
     """Source of the trials that Tune runs: the search, or the confirmations."""
 
-    def next(self) -> A | None:
+    def ask(self) -> A | None:
         """Return the next trial to run; None when all have been handed out."""
 
-    def hear(self, attempt: A, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
+    def report(self, attempt: A, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Process one epoch; False: the trial must stop. `replayed`: trained by an earlier attempt, never a stop."""
 
     def tell(self, attempt: A, outcome: Outcome) -> None:

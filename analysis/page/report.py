@@ -15,7 +15,7 @@ from analysis.figures.render import Drawn, draw_figures
 from analysis.frames.load import Trials
 from analysis.page import page_tables as present
 from analysis.page import sentences as summary
-from codim.runtime.under_way import told
+from codim.runtime.announce import announced
 
 FILTERED_ROWS = 8
 """Number of rows from which a table gets a filter field."""
@@ -40,7 +40,7 @@ def _drawn_in_lines(trials: Trials) -> Path:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    with told(say, "drawing the page", lambda: f", {count} of {len(FIGURES)} figures"):
+    with announced(say, "drawing the page", lambda: f", {count} of {len(FIGURES)} figures"):
         return write_report(trials, steps)
 
 

@@ -13,7 +13,7 @@ import torch
 from codim.commands.arguments import PredictArguments
 from codim.config.data import DataConfig
 from codim.data.images.decode import decode_blocks, read_image
-from codim.data.images.image_files import SUFFIXES, find_images, told
+from codim.data.images.image_files import SUFFIXES, find_images, listed
 from codim.evaluation.predict import predict
 from codim.runtime.atomic_file import replacement
 from codim.runtime.device import torch_device
@@ -73,7 +73,7 @@ def images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ValueError(f"--images: {printable(folder)} is not a folder")
     found = find_images(folder)
-    left_out = f"; left out: {told(found.left_out)}" if found.left_out else ""
+    left_out = f"; left out: {listed(found.left_out)}" if found.left_out else ""
     if not found.files:
         raise ValueError(f"--images: {printable(folder)} holds no image; allowed: {', '.join(SUFFIXES)}{left_out}")
     log.info("%s: %d images%s", printable(folder), len(found.files), left_out)

@@ -20,7 +20,7 @@ from codim.evaluation.label_audit import label_audit
 from codim.evaluation.probe import probe
 from codim.evaluation.scorecard import scorecard_table, write_scorecard
 from codim.runtime.device import torch_device
-from codim.runtime.distributed import from_first, process_group, rank, workers
+from codim.runtime.distributed import broadcast, process_group, rank, world_size
 from codim.runtime.progress_bar import progress
 from codim.text.safe_text import message, printable
 from codim.training.session import Row, Session
@@ -39,14 +39,14 @@ def _main(args: TrainArguments) -> int:
         config = train_config(settings_of(args))
         data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
         milestones(config, len(data.images), len(data.train_index))
-        require_even_shares(config, workers())
+        require_even_shares(config, world_size())
         if args.probe and not config.pretrain.epochs:
             raise ValueError("--probe: pretrain/epochs is 0, there is no pre-training to look at")
         with progress("measuring the brightness of the images"):
             session = Session(config, data, truth)
         args.output.mkdir(parents=True, exist_ok=True)
         _start(args.output, session)
-        if from_first(session.state.samples) != session.state.samples:
+        if broadcast(session.state.samples) != session.state.samples:
             raise ValueError(f"--output: {args.output} must lie on storage that all workers share")
         if not rank():
             _write_noise(args.output / "noise.json", config, truth)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from codim.data.images.image_files import SUFFIXES, counted, find_images, is_image, told, visible_folders
+from codim.data.images.image_files import SUFFIXES, counted, find_images, is_image, listed, visible_folders
 from codim.data.part_folders import part_folders, require_no_parts
 from codim.text.label_table import Row, read_rows
 from codim.text.parts import PARTS, Part
@@ -50,14 +50,14 @@ def folder_images(root: Path) -> OwnImages:
         for of_class in of_classes:
             found = find_images(of_class)
             if not found.files:
-                others = f"; found: {told(found.left_out)}" if found.left_out else ""
+                others = f"; found: {listed(found.left_out)}" if found.left_out else ""
                 raise ValueError(
                     f"{printable(of_class)} holds no image; allowed suffixes: {', '.join(SUFFIXES)}{others}"
                 )
             passed += found.left_out
             label = class_name(of_class.name)
             rows += [Row(str(path.relative_to(root)), label, part) for path in found.files]
-    return _own_images(root, root, rows, sorted, told(passed))
+    return _own_images(root, root, rows, sorted, listed(passed))
 
 
 def table_images(path: Path, root: Path | None = None) -> OwnImages:

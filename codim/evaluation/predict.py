@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from codim.data.augment import Augmenter
 from codim.data.images.image_cache import Images
-from codim.runtime.distributed import gather, workers
-from codim.runtime.distributed import share as own_share
+from codim.runtime.distributed import gather, shard, world_size
 
 
 @torch.no_grad()
@@ -30,10 +29,10 @@ def predict(
     if index is None:
         index = torch.arange(len(images), device=images.device)
     # Repeat some images so that all workers' shards have the same length.
-    rows = torch.arange(-(-len(index) // workers()) * workers(), device=index.device)
+    rows = torch.arange(-(-len(index) // world_size()) * world_size(), device=index.device)
     padded = index[rows % max(len(index), 1)]
     parts = []
-    for chunk in own_share(padded).split(batch_size):
+    for chunk in shard(padded).split(batch_size):
         x = augmenter.plain(images[chunk])
         parts.append(torch.stack([net(x) for net in networks], dim=1))
     return gather(torch.cat(parts))[: len(index)].transpose(0, 1).contiguous()

@@ -18,7 +18,7 @@ T = TypeVar("T")
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def workers() -> int:
+def world_size() -> int:
     """World size: the number of workers."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
@@ -46,25 +46,25 @@ def process_group() -> Iterator[None]:
 
 def require_even(name: str, rows: int) -> None:
     """Check that the rows of a global batch can be sharded evenly. Raises ValueError."""
-    if rows % workers():
-        raise ValueError(f"{name}: {rows} cannot be shared evenly by {workers()} workers; allowed: their multiples")
+    if rows % world_size():
+        raise ValueError(f"{name}: {rows} cannot be shared evenly by {world_size()} workers; allowed: their multiples")
 
 
-def share(x: Tensor) -> Tensor:
+def shard(x: Tensor) -> Tensor:
     """Return this worker's shard of a global (N, ...) tensor."""
-    return x[rank() :: workers()]
+    return x[rank() :: world_size()]
 
 
 def drawn(draw: Callable[[int], Tensor], rows: int) -> Tensor:
     """Return this worker's `rows` rows of one global draw; all workers make it whole, to keep random states equal."""
-    return share(draw(rows * workers()))
+    return shard(draw(rows * world_size()))
 
 
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         x = x.contiguous()
-        parts = [torch.empty_like(x) for _ in range(workers())]
+        parts = [torch.empty_like(x) for _ in range(world_size())]
         dist.all_gather(parts, x)
         return torch.stack(parts, 1).flatten(0, 1)
 
@@ -72,7 +72,7 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         total = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
-        return share(total)
+        return shard(total)
 
 
 class _Sum(torch.autograd.Function):
@@ -90,12 +90,12 @@ class _Sum(torch.autograd.Function):
 
 
 def gather(x: Tensor) -> Tensor:
-    """Gather the global rows from each worker's (N, ...): the inverse of `share`.
+    """Gather the global rows from each worker's (N, ...): the inverse of `shard`.
 
     Differentiable: the workers' gradients are summed and go to the rows' owner. So if each worker computes a loss of
     the global rows, the mean of their gradients over the workers is the gradient of that loss.
     """
-    if workers() == 1:
+    if world_size() == 1:
         return x
     gathered: Tensor = _Gather.apply(x)
     return gathered
@@ -103,10 +103,10 @@ def gather(x: Tensor) -> Tensor:
 
 def mean(x: Tensor) -> Tensor:
     """Return the mean over the workers, with gradients as in `gather`."""
-    if workers() == 1:
+    if world_size() == 1:
         return x
     total: Tensor = _Sum.apply(x)
-    return total / workers()
+    return total / world_size()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -114,26 +114,26 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
     Not DistributedDataParallel: a step runs several forward passes of one network, some of them without `forward`.
     """
-    if workers() == 1:
+    if world_size() == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in gradients])
     dist.all_reduce(flat)
-    for gradient, part in zip(gradients, (flat / workers()).split([g.numel() for g in gradients]), strict=True):
+    for gradient, part in zip(gradients, (flat / world_size()).split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
 
 
 def average_buffers(net: nn.Module) -> None:
     """Replace the running statistics of batch norm by their mean over the workers."""
-    if workers() > 1:
+    if world_size() > 1:
         for buffer in net.buffers():
             if buffer.is_floating_point():
                 buffer.copy_(mean(buffer))
 
 
-def from_first(value: T) -> T:
+def broadcast(value: T) -> T:
     """Broadcast the first worker's value, for plain values and tensors on the CPU."""
-    if workers() == 1:
+    if world_size() == 1:
         return value
     box = [value]
     dist.broadcast_object_list(box, src=0)
@@ -142,7 +142,7 @@ def from_first(value: T) -> T:
 
 def synchronise_batch_norm(net: Net) -> Net:
     """Make the batch norm of `net` use the global batch; the state dict keeps its names."""
-    if workers() == 1:
+    if world_size() == 1:
         return net
     if next(net.parameters()).is_cuda:
         converted: Net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
@@ -167,7 +167,7 @@ class _GlobalBatchNorm(nn.BatchNorm2d):
         variances, means = gather(torch.stack([variances, means])[None]).unbind(1)
         centre = means.mean(0)
         variance = variances.mean(0) + (means - centre).square().mean(0)
-        n = workers() * input.numel() // input.shape[1]
+        n = world_size() * input.numel() // input.shape[1]
         with torch.no_grad():
             self.num_batches_tracked += 1
             # momentum None: cumulative mean over all batches, as torch.optim.swa_utils.update_bn needs.

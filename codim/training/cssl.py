@@ -23,7 +23,7 @@ from codim.losses.mixmatch import (
     soft_cross_entropy,
 )
 from codim.models.network import Network
-from codim.runtime.distributed import gather, share
+from codim.runtime.distributed import gather, shard
 
 
 class Batch(NamedTuple):
@@ -98,7 +98,7 @@ def cssl_losses(
     targets = torch.cat([target_x, target_x, target_u, target_u])
     inputs, targets = gather(inputs), gather(targets)
     partner = torch.randperm(len(inputs), generator=generator, device=inputs.device)
-    inputs, targets = map(share, mixup(inputs, targets, draw_lambda(mix.alpha, generator), partner))
+    inputs, targets = map(shard, mixup(inputs, targets, draw_lambda(mix.alpha, generator), partner))
     logits = net(inputs)
     x = soft_cross_entropy(logits[: 2 * n], targets[: 2 * n])
     u = brier_loss(logits[2 * n :], targets[2 * n :])

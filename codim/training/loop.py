@@ -17,7 +17,7 @@ from codim.evaluation.evaluate import evaluate
 from codim.losses.supervised import warmup_loss
 from codim.metrics import EpochMetrics
 from codim.runtime.device import set_up
-from codim.runtime.distributed import average_buffers, from_first, require_even, share, workers
+from codim.runtime.distributed import average_buffers, broadcast, require_even, shard, world_size
 from codim.training.cssl import Batch, cssl_losses
 from codim.training.epoch_log import Progress, epoch_metrics
 from codim.training.optim import step
@@ -94,7 +94,7 @@ def _warmup_epoch(
         net.train()
         batches = endless_batches(state.active, size, state.generator)
         for i in range(count):
-            index = share(next(batches))
+            index = shard(next(batches))
             logits = net(augmenter.weak(data.images[index], state.generator))
             loss = warmup_loss(logits, data.labels[index], config.warmup.confidence_penalty)
             step(optimizer, loss, progress.lr_at(state.samples + i * size))
@@ -112,8 +112,8 @@ def _cotrain_epoch(
         scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in state.loss_history]
         averaged = torch.stack(scaled).mean(0)
         state.divisions = divide(averaged, state.active, config.divide)
-        if workers() > 1:
-            first = from_first([division.to("cpu") for division in state.divisions])
+        if world_size() > 1:
+            first = broadcast([division.to("cpu") for division in state.divisions])
             state.divisions = [replace(own.to(data.images.device), index=state.active) for own in first]
     size = config.train.batch_size
     drawn = 0
@@ -129,7 +129,7 @@ def _cotrain_epoch(
         count = min(steps(per_epoch, config), steps((config.train.samples - state.samples + 1) // 2, config))
         for i in range(count):
             samples = state.samples + 2 * i * size
-            ix, iu = share(next(batches_x)), share(next(batches_u))
+            ix, iu = shard(next(batches_x)), shard(next(batches_u))
             batch = Batch(data.images[ix], data.labels[ix], clean_probability[ix], data.images[iu])
             lambda_u = progress.lambda_u_at(samples)
             losses = cssl_losses(

@@ -22,7 +22,7 @@ from codim.data.batches import endless_batches
 from codim.data.images.image_cache import Images
 from codim.losses.contrastive import nt_xent
 from codim.models.network import Network, compiled, seeded_network
-from codim.runtime.distributed import gather, require_even, share, synchronise_batch_norm
+from codim.runtime.distributed import gather, require_even, shard, synchronise_batch_norm
 from codim.training.optim import sgd, step
 from codim.training.schedules import cosine
 
@@ -84,7 +84,7 @@ def pretrain_epochs(
         batches = endless_batches(every, config.batch_size, state.generator)
         lr = config.lr
         for i in range(steps):
-            batch = images[share(next(batches))]
+            batch = images[shard(next(batches))]
             views = [augmenter.strong(batch, state.generator) for _ in range(2)]
             z1, z2 = state.network.project(torch.cat(views)).chunk(2)
             loss = nt_xent(gather(z1), gather(z2), config.temperature)

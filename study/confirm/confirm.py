@@ -54,7 +54,7 @@ class Confirm:
         """Number of trainings in the whole phase, including those that have ended."""
         self._data = {condition.noise: plan.data[condition.id] for condition in plan.conditions}
 
-    def next(self) -> Attempt | None:
+    def ask(self) -> Attempt | None:
         """Return the next training; None when all have been handed out."""
         if not self._left:
             return None
@@ -66,11 +66,11 @@ class Confirm:
         data, last = self._data[config.noise], self.plan.spec.objective.last
         return Attempt(trial, condition, data, like.baseline, like.params, config, last, setting=setting)
 
-    def hear(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
+    def report(self, attempt: Attempt, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Process one epoch; never stops the trial. With an official validation part it updates the objective."""
         value = row.get(self.plan.spec.objective.metric, math.nan)
         if row["phase"] != "pretrain" and math.isfinite(value):
-            attempt.heard(row["epoch"], value)
+            attempt.observe(row["epoch"], value)
         return True
 
     def tell(self, attempt: Attempt, outcome: Outcome) -> None:

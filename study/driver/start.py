@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codim.runtime.announce import announced, relayed
 from codim.runtime.progress_bar import clock
-from codim.runtime.under_way import heard, told
 from study.errors import SpecError
 from study.monitor.console import Progress
 from study.monitor.loggers import require_installed
@@ -113,7 +113,7 @@ def _planned(plan: Plan, source: Source, place: "Place", progress: Progress) -> 
     progress.say(place.described(spec, concurrent))
     if spec.resources.gpus_per_trial != plan.spec.resources.gpus_per_trial and not spec.resources.gpus:
         progress.say("no GPU: trials train on CPUs, and the forecast is for these")
-    with told(progress.say, "reading the data"), heard(progress.say):
+    with announced(progress.say, "reading the data"), relayed(progress.say):
         plan = progress.plan = full_plan(spec, source)
     progress.say(describe_data(plan))
     require_memory(plan, concurrent, place.gib, place.name)
@@ -126,14 +126,14 @@ def _begun_here(
     """Measure the speed of this machine and, unless in a dry run, lock the folder and start Ray in `stack`."""
     from study.preflight.speed import measure_speed
 
-    with told(say, TIMING):
+    with announced(say, TIMING):
         speed = measure_speed(representative(plan), threads(plan))
     if not dry_run:
         from study.ray_cluster.connection import connected, require_dashboard
 
         stack.enter_context(locked(folder))
         ((cpus, gpus),) = place.nodes
-        with told(say, "starting Ray"):
+        with announced(say, "starting Ray"):
             dashboard = stack.enter_context(connected(None, int(cpus), int(gpus)))
         say(f"Ray dashboard: {dashboard}")
         require_dashboard(plan.spec.resources)
@@ -233,7 +233,7 @@ def _this_machine() -> Place:
 def _cluster(address: str, spec: StudySpec, say: Callable[[str], None]) -> Iterator[Place]:
     """Raises ClusterError: none is there, it refuses us, or it lacks what the study needs."""
     with ExitStack() as stack:
-        with told(say, f"connecting to the Ray cluster, --address {address}"):
+        with announced(say, f"connecting to the Ray cluster, --address {address}"):
             from study.ray_cluster.connection import connected, require_dashboard
             from study.ray_cluster.nodes import nodes
 

@@ -43,7 +43,7 @@ class ConditionSearcher(_NotPickled, Searcher, Generic[A]):
         if self.halt:
             return None
         with self.halting():
-            attempt = self.queue.next()
+            attempt = self.queue.ask()
             if attempt is None:
                 return str(Searcher.FINISHED)
             self.live[trial_id] = attempt
@@ -97,9 +97,9 @@ class OptunaScheduler(FIFOScheduler):
         with self.searcher.halting():
             for row in result.get("history", ()):
                 self.searcher.recorder.epoch(attempt, row)
-                self.searcher.queue.hear(attempt, row, replayed=True)
+                self.searcher.queue.report(attempt, row, replayed=True)
             self.searcher.recorder.epoch(attempt, result)
-            go_on = self.searcher.queue.hear(attempt, result)
+            go_on = self.searcher.queue.report(attempt, result)
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

@@ -19,8 +19,8 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from codim.runtime.announce import announced
 from codim.runtime.progress_bar import LINE_SECONDS, clock
-from codim.runtime.under_way import told
 from study.errors import ClusterError
 from study.plan.plan import Plan
 from study.preflight.checks import LIBRARIES, concurrent_trials, threads
@@ -187,7 +187,7 @@ def measured_speed(plan: Plan, found: Sequence[Node], say: Callable[[str], None]
     need = plan.spec.resources
     node = next(n for n in found if n.cpus >= need.cpus_per_worker and n.gpus >= need.gpus_per_worker)
     task = ray.remote(num_cpus=need.cpus_per_worker, num_gpus=need.gpus_per_worker)(measure_speed)
-    with told(say, f"node {node.name}: {TIMING}"):
+    with announced(say, f"node {node.name}: {TIMING}"):
         asked = task.options(scheduling_strategy=_only_on(node)).remote(representative(plan), threads(plan))
         speed: Speed = ray.get(asked)
     return speed

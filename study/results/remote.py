@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 
-from codim.runtime.under_way import repeated
+from codim.runtime.announce import repeated
 from study.errors import SpecError
 from study.results.folder import ResultsFolder
 from study.results.object_storage import Copy, Remote, join, require_address, scratch

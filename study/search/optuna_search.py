@@ -79,7 +79,7 @@ class Search:
             for study in (self._searched[condition.id], self._baselines[condition.id]):
                 self._take_over(condition, study, finished)
 
-    def next(self) -> Proposed | None:
+    def ask(self) -> Proposed | None:
         """Return the next trial: an interrupted one, else of the condition with the fewest; None when none is left."""
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
@@ -100,7 +100,7 @@ class Search:
         sampler, seed = self.plan.spec.sampler, self._seed(condition, 0)
         return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, index))
 
-    def hear(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
+    def report(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Process one epoch; False: the trial must stop. `replayed`: trained by an earlier attempt, never a stop."""
         metric, epoch = self.plan.spec.objective.metric, row["epoch"]
         attempt.measure(row)
@@ -112,7 +112,7 @@ class Search:
             attempt.failure = f"{metric} is {row[metric]} in epoch {epoch}"
         if attempt.failure:
             return False
-        attempt.heard(epoch, row[metric])
+        attempt.observe(epoch, row[metric])
         budget = attempt.config.train.samples
         own = row["samples"] - stages_end(attempt.config, attempt.data)
         step = common_step(own, self._first_steps[attempt.condition.id], budget)

@@ -13,10 +13,10 @@ from codim.config.budget import milestones, pretrain_samples
 from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
 from codim.data.load import TrainingData, load_data
+from codim.runtime.announce import repeated
 from codim.runtime.atomic_file import held, replacement
 from codim.runtime.device import torch_device
 from codim.runtime.tensor_file import previous, read_tensors, write_tensors
-from codim.runtime.under_way import repeated
 from codim.training.checkpoint import load_checkpoint
 from codim.training.pretrain import PretrainState, pretrain_epochs
 from codim.training.session import Row, Session

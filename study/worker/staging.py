@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from codim.config.train_config import TrainConfig
+from codim.runtime.announce import repeated
 from codim.runtime.distributed import rank
-from codim.runtime.under_way import repeated
 from study.plan.shared_stages import Stage, pretraining, warm_up
 from study.results.object_storage import Copy, Remote, is_remote, join, own_copy, scratch
 from study.worker.job import Job

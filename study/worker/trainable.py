@@ -15,7 +15,7 @@ import torch
 from ray import tune
 
 from codim.config.train_config import TrainConfig
-from codim.runtime.distributed import from_first, rank
+from codim.runtime.distributed import broadcast, rank
 from codim.training.session import Row, Session
 from study.worker.epoch_rows import read_rows, write_rows
 from study.worker.job import Job, OutOfStep, Train, note_failure
@@ -55,7 +55,7 @@ def train(job: Job) -> Iterator[Row]:
     else:
         session.state, rows = start_of(config, session.data, Path(job.stages))
     epoch = session.state.epoch
-    if epoch != from_first(epoch):
+    if epoch != broadcast(epoch):
         # A network file system may show a new file to one node and not to another.
         raise OutOfStep(f"worker {rank()} found the checkpoint of epoch {epoch} and the first worker another")
     if rows and session.state.samples >= config.train.samples:

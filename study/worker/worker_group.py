@@ -84,7 +84,7 @@ def _trainer(train: Train, resources: Resources, job: Job, rows: Queue) -> Torch
     gpus = resources.gpus_per_worker > 0
     return TorchTrainer(
         lambda: _loop(train, job, rows),
-        # Plain values travel between the workers too (codim.runtime.distributed.from_first): gloo beside NCCL.
+        # Plain values travel between the workers too (codim.runtime.distributed.broadcast): gloo beside NCCL.
         torch_config=OnOneAddress(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
         scaling_config=ray_train.ScalingConfig(
             num_workers=resources.workers_per_trial,

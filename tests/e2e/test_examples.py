@@ -1,6 +1,7 @@
-"""The examples in docstrings do as they say."""
+"""The examples in docstrings and in the README do as they say."""
 
 import doctest
+import re
 from importlib import import_module
 
 import pytest
@@ -20,3 +21,8 @@ def test_examples(module: str) -> None:
     found = doctest.testmod(import_module(module))
     assert found.attempted > 0
     assert found.failed == 0
+
+
+def test_the_python_of_the_readme() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    exec(code.replace("results/digits", str(ROOT / "analysis" / "example")), {})

@@ -120,7 +120,7 @@ def test_a_study_searches_and_trains_with_them(write_study: WriteStudy, tmp_path
     (condition,) = plan.conditions
     assert condition.id == "first-class-0.3"
     assert plan.data[condition.id].classes == 4
-    attempt = Search(plan, tmp_path / "journal", {}).next()
+    attempt = Search(plan, tmp_path / "journal", {}).ask()
     assert attempt is not None
     assert attempt.params["mixmatch/lambda_u"] in (1, 5, 25)
 

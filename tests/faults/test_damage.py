@@ -63,7 +63,7 @@ def test_epochs(damage: Callable[[bytes], bytes], status: Status, tmp_path: Path
 def test_a_line_within_the_journal(write_study: WriteStudy, tmp_path: Path) -> None:
     """Only the last line can be half written by a kill; any other was damaged by something else."""
     journal = tmp_path / "journal"
-    Search(load_plan(write_study()), journal, {}).next()
+    Search(load_plan(write_study()), journal, {}).ask()
     lines = journal.read_bytes().splitlines(keepends=True)
     lines[2] = lines[2][:10] + b"\n"
     journal.write_bytes(b"".join(lines))

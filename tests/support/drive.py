@@ -12,9 +12,9 @@ from tests.support import simulated
 def drive(plan: Plan, journal: Path, train: Train = simulated.curve) -> list[tuple[Attempt, Outcome]]:
     """All trials of a study, and how each ended."""
     search, ended = Search(plan, journal, {}), []
-    for attempt in iter(search.next, None):
+    for attempt in iter(search.ask, None):
         for row in train(Job(attempt.trial, attempt.config.model_dump(mode="json"), "", "", 1, 0)):
-            if not search.hear(attempt, row):
+            if not search.report(attempt, row):
                 break
         outcome = attempt.outcome()
         search.tell(attempt, outcome)

@@ -9,7 +9,7 @@ from pathlib import Path
 import ray  # noqa: F401  puts its own psutil on the path
 import torch
 
-from codim.runtime.distributed import mean, rank, workers
+from codim.runtime.distributed import mean, rank, world_size
 from study.worker.job import Job
 from study.worker.trainable import Row, train
 from tests.support.simulated import EPOCHS
@@ -25,7 +25,7 @@ def killed_once(job: Job) -> Iterator[Row]:
     before = starts.read_text() if starts.exists() else ""
     for done, row in enumerate(train(job)):
         if done == 0:
-            starts.write_text(f"{before}{row['epoch']} of {workers()}\n")
+            starts.write_text(f"{before}{row['epoch']} of {world_size()}\n")
             sockets = psutil.Process().net_connections(kind="tcp")
             starts.with_name(f"sockets-{rank()}").write_text("\n".join({own.laddr.ip for own in sockets}))
         yield row

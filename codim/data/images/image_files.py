@@ -73,7 +73,7 @@ def visible_folders(parent: Path, left_out: Counter[str]) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir() and _wanted(path, left_out))
 
 
-def told(left_out: Counter[str]) -> str:
+def listed(left_out: Counter[str]) -> str:
     """Describe what was skipped; empty if nothing was."""
     kinds = [f"{count} {printable(kind)}" for kind, count in left_out.most_common(NAMED)]
     more = len(left_out) - len(kinds)

@@ -136,14 +136,14 @@ def pieces(folder: Path) -> None:
     found: dict[str, Tensor] = {}
     for name, loss in LOSSES.items():
         weight = start_weight().requires_grad_()
-        loss(*(parallel.share(x) for x in rows()), weight).backward()
+        loss(*(parallel.shard(x) for x in rows()), weight).backward()
         parallel.average_gradients([weight])
         assert weight.grad is not None
         found[name] = weight.grad
     x = torch.arange(12.0).view(6, 2)
-    found["rows"] = parallel.gather(parallel.share(x))
+    found["rows"] = parallel.gather(parallel.shard(x))
     norm = parallel.synchronise_batch_norm(nn.Sequential(nn.BatchNorm2d(3)))
-    y = parallel.share(pictures()).requires_grad_()
+    y = parallel.shard(pictures()).requires_grad_()
     parallel.gather(norm(y)).square().mul(pictures()).mean().backward()
     found |= {"norm": norm(y).detach(), "norm gradient": y.grad}
     norm[0].momentum = None

@@ -156,7 +156,7 @@ def test_training_on_all_images(write_study: WriteStudy, tmp_path: Path) -> None
     assert attempt
     job = Job(attempt.trial, attempt.config.model_dump(mode="json"), str(tmp_path / "t"), str(tmp_path), 1, 1e9)
     for row in train(job):
-        assert Confirm(plan, {}).hear(attempt, row)
+        assert Confirm(plan, {}).report(attempt, row)
         assert math.isnan(row["val_acc"])
     assert 0 < row["oracle_test_acc"] <= 1
     assert (attempt.outcome().status, attempt.phase) == ("complete", "confirm")

@@ -83,7 +83,7 @@ def test_every_sampler_of_two_objectives(kind: str, write_study: WriteStudy, tmp
 
 def test_an_interrupted_search_of_two_objectives_goes_on(two: Plan, tmp_path: Path) -> None:
     first = Search(two, tmp_path / "journal", {})
-    lost = [first.next() for _ in range(3)]
+    lost = [first.ask() for _ in range(3)]
     ended = drive(two, tmp_path / "journal", costly)
     assert {attempt.trial for attempt, _ in ended[:3]} == {attempt.trial for attempt in lost if attempt}
     causes = [trial.user_attrs.get("cause") for trial in trials_of(tmp_path / "journal")]
@@ -114,13 +114,13 @@ def test_what_breaks_a_bound_is_never_the_best(write_study: WriteStudy, tmp_path
     folder, search = ResultsFolder(tmp_path / "results"), Search(plan, tmp_path / "journal", {})
     recorder = Recorder(plan, folder)
     for seconds, value in ((0.4, 0.6), (0.6, 0.9)):
-        attempt = search.next()
+        attempt = search.ask()
         assert attempt
         recorder.start(attempt)
         row: dict[str, Any] = {"epoch": 0, "phase": "cotrain", "samples": 8000, "seconds": seconds, "val_acc": value}
         row |= {"oracle_test_acc": value, "split_state": "ok"}
         recorder.epoch(attempt, row)
-        search.hear(attempt, row)
+        search.report(attempt, row)
         recorder.finish(attempt, attempt.outcome())
         search.tell(attempt, attempt.outcome())
     recorder.flush(now=True)
@@ -133,13 +133,13 @@ def test_a_killed_driver_leaves_the_records_of_ended_trials(write_study: WriteSt
     plan = load_plan(write_study(constraints={"seconds": {"max": 0.5}}))
     folder, search = ResultsFolder(tmp_path / "results"), Search(plan, tmp_path / "journal", {})
     recorder = Recorder(plan, folder)
-    attempts = [attempt for attempt in (search.next(), search.next()) if attempt]
+    attempts = [attempt for attempt in (search.ask(), search.ask()) if attempt]
     for attempt in attempts:
         recorder.start(attempt)
     recorder.flush(now=True)
     row = {"epoch": 0, "phase": "cotrain", "samples": 8000, "seconds": 0.6, "val_acc": 0.7, "oracle_test_acc": 0.6}
     recorder.epoch(attempts[0], row | {"split_state": "ok"})
-    search.hear(attempts[0], row)
+    search.report(attempts[0], row)
     outcome = attempts[0].outcome()
     recorder.finish(attempts[0], outcome)
     again = Recorder(plan, folder)

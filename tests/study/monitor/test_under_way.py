@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codim.runtime import under_way
+from codim.runtime.announce import announced
 from codim.runtime.progress_bar import clock
-from codim.runtime.under_way import told
 from study.monitor import summary as closing
 from study.monitor.console import Progress
 from study.plan.plan import load_plan
@@ -42,7 +42,7 @@ def test_a_step_that_takes_long_is_told_again_and_again(monkeypatch: pytest.Monk
         if len(said) == 3:
             enough.set()
 
-    with told(say, "reading", lambda: ", 2 of 3"):
+    with announced(say, "reading", lambda: ", 2 of 3"):
         assert said[0] == "reading ..."
         assert enough.wait(60)
     assert set(said[1:]) == {"reading: 0 s so far, 2 of 3"}

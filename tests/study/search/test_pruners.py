@@ -54,7 +54,7 @@ def curve(trial: str) -> list[float]:
 def run(search: Search, attempt: Attempt, plain: optuna.Trial | None) -> int:
     """How many epochs the trial gets; `plain` hears the same, and must say the same."""
     for epoch, value in enumerate(curve(attempt.trial)):
-        go_on, step = search.hear(attempt, row(epoch, value)), attempt.step
+        go_on, step = search.report(attempt, row(epoch, value)), attempt.step
         if plain and step >= 0:
             plain.report(attempt.objective, step)
             over = 2000 * (epoch + 1) >= BUDGET
@@ -71,7 +71,7 @@ def test_stops_those_that_plain_optuna_stops(plan: Plan, tmp_path: Path) -> None
     # Hyperband deals trials to brackets by the study's name and their number.
     plain = optuna.create_study(study_name="symmetric-0.5", direction="maximize", pruner=PLAIN[kind]())
     search, lengths = Search(plan, tmp_path / "journal", {}), []
-    for attempt in iter(search.next, None):
+    for attempt in iter(search.ask, None):
         oracle = plain.ask()
         lengths.append(run(search, attempt, oracle))
         pruned = optuna.trial.TrialState.PRUNED if attempt.pruned_after else optuna.trial.TrialState.COMPLETE
@@ -86,15 +86,15 @@ def test_interrupted_attempts_do_not_compete(plan: Plan, tmp_path: Path) -> None
     """Ten attempts shine and are lost; those that go on are all alike, so that none is behind another."""
     first = Search(plan, tmp_path / "journal", {})
     for _ in range(10):
-        attempt = first.next()
+        attempt = first.ask()
         assert attempt
         for epoch in range(0, 18, 2):
-            first.hear(attempt, row(epoch, 0.9), replayed=True)
+            first.report(attempt, row(epoch, 0.9), replayed=True)
     second = Search(plan, tmp_path / "journal", {})
     for _ in range(10):
-        attempt = second.next()
+        attempt = second.ask()
         assert attempt
-        assert all(second.hear(attempt, row(epoch, 0.5)) for epoch in range(1, 20, 2))
+        assert all(second.report(attempt, row(epoch, 0.5)) for epoch in range(1, 20, 2))
         second.tell(attempt, attempt.outcome())
 
 
@@ -115,18 +115,18 @@ def test_stages_are_not_counted(kind: str, write_study: WriteStudy, tmp_path: Pa
     plan = load_plan(write_study(**changes, conditions=[{"kind": "symmetric", "rate": 0.5}]))
     search = Search(plan, tmp_path / "journal", {})
 
-    def hear(attempt: Attempt, samples: int, value: float) -> bool:
-        return search.hear(attempt, {**row(samples, value), "samples": samples})
+    def report(attempt: Attempt, samples: int, value: float) -> bool:
+        return search.report(attempt, {**row(samples, value), "samples": samples})
 
     ends = (STAGES, FIRST - 1, FIRST, STAGES + FACTOR * (FIRST - STAGES))
     for _ in range(4):
-        attempt = search.next()
+        attempt = search.ask()
         assert attempt
-        assert all(hear(attempt, samples, 0.8) for samples in ends)
+        assert all(report(attempt, samples, 0.8) for samples in ends)
         search.tell(attempt, attempt.outcome())
-    attempt = search.next()
+    attempt = search.ask()
     assert attempt
-    assert [hear(attempt, samples, 0.1) for samples in ends[:3]] == [True, True, False]
+    assert [report(attempt, samples, 0.1) for samples in ends[:3]] == [True, True, False]
     assert attempt.outcome().cause == f"below its rivals after {FIRST} samples"
 
 

@@ -25,14 +25,14 @@ def row(epoch: int, value: float, samples: int) -> dict[str, Any]:
 
 
 def finish(search: Search, attempt: Attempt, value: float) -> Outcome:
-    assert search.hear(attempt, row(0, value, attempt.config.train.samples))
+    assert search.report(attempt, row(0, value, attempt.config.train.samples))
     outcome = attempt.outcome()
     search.tell(attempt, outcome)
     return outcome
 
 
 def given_out(search: Search) -> list[Attempt]:
-    return list(iter(search.next, None))
+    return list(iter(search.ask, None))
 
 
 def test_baselines_come_first_and_seeds_follow(plan: Plan, tmp_path: Path) -> None:
@@ -49,26 +49,26 @@ def test_conditions_take_turns(write_study: WriteStudy, tmp_path: Path) -> None:
 
 def test_the_objective_is_the_mean_of_the_last_five(plan: Plan, tmp_path: Path) -> None:
     search = Search(plan, tmp_path / "journal", {})
-    attempt = search.next()
+    attempt = search.ask()
     assert attempt
     for epoch in range(7):
-        search.hear(attempt, row(epoch, 0.1 * epoch, 1000 * (epoch + 1)))
+        search.report(attempt, row(epoch, 0.1 * epoch, 1000 * (epoch + 1)))
     assert attempt.outcome().objective == pytest.approx(0.4)
-    search.hear(attempt, row(3, 0.0, 4000))  # an attempt that goes on from epoch 3
+    search.report(attempt, row(3, 0.0, 4000))  # an attempt that goes on from epoch 3
     assert attempt.objective == pytest.approx(0.075)
 
 
 def test_pretraining_is_no_step(plan: Plan, tmp_path: Path) -> None:
     search = Search(plan, tmp_path / "journal", {})
-    attempt = search.next()
+    attempt = search.ask()
     assert attempt
-    assert search.hear(attempt, {**row(0, float("nan"), 1000), "phase": "pretrain"})
+    assert search.report(attempt, {**row(0, float("nan"), 1000), "phase": "pretrain"})
     assert (attempt.outcome().status, attempt.outcome().cause) == ("failed", "no epoch reported the objective")
 
 
 def test_a_complete_baseline_inside_the_space_informs_the_search_once(plan: Plan, tmp_path: Path) -> None:
     search = Search(plan, tmp_path / "journal", {})
-    baseline = search.next()
+    baseline = search.ask()
     assert baseline
     finish(search, baseline, 0.7)
     for again in (search, Search(plan, tmp_path / "journal", {})):
@@ -79,7 +79,7 @@ def test_a_complete_baseline_inside_the_space_informs_the_search_once(plan: Plan
 @pytest.mark.parametrize("name", ["ce", "dividemix", "codim-self"])
 def test_other_baselines_do_not(name: str, write_study: WriteStudy, tmp_path: Path) -> None:
     search = Search(load_plan(write_study(baselines={name: {"method": name}})), tmp_path / "journal", {})
-    baseline = search.next()
+    baseline = search.ask()
     assert baseline
     finish(search, baseline, 0.7)
     assert not search._searched["symmetric-0.5"].trials
@@ -106,10 +106,10 @@ def test_an_interrupted_attempt_does_not_compete_with_its_continuation(write_stu
     values = dict(zip([f"symmetric-0.5-000{i}" for i in range(4)], [0.8, 0.5, 0.5, 0.75], strict=True))
 
     def reach_the_rung(search: Search, attempt: Attempt) -> bool:
-        return search.hear(attempt, row(0, values[attempt.trial], 4500))
+        return search.report(attempt, row(0, values[attempt.trial], 4500))
 
     first = Search(load_plan(file), tmp_path / "journal", {})
-    attempt = first.next()
+    attempt = first.ask()
     assert attempt
     assert reach_the_rung(first, attempt)  # and the driver is killed
     second = Search(load_plan(file), tmp_path / "journal", {})

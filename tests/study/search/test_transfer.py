@@ -55,7 +55,7 @@ def test_a_condition_starts_from_its_neighbours_best(transfer: bool, write_study
     search = Search(plan, tmp_path / "journal", {})
     given: dict[str, list[float]] = {"symmetric-0.5": [], "symmetric-0.8": []}
     order = []
-    for number, attempt in enumerate(iter(search.next, None)):
+    for number, attempt in enumerate(iter(search.ask, None)):
         order.append(attempt.condition.id)
         given[attempt.condition.id].append(float(attempt.params["mixmatch/lambda_u"]))
         value = (0.2, 0.8, 0.3, 0.6, 0.1, 0.1, 0.1, 0.1)[number]

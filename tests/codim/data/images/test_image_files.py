@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codim.commands.predict import images_in
-from codim.data.images.image_files import SUFFIXES, find_images, told
+from codim.data.images.image_files import SUFFIXES, find_images, listed
 from codim.data.own_files import folder_images
 from tests.support.loading import load
 from tests.support.pictures import save_plain
@@ -43,7 +43,7 @@ def test_what_is_no_image_is_left_out_and_counted(tmp_path: Path, left_out: str,
         (tmp_path / name).touch()
     assert names(tmp_path) == ["a/good.png"]
     assert find_images(tmp_path).left_out == {kind: 1}
-    assert told(find_images(tmp_path).left_out) == f"1 {kind}"
+    assert listed(find_images(tmp_path).left_out) == f"1 {kind}"
 
 
 def test_links_are_followed_and_end(tmp_path: Path) -> None:

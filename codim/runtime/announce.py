@@ -10,7 +10,7 @@ from codim.runtime.progress_bar import LINE_SECONDS, clock
 
 
 @contextmanager
-def told(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str) -> Iterator[None]:
+def announced(say: Callable[[str], None], what: str, how_far: Callable[[], str] = str) -> Iterator[None]:
     """Announce at once that the step `what` runs, then repeat every LINE_SECONDS with its elapsed time and progress."""
     begun = time.monotonic()
     say(f"{what} ...")
@@ -37,7 +37,7 @@ def repeated(seconds: float, do: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def heard(say: Callable[[str], None]) -> Iterator[None]:
+def relayed(say: Callable[[str], None]) -> Iterator[None]:
     """Pass on to `say`, once each, the messages that codim logs in the context, such as the classes found."""
     logger, said = logging.getLogger("codim"), set[str]()
     before = logger.level
