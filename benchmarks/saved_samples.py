@@ -110,7 +110,7 @@ def found(way: str, repetition: int, arguments: Arguments, scratch: Path) -> Fou
     for chosen in choose(plan, searched):  # a condition's own come before the robust setting
         best.setdefault(chosen.condition, chosen.source.trial)
     confirm, accuracies = Confirm(plan, recorder.records), dict[str, list[float]]()
-    for again in iter(confirm.next, None):
+    for again in iter(confirm.ask, None):
         if again.setting == best[again.condition.id]:
             run(confirm, recorder, again)
             accuracies.setdefault(again.condition.id, []).append(recorder.records[again.trial].oracle_test_acc)

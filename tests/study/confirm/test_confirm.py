@@ -140,11 +140,11 @@ def test_an_open_confirmation_ends_although_the_choice_has_changed(write_study: 
     name, setting = "symmetric-0.5-0004@symmetric-0.5-r0", "symmetric-0.5-0004"
     record = found.searched(plan, 4, 0, 2.0, trial=name, status="running", phase="confirm", setting=setting)
     confirm = Confirm(plan, {name: record})
-    attempt = confirm.next()
+    attempt = confirm.ask()
     assert attempt
     assert (attempt.trial, attempt.setting) == (name, setting)
     assert attempt.config.model_dump(mode="json") == record.config
-    assert confirm.next() is None
+    assert confirm.ask() is None
     assert confirm.trials == 1
 
 

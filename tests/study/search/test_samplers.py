@@ -107,7 +107,7 @@ def test_where_when_does_not_hold_a_dimension_is_absent(kind: str, write_study: 
 
 def test_an_interrupted_trial_keeps_what_was_searched_in_it(write_study: WriteStudy, tmp_path: Path) -> None:
     plan = load_plan(write_study(**ONE_CONDITION, space=SWITCHED, budget__trials_per_condition=12))
-    first, second = ({a.trial: a.params for a in iter(Search(plan, tmp_path / "j", {}).next, None)} for _ in range(2))
+    first, second = ({a.trial: a.params for a in iter(Search(plan, tmp_path / "j", {}).ask, None)} for _ in range(2))
     assert first == second
     assert len({frozenset(params) for params in first.values()}) == 3
 
