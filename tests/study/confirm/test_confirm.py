@@ -69,7 +69,7 @@ def test_confirms_what_the_search_chose(write_study: WriteStudy, tmp_path: Path)
     assert run_study(more, folder, Progress(more), simulated.curve, "confirm")
     assert set(told(folder.read_trials())) > set(table)
     assert len(of("confirm", folder)) == len(confirmed) * 3 // 2
-    assert Confirm(more, {record.trial: record for record in folder.read_trials()}).next() is None
+    assert Confirm(more, {record.trial: record for record in folder.read_trials()}).ask() is None
     assert len(load_trials(folder.root).trials) == len(search)
 
 
@@ -152,7 +152,7 @@ def test_training_on_all_images(write_study: WriteStudy, tmp_path: Path) -> None
     """A real one, on the digits: no image is held out, and none gives an objective."""
     plan = load_plan(write_study(confirm=CONFIRM))
     record = found.searched(plan, 1, 0, 5.0)
-    attempt = Confirm(plan, {record.trial: record}).next()
+    attempt = Confirm(plan, {record.trial: record}).ask()
     assert attempt
     job = Job(attempt.trial, attempt.config.model_dump(mode="json"), str(tmp_path / "t"), str(tmp_path), 1, 1e9)
     for row in train(job):
