@@ -9,13 +9,13 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 POLL_SECONDS = 0.2
-"""Between two looks at a lock that another process holds."""
+"""Seconds between two tries to acquire a lock that another process holds."""
 
 
 @contextmanager
 def replacement(path: Path, ending: str = "") -> Iterator[Path]:
-    """Yield where to write what takes the place of `path` at the end of the context; a context that fails leaves
-    neither a trace nor a change. A power cut may still lose the bytes, where `synced` does not write them.
+    """Yield a scratch path whose file replaces `path` at the end of the context; a context that fails leaves no trace
+    and no change. A power cut may still lose the bytes, where `synced` does not write them.
 
     `ending`: of the scratch file's name. By default the number of this process, so that two may write at once; with a
     word, what a killed process left is overwritten by the next instead of kept for ever.
@@ -31,7 +31,7 @@ def replacement(path: Path, ending: str = "") -> Iterator[Path]:
 
 @contextmanager
 def synced(path: Path) -> Iterator[IO[bytes]]:
-    """A new file, whose bytes are on the disk when the context ends: a rename can reach it before they do."""
+    """Open a new file whose bytes are on the disk when the context ends; a rename could reach the disk before them."""
     with path.open("wb") as file:
         yield file
         file.flush()
@@ -40,14 +40,14 @@ def synced(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[IO[bytes]]:
-    """The file that stands at `path` once it is whole and on the disk, whatever crashes before."""
+    """Open a file that replaces `path` once it is whole and on the disk, whatever crashes before."""
     with replacement(path) as scratch, synced(scratch) as file:
         yield file
 
 
 @contextmanager
 def held(path: Path, busy: Callable[[], None] = lambda: None, *, soft: bool = False) -> Iterator[None]:
-    """Hold the lock whose file is at `path`; it ends with this process at the latest, and the file stays.
+    """Hold the lock whose file is `path`; it ends with this process at the latest, and the file stays.
 
     `busy` is called before waiting for another process, unless it raises. `soft`: where the file system knows no locks,
     the file is one by its existence, and a kill leaves it behind; else that is an OSError.

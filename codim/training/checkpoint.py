@@ -1,5 +1,5 @@
-"""Save and load a TrainState with its random states; load what is needed to predict. codim/runtime/tensor_file.py keeps
-the files whole; where the newest is damaged, the previous one is used."""
+"""Checkpoints: save and load a TrainState with its random states, or only the networks, to predict. If the newest file
+is damaged, the previous one is used (codim/runtime/tensor_file.py)."""
 
 import logging
 from collections.abc import Callable
@@ -32,13 +32,13 @@ class InputSpec:
     """Format of the networks' input and output, with which a checkpoint predicts without its training images."""
 
     classes: tuple[str, ...]
-    """In the order of the logits."""
+    """Names of the classes, in the order of the logits."""
     shape: tuple[int, int, int]
-    """(C, H, W) of the uint8 images."""
+    """Shape (C, H, W) of the uint8 images."""
     mean: Tensor
-    """(C,) per channel, of pixels in [0, 1]."""
+    """Mean per channel (C,), of pixels in [0, 1]."""
     std: Tensor
-    """(C,)."""
+    """Standard deviation per channel (C,), of pixels in [0, 1]."""
 
     @classmethod
     def of(cls, data: TrainingData, augmenter: Augmenter) -> "InputSpec":
@@ -60,7 +60,7 @@ class Trained:
 
 
 def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: InputSpec) -> None:
-    """Make `path` the newest checkpoint; the one before is kept beside it, any older one is gone."""
+    """Make `path` the newest checkpoint; the previous one is kept beside it, older ones are gone."""
     write_tensors(
         path,
         {
@@ -81,7 +81,7 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
 
 
 def has_checkpoint(path: Path) -> bool:
-    """Whether `path` or the previous one is there: a crash in the middle of a write can leave the latter alone."""
+    """Whether `path` or the previous checkpoint exists; after a crash during a write it may be the latter alone."""
     return path.exists() or previous(path).exists()
 
 
@@ -181,7 +181,7 @@ def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) ->
 
 
 def _once(index: Tensor, data: TrainingData) -> Tensor:
-    """`index` on the data's device; the training part's own where they are equal, which saves 8 bytes an image."""
+    """Return `index` on the data's device; the training part's own if they are equal, which saves 8 bytes per image."""
     index = index.to(data.images.device)
     return data.train_index if torch.equal(index, data.train_index) else index
 

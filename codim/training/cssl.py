@@ -27,13 +27,14 @@ from codim.runtime.distributed import gather, shard
 
 
 class Batch(NamedTuple):
-    """One step's images of the labelled (N) and unlabelled (M) set, uint8; of several workers this one's share."""
+    """Images of one step from the labelled (N) and unlabelled (M) set, uint8; with several workers, this one's
+    shard."""
 
     x: Tensor
     labels: Tensor
-    """(N,) given labels of `x`."""
+    """Given labels of `x`, (N,)."""
     clean_probability: Tensor
-    """(N,) of `x`."""
+    """Clean probability w of `x`, (N,)."""
     u: Tensor
 
 
@@ -51,13 +52,13 @@ class Mixed(NamedTuple):
 
     net: Network
     inputs: Tensor
-    """(2N + 2M, C, H, W) mixed images: two views each of the labelled and then of the unlabelled set."""
+    """Mixed images, (2N + 2M, C, H, W): two views each of the labelled and then of the unlabelled set."""
     targets: Tensor
-    """(2N + 2M, K) mixed targets."""
+    """Mixed targets, (2N + 2M, K)."""
     logits: Tensor
-    """(2N + 2M, K) outputs of `net`."""
+    """Outputs of `net`, (2N + 2M, K)."""
     labelled: int
-    """2N: so many rows belong to the labelled set."""
+    """Number of rows of the labelled set, 2N."""
 
 
 LossTerm = Callable[[Mixed], Tensor]
@@ -65,7 +66,7 @@ _TERMS: dict[str, LossTerm] = {}
 
 
 def register_loss_term(name: str, term: LossTerm) -> None:
-    """Add a term, a scalar, to those that `mixmatch/terms` may weight.
+    """Register a further loss term, a scalar, under a name to which `mixmatch/terms` may give a weight.
 
     Each process that trains with it must do so, the workers of a study too.
     """

@@ -25,7 +25,7 @@ class Progress:
     """Learning rate and lambda_u of one epoch as functions of the samples drawn, and the sums of its losses."""
 
     def __init__(self, config: TrainConfig, marks: Milestones, images: int) -> None:
-        """`images`: of the training part, in one epoch."""
+        """`images`: number of images of the training part in one epoch."""
         self.config, self.marks, self.images = config, marks, images
         self.sums: Tensor | None = None
         self.names: list[str] = []

@@ -145,7 +145,7 @@ def _cotrain_epoch(
 
 
 def _evaluate(config: TrainConfig, data: TrainingData, state: TrainState, augmenter: Augmenter) -> None:
-    """One pass for the metrics and for the next division: over the images of the next epoch and the validation part."""
+    """Evaluate the images of the next epoch and of the validation part: for the metrics, and for the next division."""
     if not config.train.sync_batch_norm:
         for net in state.networks:
             average_buffers(net)

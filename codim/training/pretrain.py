@@ -29,14 +29,14 @@ from codim.training.schedules import cosine
 
 @dataclass
 class PretrainState:
-    """Where stage 0 stands."""
+    """State of stage 0."""
 
     network: Network
     optimizer: torch.optim.Optimizer
     generator: Generator
     epoch: int = 0
     under_way: int = 0
-    """Images drawn in the epoch under way; only shown, never saved."""
+    """Images drawn in the current epoch; for the display only, never saved."""
 
     @classmethod
     def create(
@@ -50,7 +50,7 @@ class PretrainState:
         return cls(net, sgd(net, config.lr, 0.9, config.weight_decay), generator)
 
     def saved(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Return the state as plain values and tensors, for a checkpoint."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -59,7 +59,7 @@ class PretrainState:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from `saved()` of a stage with the same settings."""
+        """Resume from `saved()` of a stage with the same settings."""
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.generator.set_state(saved["generator"])

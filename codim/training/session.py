@@ -31,12 +31,12 @@ _UNKNOWN: Row = {field.name: NAN if field.type is float else [] for field in fie
 
 
 class Session:
-    """One training. Each of several workers has its own, and all see the same rows and state."""
+    """One training. With several workers each has its own Session, and all see the same rows and state."""
 
     state: TrainState
 
     def __init__(self, config: TrainConfig, data: TrainingData, truth: Truth | None = None) -> None:
-        """`truth`: for the observer; without it the fields of OracleMetrics are unknown."""
+        """`truth`: true labels and test images for the observer; without it the fields of OracleMetrics are unknown."""
         self.config, self.data, self.truth = config, data, truth
         self.augmenter = Augmenter.fit(config.augment, data.images)
         self._observer = None if truth is None else Observer(data, truth, self.augmenter)
@@ -48,18 +48,18 @@ class Session:
         return cls(config, *load_data(config.data, config.noise, torch_device(config.train.device)))
 
     def start(self, pretrained: dict[str, Tensor] | None = None) -> None:
-        """Begin a training, behind stage 0 where its result (PretrainState.result) is given."""
+        """Start a training; after stage 0 if its result (PretrainState.result) is given."""
         self.state = TrainState.create(self.config, self.data, pretrained)
 
     def resume(self, checkpoint: Path) -> bool:
-        """Go on from a checkpoint; False where there is none. Raises ValueError as `load_checkpoint`."""
+        """Resume from a checkpoint; return False if there is none. Raises ValueError as `load_checkpoint`."""
         if not has_checkpoint(checkpoint):
             return False
         self.state = load_checkpoint(checkpoint, self.config, self.data)
         return True
 
     def save(self, checkpoint: Path) -> None:
-        """Make `checkpoint` the newest one; the one before is kept beside it."""
+        """Make `checkpoint` the newest one; the previous one is kept beside it."""
         save_checkpoint(checkpoint, self.config, self.state, self._input)
 
     def epochs(self) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""All that changes during a training."""
+"""State of a training: everything that changes during it."""
 
 from dataclasses import dataclass, field
 
@@ -20,35 +20,36 @@ from codim.training.weight_average import WeightAverage
 
 @dataclass
 class TrainState:
-    """With it and the config, training goes on bit for bit (on a CPU)."""
+    """State of a training. With it and the config, training resumes bit for bit (on a CPU)."""
 
     networks: list[Network]
     optimizers: list[torch.optim.Optimizer]
     generator: Generator
     pretraining: PretrainState | None
-    """Stage 0, while it lasts."""
+    """State of stage 0; None after it."""
     active: Tensor
-    """(N_epoch,) int64: the images of the training part that take part in the next epoch."""
+    """Indices of the training images of the next epoch, (N_epoch,) int64."""
     average: WeightAverage | None = None
     """Average of both networks' weights, where `average/kind` asks for one."""
     epoch: int = 0
-    """Epochs done, of all stages."""
+    """Number of epochs done, in all stages."""
     samples: int = 0
-    """Images drawn by one network (mean of both), of all stages."""
+    """Images drawn by one network (mean of both), in all stages."""
     loss_history: list[Tensor] = field(default_factory=list)
     """Losses of `active` in the last epochs of warm-up and co-training, each (2, N_epoch) float32."""
     divisions: list[Division] = field(default_factory=list)
-    """Made by network A and by B at the start of the last epoch; empty before co-training, unless they are given."""
+    """Divisions by network A and by B at the start of the last epoch; empty before co-training, unless they are
+    given."""
     under_way: int = 0
-    """Images drawn in the epoch under way; only shown, never saved."""
+    """Images drawn in the current epoch; for the display only, never saved."""
     evaluation: Evaluation | None = None
-    """After the last epoch; None where this process has not evaluated yet."""
+    """Evaluation after the last epoch; None if this process has not evaluated yet."""
 
     @classmethod
     def create(
         cls, config: TrainConfig, data: TrainingData, pretrained: dict[str, Tensor] | None = None
     ) -> "TrainState":
-        """A training's start. With the result of stage 0 (PretrainState.result) that stage counts as done."""
+        """Return the initial state. With the result of stage 0 (PretrainState.result) that stage counts as done."""
         channels, num_classes = data.images.shape[1], len(data.classes)
         device = data.images.device
         networks = [
@@ -75,7 +76,7 @@ class TrainState:
 
     @property
     def drawn(self) -> int:
-        """`samples`, with those of the epoch under way."""
+        """Images drawn, including those of the current epoch."""
         stage = self.pretraining  # another thread reads this while the stage ends
         return self.samples + self.under_way + (stage.under_way if stage else 0)
 
@@ -91,8 +92,8 @@ class TrainState:
 
 
 def draw_active(config: TrainConfig, data: TrainingData, generator: Generator) -> Tensor:
-    """The images of the next epoch: all of the training part, or `train/epoch_images` of them, drawn without
-    replacement, as many of each given class as far as it has them."""
+    """Draw the images of the next epoch: all of the training part, or `train/epoch_images` of them without replacement,
+    balanced over the given classes as far as these have enough."""
     size = epoch_images(config, len(data.train_index))
     if size == len(data.train_index):
         return data.train_index

@@ -36,12 +36,12 @@ class WeightAverage:
         self.models = [AveragedModel(net, multi_avg_fn=rule) for net in networks]
 
     def after_step(self, k: int, network: Network) -> None:
-        """Network k has made a step."""
+        """Update the average of network k after a step."""
         if self.config.kind == "ema":
             self.models[k].update_parameters(network)
 
     def after_epoch(self, networks: list[Network], progress: float) -> None:
-        """Both networks have ended an epoch, at a share `progress` of the samples of stages 1 to 3."""
+        """Update both averages after an epoch, at a share `progress` of the samples of stages 1 to 3."""
         if self.config.kind == "swa" and progress >= self.config.start:
             for model, net in zip(self.models, networks, strict=True):
                 model.update_parameters(net)
@@ -52,7 +52,7 @@ class WeightAverage:
         return all(int(model.n_averaged) > 0 for model in self.models)
 
     def networks(self, images: Images, index: Tensor, augmenter: Augmenter, batch_size: int = 256) -> list[nn.Module]:
-        """The averaged networks, in evaluation mode, with batch norm statistics of their own.
+        """Return the averaged networks, in evaluation mode, with batch norm statistics of their own.
 
         Statistics do not average like weights: they are taken anew, in one pass over `images[index]` without
         augmentation. Batches are drawn at large (by a fixed seed) because the mean of the variances within batches is

@@ -34,7 +34,7 @@ from study.worker.trainable import train, trainable
 from study.worker.worker_group import TRIAL_MEMORY, several_workers
 
 TUNE_FILES = "tune"
-"""Folder for what Tune itself writes, while it runs; nothing of it is read again."""
+"""Folder for the files that Tune itself writes while it runs; they are never read again."""
 INTERRUPTED = (
     "interrupted: what is done is being written, and the trials under way stop; the last checkpoint of each is kept "
     "(up to half a minute)"
@@ -46,8 +46,8 @@ WORKER_FAILURES = 3
 def run_study(
     plan: Plan, folder: ResultsFolder, progress: Progress, train: Train = train, phase: Phase | None = None
 ) -> bool:
-    """Run what is left of a study. True: it is finished; False: it was interrupted, and the same call goes on. So it
-    does after an OSError, which says what cannot be written any more.
+    """Run the rest of a study; return whether it is finished. After an interruption, and after an OSError, which says
+    what cannot be written any more, the same call resumes it.
 
     Args:
         train: what a trial does, in a worker.
@@ -121,7 +121,7 @@ def run_study(
 
 
 def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]) -> None:
-    """The shared stages of a study, each a Ray task with one worker's resources. Raises RayError."""
+    """Compute the shared stages of a study, each in a Ray task with one worker's resources. Raises RayError."""
     resources = plan.spec.resources
     task = ray.remote(num_cpus=resources.cpus_per_worker, num_gpus=resources.gpus_per_worker)(compute_stage_at)
     cluster = Watch(say)
@@ -140,7 +140,7 @@ def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]
 
 
 def _of_stages(kind: Kind, done: Sequence[float], begun: float) -> str:
-    """How far those are that have not ended."""
+    """Progress of the stages that have not ended."""
     elapsed, share = time.monotonic() - begun, sum(done) / len(done)
     left = clock(elapsed / share - elapsed) if share else "?"
     return f"{kind}: {len(done)} under way, {share:.0%} done, {clock(elapsed)} elapsed, {left} left"

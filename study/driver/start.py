@@ -1,4 +1,4 @@
-"""A study from its file to its end: what is checked and told before it, then all its trials."""
+"""A study from its file to its end: checks, plan and forecast are printed, then all trials run."""
 
 import os
 import time
@@ -59,7 +59,7 @@ def start(
     phase: Phase | None = None,
     changes: Sequence[str] = (),
 ) -> bool | None:
-    """Begin a study, or go on with it. For the arguments see `study.run`.
+    """Start a study, or resume it. For the arguments see `study.run`.
 
     Torch and Ray are imported only where they are used: the plan need not wait for them, nor a dry run for Ray.
 
@@ -181,7 +181,7 @@ def _run(
 
 
 def _summed_up(plan: Plan, folder: ResultsFolder, hours: float, started: float, say: Callable[[str], None]) -> bool:
-    """Compare with the forecast, and count; returns whether a trial came to its end."""
+    """Print usage against the forecast, and counts; return whether any trial came to its end."""
     records = folder.read_trials()
     say(compare(read_json(folder.environment, Environment)["forecast"], len(records), used(plan, records), hours))
     count = Counter(record.status for record in records)
@@ -205,15 +205,15 @@ def results_folder(results: str | Path, name: str) -> ResultsFolder:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the trials will run."""
+    """Machine or cluster on which the trials will run."""
 
     name: str
     nodes: list[tuple[float, float]]
-    """CPUs and GPUs of each."""
+    """CPUs and GPUs per node."""
     gib: float
-    """Memory of all."""
+    """Memory of all nodes together, in GiB."""
     found: "Sequence[Node]" = ()
-    """The nodes of a cluster."""
+    """Nodes of a cluster; empty for this machine alone."""
 
     def described(self, spec: StudySpec, concurrent: int) -> str:
         """Its resources, and how many trials fit at a time."""
@@ -231,7 +231,8 @@ def _this_machine() -> Place:
 
 @contextmanager
 def _cluster(address: str, spec: StudySpec, say: Callable[[str], None]) -> Iterator[Place]:
-    """Raises ClusterError: none is there, it refuses us, or it lacks what the study needs."""
+    """Connect to the cluster at `address`. Raises ClusterError if there is none, it refuses the connection, or it lacks
+    resources that the study needs."""
     with ExitStack() as stack:
         with announced(say, f"connecting to the Ray cluster, --address {address}"):
             from study.ray_cluster.connection import connected, require_dashboard
@@ -245,14 +246,14 @@ def _cluster(address: str, spec: StudySpec, say: Callable[[str], None]) -> Itera
 
 
 def local_resources() -> tuple[int, int]:
-    """CPUs that this process may use, and GPUs."""
+    """Number of CPUs that this process may use, and of GPUs."""
     import torch
 
     return len(os.sched_getaffinity(0)), torch.cuda.device_count()
 
 
 def local_memory() -> float:
-    """GiB of this machine."""
+    """Memory of this machine, in GiB."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 

@@ -1,4 +1,10 @@
-"""Thin adapters: one Tune searcher, scheduler and callback over one queue of trials. They decide nothing."""
+"""Thin adapters between Tune and one queue of trials: a searcher, a scheduler and a callback. They decide nothing.
+
+Order of calls by Tune, per trial: `ConditionSearcher.suggest` asks the queue and hands out a Job;
+`OptunaScheduler.on_trial_result` records each row and reports it to the queue, which may stop the trial;
+`on_trial_error` notes a lost worker; `ConditionSearcher.on_trial_complete` records the outcome, then tells the queue.
+Between the steps of Tune's loop, `Ticker.on_step_end` calls back the driver.
+"""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -26,18 +32,18 @@ class _NotPickled:
 
 
 class ConditionSearcher(_NotPickled, Searcher, Generic[A]):
-    """Gives Tune the trials of all conditions, and takes their ends."""
+    """Hands Tune the trials of all conditions, and records their outcomes."""
 
     def __init__(
         self, queue: Queue[A], recorder: Recorder, job: Callable[[A], Job], ended: Callable[[A], None]
     ) -> None:
-        """`ended` is called with each trial whose end is recorded and told."""
+        """`ended` is called with each trial whose outcome is recorded and reported."""
         super().__init__()
         self.queue, self.recorder, self.job, self.ended = queue, recorder, job, ended
         self.live: dict[str, A] = {}
-        """By Tune's trial id."""
+        """Trials under way, by Tune's trial id."""
         self.halt: OSError | None = None
-        """Why nothing can be written any more; from then on the trials under way stay so in all records."""
+        """Why writing is no longer possible; from then on, trials under way stay so in all records."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # Ray's sign for the end
         if self.halt:
@@ -73,11 +79,11 @@ class ConditionSearcher(_NotPickled, Searcher, Generic[A]):
             self.halt = error
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: a study is rebuilt from its journal."""
+        """Save nothing: a study is rebuilt from its journal."""
 
 
 class OptunaScheduler(FIFOScheduler):
-    """Hears each epoch and stops what Optuna prunes; otherwise first in, first out."""
+    """Processes each epoch and stops the trials that Optuna prunes; otherwise first in, first out."""
 
     def __init__(self, searcher: ConditionSearcher[Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -103,7 +109,8 @@ class OptunaScheduler(FIFOScheduler):
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """A worker was lost. Also called when Tune is about to start the trial again; then the reason is not used."""
+        """Note why a worker was lost. Also called when Tune is about to restart the trial; the reason is not used
+        then."""
         # `trial.get_error` looks where the file will be copied to.
         told = Path(trial.error_file).read_text(encoding="utf-8").strip() if trial.error_file else ""
         self.searcher.live[trial.trial_id].lost = told.splitlines()[-1] if told else "no reason given"

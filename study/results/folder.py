@@ -53,7 +53,7 @@ class ResultsFolder:
 
     @contextmanager
     def lease(self) -> Iterator[None]:
-        """Held by the driver, beside the lock, where other machines cannot see that."""
+        """Hold the folder, in addition to the lock, where other machines cannot see the lock."""
         yield
 
     @property
@@ -62,10 +62,10 @@ class ResultsFolder:
         return False
 
     def keep(self, now: bool = False) -> None:
-        """Called often by the driver, and `now` at its end: what it wrote is there."""
+        """Make sure that everything written is stored; the driver calls this often, and with `now` at its end."""
 
     def refresh(self) -> None:
-        """Called by a reader before each look."""
+        """Bring the local copy up to date; a reader calls this before each look."""
 
     def remove(self, trial: str) -> None:
         """Remove the files from which a trial would resume."""
@@ -75,7 +75,8 @@ class ResultsFolder:
         _write(trials_table(records), self.trials)
 
     def read_trials(self) -> list[TrialRecord]:
-        """All trials, those included that ended after the table was written. Raises ValueError: a table is damaged."""
+        """Return all trials, including those that ended after the table was written. Raises ValueError if a table is
+        damaged."""
         records = {record.trial: record for record in records_of(read_trials_table(self.trials))}
         for path in sorted(self.epochs.glob("*.parquet")):
             if path.stem not in records or records[path.stem].status == "running":
@@ -85,7 +86,7 @@ class ResultsFolder:
         return list(records.values())
 
     def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
-        """`ended`: the trial's record, once it is final."""
+        """Write the epochs of a trial. `ended`: its record, once that is final."""
         columns = [pa.array([row.get(f.name) for row in rows], f.type, from_pandas=True) for f in EPOCH_SCHEMA]
         table = pa.table(columns, schema=EPOCH_SCHEMA)
         metadata: dict[bytes, str] = {METADATA_KEY: SCHEMA_VERSION}
@@ -102,7 +103,7 @@ class ResultsFolder:
             writer.add_key_value_metadata(metadata)
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
-        """Raises ValueError: they are damaged."""
+        """Return the epochs of a trial; none if it has not reported yet. Raises ValueError if they are damaged."""
         path = self.epochs / f"{trial}.parquet"
         with _whole(path):
             if not path.exists():
@@ -112,14 +113,15 @@ class ResultsFolder:
 
 
 def read_trials_table(path: Path) -> pa.Table:
-    """The table of trials, checked; without a row where it is not written yet. Raises ValueError: it is damaged."""
+    """Return the table of trials, checked; without rows if it does not exist yet. Raises ValueError if it is
+    damaged."""
     with _whole(path):
         return checked_trials(_read(path) if path.exists() else trials_table([]), TRIAL_SCHEMA)
 
 
 @contextmanager
 def _whole(path: Path) -> Iterator[None]:
-    """A fault of what is read within it is one of this file. Raises ValueError."""
+    """Turn faults of reading in this context into a ValueError that names the file."""
     try:
         yield
     except OtherVersion as error:
@@ -142,6 +144,6 @@ def _write(table: pa.Table, path: Path) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Atomically, readable by people."""
+    """Write a JSON file atomically, indented for people."""
     with replaced(path) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())

@@ -32,8 +32,8 @@ STORAGE_FAULTS = frozenset(
 )
 """Error numbers of storage that is full, read-only, no longer ours, broken or gone."""
 Train = Callable[[Job], Iterator[Row]]
-"""Yields the fields of EpochMetrics and OracleMetrics of each epoch; the first row of an attempt that goes on from a
-checkpoint carries the rows before it as `history`."""
+"""Training of a job: yields one row per epoch, with the fields of EpochMetrics and OracleMetrics; the first row after a
+resumption carries the rows before it as `history`."""
 
 
 def note_failure(job: Job, error: Exception, send: Callable[[], None]) -> Row:

@@ -1,5 +1,9 @@
-"""How the workers of a trial find each other: at a server in the first one that listens at its node's address only.
-torch's own listens on every interface (https://github.com/pytorch/pytorch, TCPStore), and Ray Train uses that."""
+"""Rendezvous of the workers of a trial: a TCPStore in the first one, on its node's address only. torch's own, which Ray
+Train uses, listens on every interface (https://github.com/pytorch/pytorch, TCPStore).
+
+Order of calls by Ray Train: `_Rendezvous.on_start` in the trial's process; there `_listen` in the first worker, then
+`_join` in every worker, which connects to that socket and joins the process group.
+"""
 
 import socket
 from datetime import timedelta
@@ -13,7 +17,7 @@ from ray.train.torch import TorchConfig
 from study.ray_private import set_torch_variables
 
 _listening: list[socket.socket] = []
-"""In the first worker, from its `_listen` to its `_join`."""
+"""Socket of the first worker, from its `_listen` to its `_join`."""
 
 
 class OnOneAddress(TorchConfig):
@@ -35,7 +39,7 @@ class _Rendezvous(TorchConfig().backend_cls):  # type: ignore[misc]
 
 
 def _listen() -> tuple[str, int]:
-    """At a free port of this node's address, which of a Ray on loopback is 127.0.0.1."""
+    """Listen on a free port of this node's address, which is 127.0.0.1 for a Ray on loopback; return both."""
     host = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
     _listening.append(socket.create_server((host, 0)))
     return host, _listening[0].getsockname()[1]

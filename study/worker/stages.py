@@ -28,12 +28,12 @@ CHECKPOINT_SECONDS = 60.0
 """Seconds between two checkpoints of a pre-training, which can take hours: the most that a lost worker costs."""
 PROGRESS = "progress"
 PROGRESS_SECONDS = 0.5
-"""Between two times that it is noted how far a stage is."""
+"""Seconds between two notes of a stage's progress."""
 Made = Literal["computed", "found", "diverged"]
 
 
 def compute_stage(stage: Stage, folder: Path) -> Made:
-    """Make sure that a stage lies in `folder`, below its key; whoever asks at the same time waits for the first.
+    """Compute a stage unless it exists in `folder`, below its key; concurrent callers wait for the first one.
 
     Returns:
         computed: it was missing or damaged. diverged: it is not there, and no training that begins with it can succeed.
@@ -54,8 +54,8 @@ def compute_stage(stage: Stage, folder: Path) -> Made:
 
 
 def start_of(config: TrainConfig, data: TrainingData, folder: Path) -> tuple[TrainState, list[Row]]:
-    """Where a training begins: behind those of its stages that lie in `folder`, with the rows of their epochs (none of
-    a pre-training)."""
+    """Return the initial state of a training, after those of its stages that exist in `folder`, and the rows of their
+    epochs (pre-training has none)."""
     stage = warm_up(config)
     if stage and _lies_in(stage, folder):
         state = load_checkpoint(stage_file(stage, folder), stage.config, data)
@@ -65,13 +65,13 @@ def start_of(config: TrainConfig, data: TrainingData, folder: Path) -> tuple[Tra
 
 
 def read_pretraining(config: TrainConfig, folder: Path) -> dict[str, Tensor] | None:
-    """The weights that the pre-training of `config` left in `folder`; None where it is not."""
+    """Return the weights of the pre-training of `config` from `folder`; None if it does not exist there."""
     stage = pretraining(config)
     return read_tensors(stage_file(stage, folder)) if stage and _lies_in(stage, folder) else None
 
 
 def _lies_in(stage: Stage, folder: Path) -> bool:
-    """Whether a stage is there; where it is damaged, it is computed anew first."""
+    """Whether a stage exists; a damaged one is first computed anew."""
     return stage_file(stage, folder).exists() and compute_stage(stage, folder) != "diverged"
 
 
@@ -126,7 +126,7 @@ def _compute_warm_up(stage: Stage, folder: Path) -> None:
 
 
 def progress_of(stage: Stage, folder: Path) -> float:
-    """Which part of it is done; 0 where nobody has begun."""
+    """Share of the stage that is done, in [0, 1]; 0 before anyone has begun."""
     with suppress(OSError, ValueError):
         return float((folder / stage.key / PROGRESS).read_text(encoding="utf-8"))
     return float(stage_file(stage, folder).exists())
@@ -134,7 +134,7 @@ def progress_of(stage: Stage, folder: Path) -> float:
 
 @contextmanager
 def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> Iterator[None]:
-    """Keep on disk, while the context lasts, which part of a stage is done."""
+    """Keep the progress of a stage on disk while the context lasts."""
     place = folder / stage.key / PROGRESS
 
     def note() -> None:
@@ -150,7 +150,7 @@ def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> It
 
 
 def claimed(folder: Path) -> AbstractContextManager[None]:
-    """Hold a stage's folder; the claim of a killed worker ends with it."""
+    """Hold the lock of a stage's folder; it ends with the process that holds it."""
     return held(folder / ".lock")
 
 

@@ -22,7 +22,7 @@ from study.worker.watchdog import HUNG
 TRIALS, STAGES = "trials", "stages"
 OWNER = ".owner"
 STAGE_SECONDS = 15.0
-"""Between two times that a stage which is being computed is sent: another node can go on with it."""
+"""Seconds between two uploads of a stage that is being computed, from which another node could resume it."""
 
 
 def nothing() -> None:
@@ -31,11 +31,11 @@ def nothing() -> None:
 
 @contextmanager
 def worked_on(job: Job) -> Iterator[tuple[Job, Callable[[], None]]]:
-    """A job on this node's disk, and what to call before each of its rows is reported: it sends the files that have
-    changed. Both raise OSError. Results that all nodes share are worked on as they are.
+    """Yield the job with its folder on this node's disk, and a function that uploads changed files, to call before each
+    row is reported. Both raise OSError. On a disk that all nodes share, the job stays as it is.
 
-    The folder there is that of trial and settings: a trial that a driver gave out and could not note any more may be
-    given out again with others.
+    The local folder is named after trial and settings, because a trial that a driver handed out but could not record
+    may be handed out again with other settings.
     """
     if not is_remote(job.folder):
         yield job, nothing
@@ -68,7 +68,7 @@ def worked_on(job: Job) -> Iterator[tuple[Job, Callable[[], None]]]:
 
 
 def compute_stage_at(stage: Stage, address: str) -> Made:
-    """`compute_stage` in a folder that may lie on object storage. Two studies that ask at once each compute it there.
+    """Do as `compute_stage` in a folder that may be on object storage, where two concurrent studies each compute it.
     Raises OSError."""
     if not is_remote(address):
         return compute_stage(stage, Path(address))
@@ -88,7 +88,7 @@ def compute_stage_at(stage: Stage, address: str) -> Made:
 
 
 def progress_at(stage: Stage, address: str) -> float:
-    """`progress_of` in such a folder."""
+    """Do as `progress_of` in a folder that may be on object storage."""
     if not is_remote(address):
         return progress_of(stage, Path(address))
     remote = Remote(join(address, stage.key))
@@ -98,7 +98,7 @@ def progress_at(stage: Stage, address: str) -> float:
 
 
 def _fetched(stage: Stage, address: str) -> Copy:
-    """This node's copy of a stage, as far as it is there; what this node has is not asked for again."""
+    """Return this node's copy of a stage, downloaded if it exists remotely and not yet here."""
     folder = own_copy(STAGES, address)
     copy = Copy(Remote(join(address, stage.key)), folder / stage.key)
     if not stage_file(stage, folder).exists() and (names := copy.remote.names()):
@@ -108,13 +108,14 @@ def _fetched(stage: Stage, address: str) -> Copy:
 
 
 def _to_send(folder: Path) -> list[str]:
-    """Oldest first. An object is never half written: there is no need of the file before, nor of marks and scratch."""
+    """Return the files to upload, oldest first; previous versions and scratch files are not needed, since no object is
+    ever half written."""
     files = [path for path in folder.iterdir() if not path.name.startswith(".") and ".previous." not in path.name]
     return [path.name for path in sorted(files, key=lambda path: path.stat().st_mtime_ns) if path.is_file()]
 
 
 def _sweep() -> None:
-    """Remove what killed processes of this node left, but for the word that they hung."""
+    """Remove the files of killed processes on this node, except the notes that they hung."""
     for owner in scratch().glob(f"{TRIALS}/*/*/{OWNER}"):
         try:
             os.kill(int(owner.read_text()), 0)

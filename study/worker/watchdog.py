@@ -1,4 +1,4 @@
-"""A trial that hangs: its process ends itself, so that its resources come back, and says where it hung."""
+"""Watchdog: the process of a hanging trial ends itself, which frees its resources, and notes where it hung."""
 
 import faulthandler
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from typing import TypeVar
 
 T = TypeVar("T")
 HUNG = "hung.txt"
-"""In the trial's folder: where each thread stood."""
+"""File in the trial's folder with the stack of each thread."""
 
 
 class Hung(Exception):
-    """The trial hung, in this process or in one before."""
+    """The trial hung, in this process or an earlier one."""
 
 
 def watched(rows: Iterator[T], folder: Path, minutes: float | None) -> Iterator[T]:
-    """`rows`, each of which must come within so many minutes of the one before; None: whenever it comes.
+    """Yield `rows`, and end this process if one takes longer than `minutes` (None: no limit).
 
-    A thread in C keeps the time, on a clock that nobody sets: a call that never gives Python's lock back, as one into a
-    broken driver or file server, would stop a thread of ours too. It ends the process at once; Tune starts the trial
-    again in another one, and there the file that it left says that there is no use in that.
+    faulthandler's C thread keeps the time on a monotonic clock, because a call that never releases the GIL, as into a
+    broken driver or file server, would stop a Python thread too. Tune then restarts the trial in another process, which
+    finds the file that this one left, and gives up.
 
     Raises:
-        Hung: it did so in an earlier process.
+        Hung: the trial hung in an earlier process.
     """
     if minutes is None:
         yield from rows

@@ -33,16 +33,17 @@ from study.worker.staging import nothing, worked_on
 from study.worker.watchdog import watched
 
 LOST_WORKERS = 3
-"""Restarts of a trial's workers, after one was lost, from the last checkpoint."""
+"""Number of times that a trial's workers restart from the last checkpoint after one was lost."""
 POLL_SECONDS = 0.5
-"""How often Ray Train looks after its workers, and the trial whether the run has ended."""
+"""Seconds between two checks, of its workers by Ray Train, and of the run by the trial."""
 TRIAL_MEMORY = 2**20
-"""Bytes. Tune wants a trial to ask for something; its CPUs and GPUs are its workers', and none is left for itself."""
+"""Memory that a trial requests, in bytes: Tune wants it to request something, and CPUs and GPUs belong to its
+workers."""
 
 
 def several_workers(train: Train, resources: Resources) -> Callable[[dict[str, Any]], None]:
-    """The Tune function of `train` with `resources.workers_per_trial` workers. What the loop raises is reported, and
-    ends the trial; where a worker is lost, all start again from the last checkpoint, LOST_WORKERS times."""
+    """Return the Tune function of `train` with `resources.workers_per_trial` workers. An exception in the loop is
+    reported and ends the trial; if a worker is lost, all restart from the last checkpoint, up to LOST_WORKERS times."""
 
     def run_trial(config: dict[str, Any]) -> None:
         job = Job(**config)
@@ -116,13 +117,14 @@ def _loop(train: Train, job: Job, rows: Queue) -> None:
 
 
 def _of_a_lost_worker(error: Exception) -> bool:
-    """Whether `error` tells of another worker, not of the training: it was raised where the workers talk."""
+    """Whether `error` comes from the communication between workers, so that another worker, not the training,
+    failed."""
     *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
     return isinstance(error, OutOfStep) or innermost.f_globals["__name__"].startswith("torch.distributed")
 
 
 def _in_thread(work: Callable[[], Any]) -> "Future[Any]":
-    """Not a thread pool: Python would wait for its threads at the end of a trial that was stopped."""
+    """Run `work` in a daemon thread: Python would wait for those of a pool at the end of a stopped trial."""
     future: Future[Any] = Future()
 
     def run() -> None:
