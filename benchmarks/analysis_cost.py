@@ -42,6 +42,7 @@ SPACE = {
 }
 MEASURED = """
 import json, os, sys, time
+from contextlib import suppress
 from pathlib import Path
 from analysis.frames.load import load_trials
 from analysis.page.report import write_report
@@ -59,7 +60,10 @@ else:
 def peak(pid):
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return int(status["PPid"]), int(status.get("VmHWM", "0 kB").split()[0]) / 2**20
-others = [peak(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+others = []
+for path in Path("/proc").iterdir():
+    with suppress(OSError):  # a process that has just ended
+        others += [peak(path.name)] if path.name.isdigit() else []
 gib = peak("self")[1] + sum(own for parent, own in others if parent == os.getpid())
 print(json.dumps({"rows": rows, "open": opened, "read": read, "page": written, "megabytes": size / 1e6, "gib": gib}))
 """
