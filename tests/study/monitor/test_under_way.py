@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codim.runtime import under_way
+from codim.runtime import announce
 from codim.runtime.announce import announced
 from codim.runtime.progress_bar import clock
 from study.monitor import summary as closing
@@ -34,7 +34,7 @@ def record(number: int, samples: int, status: str = "running", **facts: Any) -> 
 
 
 def test_a_step_that_takes_long_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_way, "LINE_SECONDS", 0.01)
+    monkeypatch.setattr(announce, "LINE_SECONDS", 0.01)
     said, enough = [], Event()
 
     def say(text: str) -> None:
