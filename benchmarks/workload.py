@@ -27,7 +27,7 @@ from codim.training.optim import step
 from codim.training.state import TrainState
 
 EVALUATION_BATCH = 1024
-"""Of `codim.evaluation.predict.predict`."""
+"""Default batch size of `codim.evaluation.predict.predict`."""
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Base class of all kinds of noise, and the kind without noise."""
 
 import math
+from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -34,17 +35,17 @@ class NoiseKind(Section):
 
     kind: str
 
+    @abstractmethod
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
         """Return the given labels (N,) of samples with true `labels` (N,) and `images` (N, C, H, W).
 
         Raises:
             ValueError: the noise does not fit the classes or the labels.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def slope(self, classes: int) -> float:
         """Return d(expected accuracy on given labels) / d(accuracy on true labels), from the settings."""
-        raise NotImplementedError
 
     @classmethod
     def realised_slope(cls, rate: float, transition: Floats, classes: int) -> float:

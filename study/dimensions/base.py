@@ -1,6 +1,7 @@
 """The base class of every type of dimension."""
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,13 +47,13 @@ class Dimension(Section):
     """Other dimension -> the value or values at which this one is searched; elsewhere it keeps its fixed value. The
     other is categorical, or has `zero: true` and is compared with `zero` or `nonzero`."""
 
+    @abstractmethod
     def range_in_words(self) -> str:
         """Return a readable description of the allowed values."""
-        raise NotImplementedError
 
+    @abstractmethod
     def corners(self) -> tuple[Value, ...]:
         """Return the values between which all others lie; a study file is checked at each of them."""
-        raise NotImplementedError
 
     def inside(self) -> tuple[Value, ...]:
         """Return further values at which a study file is checked."""
@@ -66,9 +67,9 @@ class Dimension(Section):
         """Return the member of `states` to which `value` belongs."""
         return value
 
+    @abstractmethod
     def distribution(self) -> "BaseDistribution":
         """Return the Optuna distribution that is the prior of the search."""
-        raise NotImplementedError
 
     def encode(self, value: Value) -> Value:
         """Return the value in Optuna's distribution that stands for a value of the setting."""
@@ -83,9 +84,9 @@ class Dimension(Section):
         """Return the features of a value in a model of the trials. None: the dimension's `when` does not hold."""
         return [math.nan if value is None else float(self.encode(value))]
 
+    @abstractmethod
     def axis(self) -> Axis:
         """Return the scale of the dimension for figures and models."""
-        raise NotImplementedError
 
     def in_words(self) -> str:
         """Return a readable description of the allowed values and of when the dimension is searched."""

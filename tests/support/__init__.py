@@ -1,4 +1,4 @@
-"""What several tests share: small studies, made-up trials, processes to wait for."""
+"""Helpers of several tests: small studies, made-up trials, processes to wait for."""
 
 from pathlib import Path
 
