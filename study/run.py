@@ -55,7 +55,7 @@ def main(arguments: Arguments) -> int:
     except KeyboardInterrupt:
         finished = None
     if finished is None:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; run the same command to resume", file=sys.stderr)
         return 130
     return 0 if finished else 1
 

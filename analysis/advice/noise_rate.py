@@ -64,7 +64,7 @@ class Estimate:
 def given(rate: float) -> NoiseRate:
     """Return a rate given by the user, taken as exact."""
     if not 0 <= rate < 1:
-        raise ValueError(f"--noise-rate: {rate:g}; allowed: from 0 up to, but not, 1")
+        raise ValueError(f"--noise-rate: {rate:g}; allowed: 0 or more, below 1")
     return NoiseRate(rate, rate, rate)
 
 

@@ -173,7 +173,7 @@ def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, stays: b
     if rate.low < lowest - ROUNDING or rate.high > highest + ROUNDING:
         found.append(
             f"The rate {'lies' if not lowest <= rate.value <= highest else 'may lie'} outside the study's conditions "
-            f"({100 * lowest:.0f}% to {100 * highest:.0f}%): there the advice is a guess."
+            f"({100 * lowest:.0f}% to {100 * highest:.0f}%): the advice is an extrapolation there."
         )
     gain, low, high = (
         100 * float(x) for x in options.loc["candidate", ["gain", "gain_low", "gain_high"]].to_numpy(dtype=float)
@@ -182,11 +182,11 @@ def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, stays: b
         found.append(
             f"The default stays: only {complete} searched trials are complete, {FEW_COMPLETE} in each of "
             f"{len(model.rates)} conditions are needed to leave it. Of a pruned one only an early value is known: "
-            "gains and regrets are told as surer than they are."
+            "gains and regrets look surer than they are."
         )
     elif stays:
         found.append(
             f"The default stays: the candidate's gain over it, {gain:.1f} points [{low:.1f}, {high:.1f}], is within "
-            "what the study cannot tell."
+            "what chance explains in this study."
         )
     return found

@@ -38,7 +38,7 @@ def write_mlflow(trials: Trials, path: Path) -> str:
         client = MlflowClient(f"sqlite:///{path.resolve()}")
         known = client.get_experiment_by_name(trials.name)
     except (MlflowException, SQLAlchemyError) as error:
-        raise ValueError(f"{path} is no SQLite file of this version of MLflow; give another --output") from error
+        raise ValueError(f"{path} is not an SQLite file of this version of MLflow; give another --output") from error
     if known:
         raise ValueError(f"{path} has an MLflow experiment {trials.name!r} already; give another --output")
     # The default location would be in the working directory.

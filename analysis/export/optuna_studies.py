@@ -71,7 +71,7 @@ def _storage(path: Path) -> RDBStorage | JournalStorage:
     try:
         return RDBStorage(f"sqlite:///{path.resolve()}")
     except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        raise ValueError(f"{path} is no SQLite file of this version of Optuna; give another --output") from error
+        raise ValueError(f"{path} is not an SQLite file of this version of Optuna; give another --output") from error
 
 
 def _trials(trials: Trials, condition: str) -> list[FrozenTrial]:

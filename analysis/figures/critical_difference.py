@@ -89,7 +89,7 @@ def caption(info: Info) -> str:
         f"mean ranks lie within the critical difference of {info.critical_difference:.2f} (Nemenyi, 5%), which the "
         f"data do not tell apart. Friedman's test of all being equal gives p = {info.p_value:.2g} (rough with few "
         f"conditions), {verdict}. {source} "
-        "Ranks say nothing of how far ahead, and conditions of one data set are no independent sample of problems. "
+        "Ranks say nothing of how far ahead, and conditions of one data set are not an independent sample of problems. "
         f"n = {conditions} conditions, {trainings} trainings."
     )
 

@@ -131,7 +131,7 @@ def caption(info: Info) -> str:
             "in common, with its 95% interval; the rest is the training seed and all else (each training has a seed of "
             "its own, so the two are confounded). Where blue is long, one noise draw proves little, and settings must "
             "be compared on the same draws; where it is short, more seeds on one draw do as well. An interval over "
-            "most of the bar says that there are too few repeats to know. Settings that came out equal in all repeats "
+            "most of the bar says that there are too few repeats to know. Settings that are equal in all repeats "
             f"are left out. n = repeats x settings, {n}.",
             *info.missing,
         ]

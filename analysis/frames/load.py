@@ -180,7 +180,7 @@ def _environment(folder: ResultsFolder) -> tuple[dict[str, Any], tuple[str, ...]
     except OtherVersion:
         raise
     except ValueError as error:
-        return {}, (f"{error}; the page does without it.",)
+        return {}, (f"{error}; the page leaves it out.",)
 
 
 def _read_epochs(folder: Path, trials: Sequence[str], columns: list[str]) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def report_tables(trials: Trials) -> list[Table]:
             "Confirmed",
             "Chosen settings and baselines trained again on training and validation images, each time with a fresh "
             "seed and, where the study makes the noise, fresh noise; test accuracy with its 95% interval (Student's t "
-            "over the n complete trainings; none for fewer than three, or where they came out equal). Robust: the "
+            "over the n complete trainings; none for fewer than three, or where they are equal). Robust: the "
             "setting with the least largest regret over the conditions. Failed: of the trainings begun; the mean of "
             "the others flatters a setting that fails.",
             confirmation.confirmation_table(trials),

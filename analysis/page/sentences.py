@@ -34,7 +34,7 @@ def progress_sentence(trials: Trials) -> str:
         under_way = _count(running, "trial")
         return f"The study is not finished: {done}{of} trials have ended, {under_way} running or interrupted."
     if trials.expected and done < trials.expected:
-        return f"The study is not finished: {done}{of} trials have ended, none is under way."
+        return f"The study is not finished: {done}{of} trials have ended, none is running."
     confirming = int((trials.confirmations["status"] == "running").sum())
     if confirming:
         under_way = _count(confirming, "training")

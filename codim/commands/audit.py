@@ -39,7 +39,9 @@ def main(args: AuditArguments) -> int:
     config = TrainConfig.model_validate(trained.config)
     data, _ = load_data(config.data, config.noise, device)
     if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
-        raise ValueError(f"--checkpoint: {args.checkpoint} was trained on other images or classes than load now")
+        raise ValueError(
+            f"--checkpoint: {args.checkpoint} was trained on other images or classes than those loaded now"
+        )
     logits = []
     with progress("predicting", len(data.images), "images") as meter:
         for chunk in data.images.split(BATCH):

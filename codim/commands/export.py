@@ -61,7 +61,7 @@ def export(trained: Trained, output: Path) -> float:
         difference = largest_difference(model, written, trained.input.shape)
         if not difference <= TOLERANCE:
             raise ValueError(
-                f"--output: {output} is not written, its outputs differ from the checkpoint's by {difference:.1e} "
+                f"--output: {output} is not written: its outputs differ from the checkpoint's by {difference:.1e} "
                 f"(allowed: {TOLERANCE:.0e})"
             )
     return difference
@@ -91,7 +91,7 @@ def _write_onnx(model: nn.Module, trained: Trained, path: Path) -> Model:
     missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"--output: ONNX needs {', '.join(missing)}, not installed here; pip install 'codim-study[export]'"
+            f"--output: ONNX needs {', '.join(missing)}, which is not installed; pip install 'codim-study[export]'"
         )
     import onnxruntime
 

@@ -41,7 +41,7 @@ def _main(args: TrainArguments) -> int:
         milestones(config, len(data.images), len(data.train_index))
         require_even_shares(config, world_size())
         if args.probe and not config.pretrain.epochs:
-            raise ValueError("--probe: pretrain/epochs is 0, there is no pre-training to look at")
+            raise ValueError("--probe: pretrain/epochs is 0, so there is no pre-training to probe")
         with progress("measuring the brightness of the images"):
             session = Session(config, data, truth)
         args.output.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def _main(args: TrainArguments) -> int:
         else:
             _train(args.output, session, args.probe)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last epoch", file=sys.stderr)
+        print("interrupted; run the same command to resume from the last epoch", file=sys.stderr)
         return 130
     except FloatingPointError as error:
         print(f"python -m codim: {error}, with another --output", file=sys.stderr)

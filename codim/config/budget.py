@@ -53,7 +53,7 @@ def require_even_shares(config: TrainConfig, workers: int) -> None:
     for path, size in sizes.items():
         if size % workers:
             raise ValueError(
-                f"{path}: {size} cannot be shared evenly by {workers} workers; allowed: a multiple of {workers}"
+                f"{path}: {size} cannot be divided evenly among {workers} workers; allowed: a multiple of {workers}"
             )
 
 

@@ -101,7 +101,7 @@ def _absolute(setting: str, place: str | Path) -> Path:
         os.fsencode(path)
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"data/{setting}: {path} cannot be spelt in this locale's letters ({error.encoding}); "
+            f"data/{setting}: {path} has characters that this locale cannot encode ({error.encoding}); "
             "set PYTHONUTF8=1 or LC_ALL=C.UTF-8"
         ) from error
     return path

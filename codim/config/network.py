@@ -63,12 +63,12 @@ class NetworkConfig(Section):
         widths = " and ".join(name for name, facts in ENCODER_FACTS.items() if facts.width)
         resnets = " and ".join(name for name, facts in ENCODER_FACTS.items() if facts.torchvision)
         if self.width is not None and not facts.width:
-            raise ValueError(f"width {self.width}: {self.name} has a width of its own, only {widths} take one")
+            raise ValueError(f"width {self.width}: {self.name} has a fixed width; only {widths} accept one")
         if self.stem == "cifar" and not facts.torchvision:
-            raise ValueError(f"stem 'cifar': {self.name} has one stem, only {resnets} have a choice")
+            raise ValueError(f"stem 'cifar': {self.name} has a fixed stem; only {resnets} offer a choice")
         if self.weights is not None:
             if not facts.torchvision or self.stem == "cifar":
-                raise ValueError(f"weights {self.weights}: only {resnets} with stem 'imagenet' take a file")
+                raise ValueError(f"weights {self.weights}: only {resnets} with stem 'imagenet' accept a weights file")
             if not self.weights.is_file():
                 raise ValueError(f"weights {self.weights}: the file does not exist")
         return self

@@ -54,7 +54,7 @@ class TrainConfig(Section):
     def _fits_together(self) -> Self:
         if self.train.epoch_images and (self.divide.split == "given" or self.divide.loss_history > 1):
             raise ValueError(
-                f"train/epoch_images: {self.train.epoch_images} goes neither with divide/split: given nor with "
+                f"train/epoch_images: {self.train.epoch_images} cannot be combined with divide/split: given or "
                 "divide/loss_history above 1: each epoch has other images; allowed: 0"
             )
         if self.divide.split == "given" and not self.train.co_training:

@@ -49,7 +49,7 @@ def _advice(config: DataConfig, kind: "type[CIFAR10]", error: Exception) -> str:
     missing = [name for name, _ in files if not (folder / name).exists()]
     wrong = [name for name, md5 in files if name not in missing and not _is_official(folder / name, md5)]
     told = [f"missing: {', '.join(missing)}"] if missing else []
-    told += [f"there, but not the official file (another md5): {', '.join(wrong)}"] if wrong else []
+    told += [f"present, but not the official file (its md5 differs): {', '.join(wrong)}"] if wrong else []
     expected = ", ".join(f"{name} (md5 {md5})" for name, md5 in files)
     tried = f"the download from {kind.url} failed: {error}" if config.download else "set data/download: true, or"
     return (

@@ -106,9 +106,7 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     transition = transition_matrix(true[true >= 0], given[true >= 0], num_classes)
     if config.validation == "official":
         if source.val_images is None or source.val_labels is None:
-            raise ValueError(
-                f"data/validation: 'official', but {config.name} has no validation part of its own; allowed: split"
-            )
+            raise ValueError(f"data/validation: 'official', but {config.name} has no validation part; allowed: split")
         train_index, val_index = np.split(np.arange(len(given) + len(source.val_labels)), [len(given)])
         images = _followed_by(images, source.val_images)
         given, true = (np.concatenate([labels, source.val_labels]) for labels in (given, true))
@@ -153,7 +151,7 @@ def _with_foreign_images(
 ) -> tuple[Pixels, Labels]:
     """Apply open-set noise: replace the images it names by those of another data set, with true label -1."""
     if isinstance(images, CachedImages):
-        raise ValueError(f"noise/kind: openset needs images in memory, {config.name} keeps them in files")
+        raise ValueError(f"noise/kind: openset needs images in memory, {config.name} reads them from files")
     if noise.source == config.name or noise.source not in DATASETS:
         others = ", ".join(name for name in DATASETS if name != config.name)
         raise ValueError(f"noise/source: {noise.source!r}; allowed with data/name {config.name}: {others}")

@@ -54,9 +54,7 @@ def nominal_data(config: DataConfig, noise: NoiseKind) -> NominalData:
     rate, transition = float((given != true).mean()), transition_matrix(true, given, shape.classes)
     if config.validation == "official":
         if not shape.val:
-            raise ValueError(
-                f"data/validation: 'official', but {config.name} has no validation part of its own; allowed: split"
-            )
+            raise ValueError(f"data/validation: 'official', but {config.name} has no validation part; allowed: split")
         train_index, val_index = np.split(np.arange(len(given) + shape.val), [len(given)])
         given = np.concatenate([given, np.arange(shape.val) % shape.classes])
     else:

@@ -36,12 +36,12 @@ def folder_images(root: Path) -> OwnImages:
             an image in two parts, or folders that could be either parts or classes.
     """
     if not root.is_dir():
-        raise ValueError(f"{printable(root)} is no folder; allowed: a folder with a folder of images per class")
+        raise ValueError(f"{printable(root)} is not a folder; allowed: a folder with one folder of images per class")
     passed: Counter[str] = Counter()
     top = visible_folders(root, passed)
     parts = part_folders(top)
     if beside := sum(is_image(path) for where in (root, *parts.values()) for path in where.iterdir()):
-        passed["images beside the folders"] = beside
+        passed["images outside the class folders"] = beside
     rows = []
     for part in [part for part in PARTS if part in parts] if parts else PARTS[:1]:
         of_classes = visible_folders(parts[part], passed) if parts else top
@@ -102,7 +102,9 @@ def _own_images(
     again = len(by_part["train"]) - len({row.path for row in by_part["train"]})
     if again:
         log.info(
-            "%s: %d images of the training part stand there again; all of one stay together", printable(place), again
+            "%s: %d images of the training part are copies of others; copies of an image stay in one split",
+            printable(place),
+            again,
         )
     if passed:
         log.info("%s: left out: %s", printable(place), passed)
@@ -135,7 +137,7 @@ def _one_name_each(place: Path, root: Path, rows: list[Row]) -> list[Row]:
         if len(parts[own]) > 1:
             other = next(r for r in rows if identities[r.path] == own and r.part != row.part)
             raise ValueError(
-                f"{row.where(place)}: {printable(row.path)} stands in {len(parts[own])} parts; allowed: one "
+                f"{row.where(place)}: {printable(row.path)} is in {len(parts[own])} parts; allowed: one "
                 f"(the other: {other.where(place)})"
             )
     return [row._replace(path=first[identities[row.path]].path) for row in rows]

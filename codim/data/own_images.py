@@ -29,7 +29,7 @@ def _source(config: DataConfig, own: OwnImages) -> ImageSource:
     if parts[1] and config.validation == "split":
         raise ValueError(
             f"{printable(config.place)}: {len(parts[1])} images are marked as validation part, but data/validation is "
-            "'split'; set data/validation: official, or take them out"
+            "'split'; set data/validation: official, or remove them"
         )
     images = cached_parts(config, own.root, [[row.path for row in part] for part in parts])
     number = {name: k for k, name in enumerate(own.classes)}

@@ -27,7 +27,9 @@ def part_folders(folders: Sequence[Path]) -> dict[Part, Path]:
         if part is None:
             others.append(folder)
         elif part in named:
-            raise ValueError(f"{printable(folder)} and {printable(named[part])} are both the part {part}; allowed: one")
+            raise ValueError(
+                f"{printable(folder)} and {printable(named[part])} are both the part called {part}; allowed: one"
+            )
         else:
             named[part] = folder
     if "train" in named and not others:
@@ -52,7 +54,7 @@ def _require_classes(folders: Sequence[Path], doubtful: Sequence[Path]) -> None:
         names = ", ".join(printable(folder.name) for folder in folders)
         within = ", ".join(sorted(map(printable, shared))[:5])
         raise ValueError(
-            f"{printable(folders[0].parent)} holds {names}, and they hold the same folders ({within}): {MEANT}"
+            f"{printable(folders[0].parent)} contains {names}, which contain the same folders ({within}): {MEANT}"
         )
 
 

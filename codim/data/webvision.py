@@ -98,7 +98,7 @@ def _flat_ilsvrc(root: Path, synsets: list[str]) -> list[tuple[str, int]]:
     found = []
     for number, line in enumerate(lines, 1):
         if not line.isdecimal() or int(line) not in synset_of:
-            raise ValueError(f"{root / GROUND_TRUTH}, line {number}: {line!r} is no class of meta.mat")
+            raise ValueError(f"{root / GROUND_TRUTH}, line {number}: {line!r} is not a class of meta.mat")
         label = label_of.get(synset_of[int(line)])
         if label is not None:
             found.append((f"{ILSVRC}/ILSVRC2012_val_{number:08d}.JPEG", label))

@@ -57,7 +57,7 @@ def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:
         return net
     reason = _why_not(next(net.parameters()).device.type)
     if reason:
-        log.warning("network/compile: %s is not possible here, training goes on without: %s", how, reason)
+        log.warning("network/compile: %s is not available here, training continues without it: %s", how, reason)
     else:
         net.encoder.compile(mode="reduce-overhead" if how == "graphs" else "default")
     return net

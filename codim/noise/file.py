@@ -78,5 +78,5 @@ class FileNoise(NoiseKind):
         if clean.shape == labels.shape and (differ := int((clean != labels).sum())):
             raise ValueError(
                 f"label file {self.path}: its clean_label differs from the data set's true label at {differ} of "
-                f"{len(labels)} images, so it is of other images or of another order"
+                f"{len(labels)} images, so it belongs to other images or to another order"
             )

@@ -47,7 +47,8 @@ def process_group() -> Iterator[None]:
 def require_even(name: str, rows: int) -> None:
     """Check that the rows of a global batch can be sharded evenly. Raises ValueError."""
     if rows % world_size():
-        raise ValueError(f"{name}: {rows} cannot be shared evenly by {world_size()} workers; allowed: their multiples")
+        n = world_size()
+        raise ValueError(f"{name}: {rows} cannot be divided evenly among {n} workers; allowed: a multiple of {n}")
 
 
 def shard(x: Tensor) -> Tensor:

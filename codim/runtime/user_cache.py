@@ -28,5 +28,5 @@ def user_cache() -> Path:
     folder = Path(tempfile.gettempdir()) / f"codim-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise ValueError(f"data/cache: {folder} is another user's; set {CACHE_VARIABLE} to a folder of your own")
+        raise ValueError(f"data/cache: {folder} belongs to another user; set {CACHE_VARIABLE} to a folder of your own")
     return folder

@@ -62,7 +62,7 @@ def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] = ()
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"{printable(path)} is no table; allowed: a .csv or .parquet file")
+        raise ValueError(f"{printable(path)} is not a table; allowed: a .csv or .parquet file")
     return (_read_csv if suffix == ".csv" else _read_parquet)(path, [*needed], [*optional])
 
 
@@ -85,7 +85,7 @@ def _chosen(path: Path, header: Sequence[str], needed: list[str], optional: list
         raise ValueError(f"{printable(path)} has no column {' and '.join(missing)}; found: {shown}{hint}")
     for name in [*needed, *optional]:
         if names.count(name) > 1:
-            raise ValueError(f"{printable(path)}: the column {name} stands twice; found: {shown}")
+            raise ValueError(f"{printable(path)}: the column {name} appears twice; found: {shown}")
     return {name: names.index(name) for name in [*needed, *optional] if name in names}
 
 

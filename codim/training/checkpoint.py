@@ -130,7 +130,7 @@ def _newest_whole(path: Path, restore: Callable[[dict[str, Any], Path], T]) -> T
         if faults:
             log.warning("checkpoint %s; the previous one is used instead: %s", faults[0], candidate)
         return found
-    raise ValueError(f"no whole checkpoint: {'; '.join(faults)}")
+    raise ValueError(f"no intact checkpoint: {'; '.join(faults)}")
 
 
 def _read(path: Path, restore: Callable[[dict[str, Any], Path], T]) -> T:
@@ -170,7 +170,7 @@ def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) ->
     channels, height, width = values["shape"]
     spec = InputSpec(tuple(values["classes"]), (channels, height, width), values["mean"], values["std"])
     if saved["epoch"] <= config["pretrain"]["epochs"]:
-        raise ValueError(f"checkpoint {path} is of the pre-training, its networks have seen no label yet")
+        raise ValueError(f"checkpoint {path} is from pre-training, its networks have seen no labels yet")
     settings = NetworkConfig.model_validate(network)
     networks = [seeded_network(settings, channels, len(spec.classes), 0) for _ in saved["networks"]]
     for net, weights in zip(networks, saved["networks"], strict=True):

@@ -86,9 +86,9 @@ class TrainState:
             try:
                 missing, unexpected = net.load_state_dict(pretrained, strict=False)
             except RuntimeError as error:  # other shapes
-                raise ValueError(f"the pre-trained weights are of another network: {error}") from error
+                raise ValueError(f"the pre-trained weights belong to another network: {error}") from error
             if unexpected or any(not key.startswith("classifier.") for key in missing):
-                raise ValueError(f"the pre-trained weights are of another network: {unexpected or missing}")
+                raise ValueError(f"the pre-trained weights belong to another network: {unexpected or missing}")
 
 
 def draw_active(config: TrainConfig, data: TrainingData, generator: Generator) -> Tensor:

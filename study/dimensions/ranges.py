@@ -35,7 +35,7 @@ class FloatDimension(Dimension):
         if self.zero and self.low <= 0:
             raise ValueError(f"zero: true needs low > 0 (found {self.low}); 0 must lie outside the range")
         if self.step is not None and (self.log or self.zero):
-            raise ValueError("step goes with neither log: true nor zero: true")
+            raise ValueError("step cannot be combined with log: true or zero: true")
         if self.step is not None and self.high - self.low > 1e6 * self.step:
             raise ValueError(f"step: {self.step} is too small; allowed: at most a million steps from low to high")
         return self
@@ -103,7 +103,7 @@ class IntDimension(Dimension):
     def _check(self) -> Self:
         _check_range(self.low, self.high, self.log)
         if self.step > 1 and self.log:
-            raise ValueError("step goes not with log: true")
+            raise ValueError("step cannot be combined with log: true")
         if (self.high - self.low) % self.step:
             raise ValueError(f"high must be low plus a number of steps (low {self.low}, step {self.step})")
         return self

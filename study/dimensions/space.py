@@ -55,17 +55,20 @@ def when_fault(space: Space) -> tuple[str, str] | None:
         for parent, wanted in dimension.when.items():
             if parent not in space:
                 others = ", ".join(other for other in space if other != path)
-                return path, f"{parent} is no dimension of this space; allowed: {others}"
+                return path, f"{parent} is not a dimension of this space; allowed: {others}"
             states = space[parent].states()
             if not states:
-                return path, f"{parent} is no switch; allowed: a categorical dimension, or a float with zero: true"
+                return (
+                    path,
+                    f"{parent} cannot be a switch; allowed: a categorical dimension, or a float with zero: true",
+                )
             unknown = [value for value in wanted if not _among(value, states)]
             if unknown:
                 return path, f"{parent} is never {unknown[0]!r}; allowed: {', '.join(map(str, states))}"
     try:
         in_order(space)
     except CycleError as error:
-        return str(error.args[1][0]), f"{' -> '.join(error.args[1])} wait for each other"
+        return str(error.args[1][0]), f"{' -> '.join(error.args[1])} depend on each other in a circle"
     return None
 
 

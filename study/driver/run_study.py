@@ -36,7 +36,7 @@ from study.worker.worker_group import TRIAL_MEMORY, several_workers
 TUNE_FILES = "tune"
 """Folder for the files that Tune itself writes while it runs; they are never read again."""
 INTERRUPTED = (
-    "interrupted: what is done is being written, and the trials under way stop; the last checkpoint of each is kept "
+    "interrupted: saving what is done and stopping the running trials, which keep their last checkpoints "
     "(up to half a minute)"
 )
 WORKER_FAILURES = 3
@@ -143,7 +143,7 @@ def _of_stages(kind: Kind, done: Sequence[float], begun: float) -> str:
     """Progress of the stages that have not ended."""
     elapsed, share = time.monotonic() - begun, sum(done) / len(done)
     left = clock(elapsed / share - elapsed) if share else "?"
-    return f"{kind}: {len(done)} under way, {share:.0%} done, {clock(elapsed)} elapsed, {left} left"
+    return f"{kind}: {len(done)} running, {share:.0%} done, {clock(elapsed)} elapsed, {left} left"
 
 
 def _tuner(

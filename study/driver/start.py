@@ -100,7 +100,9 @@ def start(
 def _read(space: Path, changes: Sequence[str], phase: Phase | None) -> tuple[StudySpec, Source]:
     spec, source = load_study(space, changes)
     if phase == "confirm" and not spec.confirm.seeds:
-        raise source.error(("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; for --phase confirm: 1 or more")
+        raise source.error(
+            ("confirm", "seeds"), "confirm -> seeds: 0 confirms nothing; allowed for --phase confirm: 1 or more"
+        )
     require_installed(spec.loggers)
     return spec, source
 
@@ -112,7 +114,7 @@ def _planned(plan: Plan, source: Source, place: "Place", progress: Progress) -> 
     concurrent = _concurrent(replace(plan, spec=spec), place)
     progress.say(place.described(spec, concurrent))
     if spec.resources.gpus_per_trial != plan.spec.resources.gpus_per_trial and not spec.resources.gpus:
-        progress.say("no GPU: trials train on CPUs, and the forecast is for these")
+        progress.say("no GPU was found: trials train on CPUs, and the forecast is for CPUs")
     with announced(progress.say, "reading the data"), relayed(progress.say):
         plan = progress.plan = full_plan(spec, source)
     progress.say(describe_data(plan))
@@ -176,7 +178,7 @@ def _run(
             hours = usage.end()
             folder.keep(now=True)
     except OSError as error:
-        raise OSError(f"{error}; what was done is kept, and the same command goes on from there") from error
+        raise OSError(f"{error}; finished work is kept; run the same command to resume") from error
     return finished, hours
 
 
@@ -278,7 +280,7 @@ def describe(plan: Plan) -> str:
         f"study {spec.name}: {plan.trials} trials = {len(plan.conditions)} conditions x "
         f"({len(spec.baselines)} baselines + {spec.budget.trials_per_condition} searched)",
         *([_describe_confirm(plan)] if spec.confirm.seeds else []),
-        f"budget: {representative(plan).train.samples} samples a searched trial",
+        f"budget: {representative(plan).train.samples} samples per searched trial",
         f"conditions: {', '.join(c.id for c in plan.conditions)}",
         f"baselines: {', '.join(spec.baselines) or 'none'}",
         *(f"space: {path}: {dimension.in_words()}" for path, dimension in spec.space.items()),
@@ -292,7 +294,7 @@ def _describe_confirm(plan: Plan) -> str:
     robust = " + 1 robust" if len(plan.conditions) > 1 else ""
     return (
         f"confirmation: at most {plan.confirmations} trainings = {len(plan.conditions)} conditions x ({baselines} "
-        f"baselines + {confirm.top_k} best{robust}) x {confirm.seeds} seeds, on training and validation part"
+        f"baselines + {confirm.top_k} best{robust}) x {confirm.seeds} seeds, on the training and validation parts"
     )
 
 

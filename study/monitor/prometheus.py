@@ -21,9 +21,9 @@ class Gauges:
         self.plan, self._set = plan, 0.0
         trial, condition = ("study", "condition", "trial"), ("study", "condition")
         self._objective = Gauge("codim_trial_metric", "The objective's metric after the last epoch", trial)
-        self._clean = Gauge("codim_trial_labelled_fraction", "Share of the training part taken for clean", trial)
-        self._speed = Gauge("codim_trial_samples_per_second", "Samples of the last epoch over its seconds", trial)
-        self._best = Gauge("codim_best_objective", "Of the complete trials of the search", condition)
+        self._clean = Gauge("codim_trial_labelled_fraction", "Share of the training part in the labelled set", trial)
+        self._speed = Gauge("codim_trial_samples_per_second", "Samples per second in the last epoch", trial)
+        self._best = Gauge("codim_best_objective", "Best objective among the complete trials of the search", condition)
         self._trials = Gauge("codim_trials", "Trials by status", (*condition, "status"))
 
     def show(self, recorder: Recorder) -> None:

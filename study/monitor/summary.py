@@ -66,9 +66,9 @@ def _correlations(plan: Plan, folder: ResultsFolder) -> list[str]:
         told = ", ".join(f"{one.spearman:.2f} at {one.samples} samples (n = {one.n})" for one in found)
         lines.append(f"{condition.id}: rank correlation of a rung's values with the final ones: {told}")
         lines += [
-            f"warning: {condition.id}: {one.spearman:.2f} is below {UNSAFE_CORRELATION}: what a trial is worth after "
-            f"{one.samples} samples hardly says what it reaches, so that good settings were probably stopped there; "
-            "give a higher pruner -> min_budget, or pruner -> kind: none"
+            f"warning: {condition.id}: {one.spearman:.2f} is below {UNSAFE_CORRELATION}: ranks after "
+            f"{one.samples} samples hardly predict final ranks, so good settings were probably pruned there; "
+            "set a higher pruner -> min_budget, or pruner -> kind: none"
             for one in found
             if one.unsafe
         ]

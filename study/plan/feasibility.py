@@ -93,7 +93,7 @@ class Check:
             inner = settings.get(section)
             if section in settings and (not setting or (isinstance(inner, Mapping) and setting in inner)):
                 place = "the conditions give the noise, the study gives each trial its seed, all trials share the data"
-                raise self.source.error((*location, *path.split("/")), f"{path} cannot stand here: {place}")
+                raise self.source.error((*location, *path.split("/")), f"{path} cannot be set here: {place}")
 
     def condition(self, condition: Condition) -> ConditionData | None:
         """Check every corner in one condition and return the facts about its data; None if the data are unknown, in
@@ -147,7 +147,7 @@ class Check:
         moving |= {p: space[p].corners() for path in moving for p in switched_on(space, path)}
         if math.prod(map(len, moving.values())) > MAX_CORNERS:
             raise self.source.error(
-                ("space", next(iter(moving))), f"space: {', '.join(moving)} move the stages of a training, and "
+                ("space", next(iter(moving))), f"space: {', '.join(moving)} change the stages of a training and "
                 f"have too many values to check together; allowed: {MAX_CORNERS} combinations"
             )  # fmt: skip
         points = (dict(zip(moving, values, strict=True)) for values in itertools.product(*moving.values()))
@@ -195,14 +195,14 @@ class Check:
         pruner, marks = self.spec.pruner, _stages(config, data)
         if pruner.kind != "none" and pruner.min_budget >= config.train.samples:
             raise self.source.error(
-                ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} leaves nothing to stop; allowed: "
-                f"below train/samples, {config.train.samples}"
+                ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} leaves nothing to prune; "
+                f"allowed: below train/samples, {config.train.samples}"
             )  # fmt: skip
         if pruner.kind != "none" and config.train.co_training and pruner.min_budget < marks.rampup:
             raise self.source.error(
                 ("pruner", "min_budget"), f"pruner -> min_budget: {pruner.min_budget} is too small"
-                f"{_told(config, marks, params)}; allowed: {self.about}{marks.rampup} or more, since before that "
-                "trials do not show what they are worth"
+                f"{_told(config, marks, params)}; allowed: {self.about}{marks.rampup} or more, because earlier "
+                "values do not predict how a trial ends"
             )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def describe_forecast(expected: Forecast) -> str:
     most = _told(expected.trials, expected.hours, expected.samples, expected.price_per_hour)
     saving = ""
     if expected.expected_samples < expected.samples:
-        saving = f"; about {clock(expected.expected_hours * 3600)} with what is usually pruned"
+        saving = f"; about {clock(expected.expected_hours * 3600)} with typical pruning"
     return (
         f"forecast: at most {most}, with {expected.concurrent} at a time{saving} (from a few steps and test images "
         "timed on a part of the data)"
@@ -163,7 +163,7 @@ def describe_forecast(expected: Forecast) -> str:
 
 
 def _told(trials: int, hours: float, samples: int, price_per_hour: float) -> str:
-    money = f", {hours * price_per_hour:.2f} to pay" if price_per_hour else ""
+    money = f", {hours * price_per_hour:.2f} in cost" if price_per_hour else ""
     return f"{trials} trials, {samples} samples, {clock(hours * 3600)}{money}"
 
 
@@ -173,7 +173,7 @@ def remaining(plan: Plan, expected: Forecast, records: Sequence[TrialRecord]) ->
     done = sum(max(n - r.shared_samples, 0) for n, r in zip(own, records, strict=True))
     left = max(0.0, 1 - done / max(expected.samples, 1))
     ended = sum(record.status != "running" for record in records)
-    return f"of it {ended} trials have ended before: at most {clock(left * expected.hours * 3600)} left"
+    return f"{ended} trials have already ended: at most {clock(left * expected.hours * 3600)} left"
 
 
 class Usage:

@@ -69,7 +69,7 @@ def _joined(address: str, quiet: dict[str, Any]) -> Iterator[Any]:
         # Without the right token Ray gives up after 10 s and says only that it cannot connect.
         reason = str(error).strip().partition("\n")[0]
         raise ClusterError(
-            f"--address {address}: something answers there, but not to us ({reason}); {TOKEN_HELP}"
+            f"--address {address}: something answers there, but refuses this connection ({reason}); {TOKEN_HELP}"
         ) from error
     try:
         yield context
@@ -169,6 +169,6 @@ def require_dashboard(resources: Resources) -> None:
     if fault:
         raise ClusterError(
             "resources -> workers_per_trial: several workers need Ray's dashboard, without which a pruned trial never "
-            f"gives back its CPUs ({fault}); start the cluster with `ray start --head --include-dashboard=true` and "
+            f"releases its CPUs ({fault}); start the cluster with `ray start --head --include-dashboard=true` and "
             "ray[default]"
         )

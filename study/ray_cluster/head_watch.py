@@ -32,7 +32,7 @@ def head_watched(address: str) -> Iterator[None]:
                 if time.monotonic() - answered > PATIENCE_SECONDS:
                     print(
                         f"error: the head of the Ray cluster, {address}, has not answered for {PATIENCE_SECONDS:g} s "
-                        f"({error}); what was done is kept, and the same command goes on from there once it is back",
+                        f"({error}); finished work is kept; once the head is back, run the same command to resume",
                         file=sys.stderr,
                         flush=True,
                     )

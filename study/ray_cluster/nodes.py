@@ -84,7 +84,7 @@ class Watch:
         alive = {node.id: node for node in nodes()}
         for gone in self._known.keys() - alive.keys():
             node = self._known.pop(gone)
-            self._say(f"node {node.name} is lost ({_has(node)}); its work goes on elsewhere, where there is room")
+            self._say(f"node {node.name} is lost ({_has(node)}); its trials resume on other nodes as they have room")
         for new in alive.keys() - self._known.keys():
             self._known[new] = alive[new]
             self._say(f"node {alive[new].name} has joined: {_has(alive[new])}")
@@ -133,7 +133,7 @@ def require_able(
             try:
                 answer = ray.get(reference)
             except RayError as error:
-                faults.append(f"node {node.name} cannot run our code: {str(error).strip().splitlines()[-1]}")
+                faults.append(f"node {node.name} cannot run this code: {str(error).strip().splitlines()[-1]}")
                 continue
             for name, own in answer.versions.items():
                 if own != here[name]:
@@ -143,7 +143,7 @@ def require_able(
             if answer.fault:
                 faults.append(f"node {node.name}: {answer.fault}")
             elif mark and f"{mark}.{node.id}" not in Remote(folder).names(recursive=False):
-                faults.append(f"node {node.name}: what it writes into {folder} is not seen here")
+                faults.append(f"node {node.name}: files that it writes to {folder} are not visible here")
     if faults:
         raise ClusterError("; ".join(faults))
 

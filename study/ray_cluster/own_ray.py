@@ -68,8 +68,8 @@ def _folder() -> Path:
             return folder
     longest = SOCKET_BYTES - len(SESSION)
     raise ClusterError(
-        f"Ray cannot start on this machine, and nothing was started: its sockets need a folder that can be written and "
-        f"whose name has at most {longest} bytes. {wanted} is none (TMPDIR or RAY_TMPDIR), nor are "
+        f"Ray cannot start on this machine, and nothing was started: its sockets need a writable folder whose path has "
+        f"at most {longest} bytes. {wanted} (TMPDIR or RAY_TMPDIR) is not one, and neither are "
         f"{', '.join(SHORT_FOLDERS)}; set RAY_TMPDIR to one"
     )
 

@@ -117,7 +117,9 @@ class RemoteResults(ResultsFolder):
         if not (self.due or now):
             return
         if not self._holds_lease():
-            raise OSError(f"{self.address}: this driver was away for so long that another one may have taken over")
+            raise OSError(
+                f"{self.address}: this driver did not respond for so long that another one may have taken over"
+            )
         started, ended = time.monotonic(), self._ended
         files = (str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
         own = (self.journal.name, self.ray.name, ".")
@@ -154,7 +156,7 @@ class RemoteResults(ResultsFolder):
                 who = json.loads(self._drivers.get(name) or b'{"pid": "?", "host": "?"}')
                 raise SpecError(
                     f"--results: another driver is running the study in {self.address} (process {who['pid']} on "
-                    f"{who['host']}); if it was killed, it is free in {LEASE_SECONDS - age:.0f} s"
+                    f"{who['host']}); if it was killed, its lease ends in {LEASE_SECONDS - age:.0f} s"
                 )
             self._drivers.delete(name)
 

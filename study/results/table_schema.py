@@ -66,10 +66,10 @@ def checked_epochs(table: pa.Table, trials: Iterable[str]) -> pa.Table:
     _check(table, {name: rule for name, rule in EPOCH_RULES.items() if name in table.column_names})
     if "trial" in table.column_names:
         if others := set(table["trial"].to_pylist()) - set(trials):
-            raise ValueError(f"it holds epochs of {shortened(min(others))}, which belong into another file")
+            raise ValueError(f"it holds epochs of {shortened(min(others))}, which belong in another file")
         if "epoch" in table.column_names:
             pairs = zip(table["trial"].to_pylist(), table["epoch"].to_pylist(), strict=True)
-            _require_distinct([f"{trial}, {epoch}" for trial, epoch in pairs], "two rows of trial and epoch")
+            _require_distinct([f"{trial}, {epoch}" for trial, epoch in pairs], "two rows for trial and epoch")
     return table
 
 

@@ -89,6 +89,6 @@ def _checked_record(row: dict[str, Any], trial: str) -> TrialRecord:
         row[name] = row[name] and datetime.fromisoformat(row[name])
     record = TrialRecord(**row)
     if record.trial != trial:
-        raise ValueError(f"its record is of another trial, {record.trial!r}")
+        raise ValueError(f"its record belongs to another trial, {record.trial!r}")
     checked_trials(trials_table([record]), TRIAL_SCHEMA)
     return record

@@ -71,7 +71,7 @@ class Limit(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError("names no bound; allowed: min, max, or both")
+            raise ValueError("has no bound; allowed: min, max, or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min must not be above max (found min {self.min}, max {self.max})")
         return self
@@ -105,7 +105,7 @@ class Pruner(Section):
         if kind == "wilcoxon":
             raise ValueError(
                 "compares two settings over the same seeds, and a trial trains with one seed of its own (the epochs of "
-                "a curve are no independent pairs); allowed: successive_halving, hyperband, median, none"
+                "a curve are not independent pairs); allowed: successive_halving, hyperband, median, none"
             )
         return kind
 
@@ -154,7 +154,7 @@ class Resources(Section):
             # NCCL refuses two workers on one GPU, and two on one CPU are slower than one.
             if n > 1 and amount % n:
                 raise ValueError(
-                    f"{name}: {amount:g} cannot be shared evenly by {n} workers; allowed: a multiple of {n}"
+                    f"{name}: {amount:g} cannot be divided evenly among {n} workers; allowed: a multiple of {n}"
                 )
         return self
 
@@ -222,7 +222,7 @@ class StudySpec(Section):
     def _printable(cls, baselines: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name in baselines:
             if not name or not name.isprintable():
-                raise ValueError(f"{name!r} is no name; allowed: letters and other characters that can be seen")
+                raise ValueError(f"{name!r} is not a valid name; allowed: visible characters")
         return baselines
 
     @field_validator("constraints")
@@ -230,7 +230,9 @@ class StudySpec(Section):
     def _reported(cls, constraints: dict[str, Limit]) -> dict[str, Limit]:
         for name in constraints:
             if name not in CONSTRAINED:
-                raise ValueError(f"{name!r} is no metric that every trial reports; allowed: {', '.join(CONSTRAINED)}")
+                raise ValueError(
+                    f"{name!r} is not a metric that every trial reports; allowed: {', '.join(CONSTRAINED)}"
+                )
         return constraints
 
 

@@ -190,7 +190,7 @@ def test_a_lost_head(short_file: Path, folder: ResultsFolder, ray_folder: Path, 
         said = end_of(driver)
     assert driver.returncode == 2, said
     assert "the head of the Ray cluster" in said
-    assert "the same command goes on from there" in said
+    assert "run the same command to resume" in said
     known = finished(folder)
     assert 2 < len(known) < 10
     with started_head(ray_folder, tmp_path / "second.log") as second:
@@ -239,7 +239,7 @@ def test_storage_that_becomes_read_only(short_file: Path, folder: ResultsFolder,
         said = end_of(driver)
     assert driver.returncode == 2, said
     assert "Read-only file system" in said
-    assert "the same command goes on from there" in said
+    assert "run the same command to resume" in said
     assert "Traceback" not in said
     known = finished(folder)
     assert 2 < len(known) < 10

@@ -40,7 +40,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     said = end_of(driver)
     assert driver.returncode == 2, said
     assert "No space left on device" in said
-    assert "the same command goes on from there" in said
+    assert "run the same command to resume" in said
     assert "Traceback" not in said
     before = {record.trial: record for record in folder.read_trials()}
     assert {record.status for record in before.values()} <= {"running", "complete"}

@@ -54,7 +54,7 @@ def test_the_same_command_goes_on(write_study: WriteStudy, tmp_path: Path) -> No
     driver.send_signal(signal.SIGINT)
     said = end_of(driver)
     assert driver.returncode == 130
-    assert "the same command goes on from here" in said
+    assert "run the same command to resume" in said
     assert "Traceback" not in said
     first = {record.trial for record in folder.read_trials() if record.status == "complete"}
 

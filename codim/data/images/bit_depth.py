@@ -38,7 +38,7 @@ def _of_integers(values: NDArray[np.integer], image: Image.Image) -> NDArray[np.
             _require_sixteen(int(values.min()), int(values.max()))
         elif signed:
             raise ValueError(
-                f"signed integers of {declared} bits have no known black and white; allowed: unsigned ones"
+                f"signed {declared}-bit integers have no known black and white point; allowed: unsigned integers"
             )
         else:
             bits = declared
@@ -48,7 +48,7 @@ def _of_integers(values: NDArray[np.integer], image: Image.Image) -> NDArray[np.
 def _require_sixteen(least: int, most: int) -> None:
     if least < 0 or most > 65535 or 0 < most < 256:
         raise ValueError(
-            f"integers of 32 bits from {least} to {most} have no known black and white; allowed: 16 bits of them "
+            f"32-bit integers from {least} to {most} have no known black and white point; allowed: 16-bit values "
             "(0 to 65535, the largest above 255), or a file of 8 or 16 bits"
         )
 
@@ -56,7 +56,7 @@ def _require_sixteen(least: int, most: int) -> None:
 def _of_floats(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     if not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(
-            f"floating point numbers from {values.min():g} to {values.max():g} have no known black and white; "
+            f"floating-point values from {values.min():g} to {values.max():g} have no known black and white point; "
             "allowed: 0 (black) to 1 (white)"
         )
     return (values * 255).round().astype(np.uint8)

@@ -60,7 +60,9 @@ def read_image(path: Path, shape: tuple[int, int, int], megapixels: float = MOST
             image if turn is None else image.transpose(turn), (width, height), Image.Resampling.BILINEAR
         )
     except UnidentifiedImageError:
-        raise ValueError(f"{printable(path)} cannot be read as an image: it is none of {', '.join(FORMATS)}") from None
+        raise ValueError(
+            f"{printable(path)} cannot be read as an image: it is not one of {', '.join(FORMATS)}"
+        ) from None
     except Exception as error:  # Pillow raises errors of any type for damaged files
         what = printable(error) or type(error).__name__
         raise ValueError(f"{printable(path)} cannot be read as an image: {what}") from error

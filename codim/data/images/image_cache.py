@@ -72,7 +72,7 @@ class ImageCache:
         except OSError as error:
             raise ValueError(
                 f"data/cache: {printable(self.folder)} cannot be used for decoded images ({error.strerror}); "
-                f"allowed: a folder that can be written, with {len(names) * self._bytes / 1e9:.1f} GB"
+                f"allowed: a writable folder with {len(names) * self._bytes / 1e9:.1f} GB"
             ) from error
 
     def fill(self, rows: Rows) -> None:
@@ -121,7 +121,7 @@ class ImageCache:
         return np.memmap(self.folder / name, dtype, "r", shape=shape)
 
     def _locked(self) -> AbstractContextManager[None]:
-        told = "waiting for another process, which decodes images into %s"
+        told = "waiting for another process that is decoding images into %s"
         return held(self.folder / "lock", lambda: log.warning(told, printable(self.folder)), soft=True)
 
     def _path(self, row: int) -> Path:
@@ -137,7 +137,7 @@ class ImageCache:
                 missing.append(printable(self._path(row)))
                 continue
             if not stat.S_ISREG(found.st_mode):
-                raise ValueError(f"{printable(self._path(row))} cannot be read as an image: it is no regular file")
+                raise ValueError(f"{printable(self._path(row))} cannot be read as an image: it is not a regular file")
             files[i] = found.st_size, found.st_mtime_ns
         _raise_for(missing, len(rows), "missing")
         return files

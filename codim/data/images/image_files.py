@@ -56,7 +56,7 @@ def find_images(folder: Path) -> Found:
         for place, folders, files in os.walk(start, onerror=unreadable):
             here, real = Path(place), os.path.realpath(place)
             if real in seen:
-                found.left_out["links to a folder that was read already"] += 1
+                found.left_out["links to a folder that was already read"] += 1
                 folders.clear()
                 continue
             seen.add(real)
@@ -106,7 +106,7 @@ def _is_image(path: Path, left_out: Counter[str]) -> bool:
     elif path.suffix.lower() not in SUFFIXES:
         kind = path.suffix.lower() or "without suffix"
     elif not path.is_file():
-        kind = "no regular files" if path.exists() else "links that lead nowhere"
+        kind = "no regular files" if path.exists() else "broken links"
     if kind:
         left_out[kind] += 1
     return not kind

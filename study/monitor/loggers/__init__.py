@@ -66,7 +66,7 @@ class Loggers:
                 act(name)
             except Exception as error:
                 self._names.remove(name)
-                self.warn(f"warning: {name} is left out from here on: {type(error).__name__}: {error}")
+                self.warn(f"warning: {name} is disabled from now on: {type(error).__name__}: {error}")
 
 
 _OPEN: dict[LoggerName, Callable[[str, ResultsFolder, TrialRecord, Mapping[str, Any]], Run]] = {

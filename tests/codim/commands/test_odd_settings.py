@@ -23,8 +23,8 @@ from tests.support.runs import train
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"train": {"samples": 1, "samples": 2}}', "the key 'samples' stands twice"),
-        ('{"noise": {}, "train": {}, "noise": {}}', "the key 'noise' stands twice"),
+        ('{"train": {"samples": 1, "samples": 2}}', "the key 'samples' appears twice"),
+        ('{"noise": {}, "train": {}, "noise": {}}', "the key 'noise' appears twice"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a\x1b": 1, "a\x1b": 2}', "not valid JSON"),
         ('{"train": {"samples": -1}}', "train/samples"),
@@ -98,4 +98,4 @@ def test_a_training_in_a_locale_without_letters(tmp_path: Path) -> None:
         "train_config({'data': {'name': 'folder', 'root': chr(246)}})"
     )
     refused = run("-c", code)
-    assert "cannot be spelt in this locale's letters (ascii); set PYTHONUTF8=1" in refused.stderr
+    assert "has characters that this locale cannot encode (ascii); set PYTHONUTF8=1" in refused.stderr

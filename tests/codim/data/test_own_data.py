@@ -63,7 +63,7 @@ def test_classes_may_be_called_train_and_test(tmp_path: Path) -> None:
         (["a/0.png", "b/0.txt"], r"/b holds no image; allowed suffixes: \.jpg"),
         (["train/a/0.png", "train/b/0.png", "test/c/0.png"], r"test/c/0\.png: no training image has the label 'c'"),
         (["train/a/0.png", "train/b/0.png", "val/a/0.png"], "1 images are marked as validation .*validation: official"),
-        ([], "is no folder"),
+        ([], "is not a folder"),
     ],
     ids=["one_class", "empty_class", "new_class", "unused_validation_part", "no_folder"],
 )
@@ -133,7 +133,7 @@ def test_labels_by_name_or_number(tmp_path: Path, suffix: str, labels: list[Any]
         ),
         (
             {"path": ["a", "b", "a"], "label": ["x", "y", "y"], "split": ["train", "train", "test"]},
-            "row 1: a stands in 2",
+            "row 1: a is in 2",
         ),
         ({"file": ["a", "b"], "label": ["x", "y"]}, "has no column path; found: file, label"),
         ({"path": ["a", "b"], "label": ["x", "x"]}, "has 1 classes"),

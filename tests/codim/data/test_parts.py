@@ -64,7 +64,7 @@ def test_hidden_files_make_no_classes_of_parts(tmp_path: Path) -> None:
 
 def test_two_folders_of_one_part_are_refused(tmp_path: Path) -> None:
     plant(tmp_path, "train", "Training")
-    with pytest.raises(ValueError, match="are both the part train; allowed: one"):
+    with pytest.raises(ValueError, match="are both the part called train; allowed: one"):
         folder_images(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_an_image_stands_in_one_part_however_it_is_spelt(tmp_path: Path, spellin
     (tmp_path / "link.png").symlink_to("a.png")
     (tmp_path / "way").symlink_to(tmp_path)
     path = spelling.replace("ABSOLUTE", str(tmp_path / "a.png"))
-    with pytest.raises(ValueError, match=r"stands in 2 parts; allowed: one \(the other: .*row"):
+    with pytest.raises(ValueError, match=r"is in 2 parts; allowed: one \(the other: .*row"):
         table_images(write_rows(tmp_path, "a.png,cat,train", "b.png,dog,train", f"{path},cat,Testing"))
     rows = table_images(write_rows(tmp_path, "a.png,cat,train", "b.png,dog,train", f"{path},dog,train")).rows["train"]
     assert [row.path for row in rows] == ["a.png", "b.png", "a.png"]

@@ -139,13 +139,13 @@ def test_the_order_is_checked_however_its_column_is_spelt(tmp_path: Path, suffix
 @pytest.mark.parametrize("suffix", NAMED)
 def test_two_columns_of_one_name_are_refused(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"labels{suffix}", label=GIVEN, **{"Label ": OTHER})
-    with pytest.raises(ValueError, match=r"labels.*(two of its names are the same|stands twice)"):
+    with pytest.raises(ValueError, match=r"labels.*(two of its names are the same|appears twice)"):
         read(path, "label")
 
 
 def test_a_key_that_stands_twice_in_a_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text('{"label": [0, 1], "label": [1, 0]}')
-    with pytest.raises(ValueError, match="the key 'label' stands twice"):
+    with pytest.raises(ValueError, match="the key 'label' appears twice"):
         read(tmp_path / "labels.json")
 
 

@@ -150,7 +150,7 @@ def pieces(folder: Path) -> None:
     norm(y)
     found["running"] = norm[0].running_var.clone()
     found["many logits"] = predict([norm], (pictures() * 20 + 100).to(torch.uint8)[:7], Plain())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="train/batch_size: 33 cannot be shared evenly by 2 workers"):
+    with pytest.raises(ValueError, match="train/batch_size: 33 cannot be divided evenly among 2 workers"):
         parallel.require_even("train/batch_size", 33)
     leave(folder, found)
 

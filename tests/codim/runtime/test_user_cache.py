@@ -52,7 +52,7 @@ def test_a_folder_of_another_user_is_not_trusted(places: Path, monkeypatch: pyte
     other = os.getuid() + 1
     monkeypatch.setattr(os, "getuid", lambda: other)
     (places / f"codim-{other}").mkdir()
-    with pytest.raises(ValueError, match="is another user's; set CODIM_CACHE"):
+    with pytest.raises(ValueError, match="belongs to another user; set CODIM_CACHE"):
         user_cache()
 
 

@@ -75,9 +75,9 @@ def test_headers_as_programs_write_them(tmp_path: Path, header: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"path,label,label\nx,a,b\n", "the column label stands twice; found: path, label, label"),
-        (b"path,label,Label \nx,a,b\n", "the column label stands twice"),
-        (b"path,label,split,SPLIT\nx,a,train,test\n", "the column split stands twice"),
+        (b"path,label,label\nx,a,b\n", "the column label appears twice; found: path, label, label"),
+        (b"path,label,Label \nx,a,b\n", "the column label appears twice"),
+        (b"path,label,split,SPLIT\nx,a,train,test\n", "the column split appears twice"),
         (b"path;label\nx;a\n", "has no column path and label; found: path;label; cells must be separated by commas"),
         (b"path,label\nx,y,a\n", "row 1 has 3 cells, the header 2; a comma within a cell needs quotes"),
         (b"path,label\nx,a\nz\n", "row 2: label is empty"),

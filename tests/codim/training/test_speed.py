@@ -122,7 +122,7 @@ def test_where_nothing_can_be_compiled(
         state = TrainState.create(config, data)
     networks._why_not.cache_clear()
     assert caplog.messages[-1] == (
-        "network/compile: default is not possible here, training goes on without: RuntimeError: no compiler"
+        "network/compile: default is not available here, training continues without it: RuntimeError: no compiler"
     )
     assert state.networks[0].encoder._compiled_call_impl is None
 

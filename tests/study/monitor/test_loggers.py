@@ -125,7 +125,7 @@ def test_one_that_fails_is_left_out(
         both.epoch(RECORD, row)
     both.end(RECORD)
     assert len(told) == 1
-    assert told[0].startswith("warning: mlflow is left out from here on: ")
+    assert told[0].startswith("warning: mlflow is disabled from now on: ")
     assert len(in_tensorboard(tmp_path)) == EPOCHS
 
 

@@ -92,7 +92,7 @@ def test_nodes_that_leave_and_join_are_named(monkeypatch: pytest.MonkeyPatch) ->
     watch.look()
     watch.look()
     assert said == [
-        "node 10.0.0.2 is lost (2 CPUs, 0 GPUs); its work goes on elsewhere, where there is room",
+        "node 10.0.0.2 is lost (2 CPUs, 0 GPUs); its trials resume on other nodes as they have room",
         "node 10.0.0.3 has joined: 2 CPUs, 0 GPUs",
     ]
 

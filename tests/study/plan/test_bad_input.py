@@ -55,17 +55,17 @@ def when(parent: str, value: Any) -> dict[str, Any]:
         (
             {"resources": {"workers_per_trial": 2}},
             "resources",
-            "cpus_per_trial: 1 cannot be shared evenly by 2 workers",
+            "cpus_per_trial: 1 cannot be divided evenly among 2 workers",
         ),
         (
             {"resources": {"cpus_per_trial": 2, "gpus_per_trial": 1, "workers_per_trial": 2}},
             "resources",
-            "gpus_per_trial: 1 cannot be shared evenly by 2 workers; allowed: a multiple of 2",
+            "gpus_per_trial: 1 cannot be divided evenly among 2 workers; allowed: a multiple of 2",
         ),
         (
             {"resources": {"cpus_per_trial": 3, "workers_per_trial": 3}, "fixed__train__batch_size": 64},
             "batch_size",
-            "train/batch_size: 64 cannot be shared evenly by 3 workers",
+            "train/batch_size: 64 cannot be divided evenly among 3 workers",
         ),
         (
             {
@@ -73,7 +73,7 @@ def when(parent: str, value: Any) -> dict[str, Any]:
                 "baselines__odd": {"pretrain": {"batch_size": 65}},
             },
             "batch_size",
-            "baselines -> odd: pretrain/batch_size: 65 cannot be shared evenly by 2 workers",
+            "baselines -> odd: pretrain/batch_size: 65 cannot be divided evenly among 2 workers",
         ),
         ({"budget__trials_per_condition": "many"}, "trials_per_condition", "should be a valid integer"),
         ({"space__lambda_u": RANGE}, "lambda_u", "a path is section/setting"),
@@ -127,17 +127,25 @@ def when(parent: str, value: Any) -> dict[str, Any]:
         ({"pruner": {"kind": "halving"}}, "kind: halving", "'successive_halving', 'hyperband', 'median' or 'none'"),
         ({"pruner": MEDIAN | {"min_budget": 8000}}, "min_budget", "allowed: below train/samples, 8000"),
         ({"constraints": {"memory_gib": {"max": 3}}}, "constraints", "'memory_gib' is no metric that every trial"),
-        ({"constraints": {"seconds": {}}}, "seconds", "names no bound; allowed: min, max"),
+        ({"constraints": {"seconds": {}}}, "seconds", "has no bound; allowed: min, max"),
         ({"constraints": {"seconds": {"maximum": 1}}}, "maximum", "unknown key; allowed: max, min"),
         ({"constraints": {"seconds": {"min": 2, "max": 1}}}, "seconds", "min must not be above max"),
         ({"space__warmup/epochs": {**WHOLE, "step": 2}}, "warmup/epochs", "low plus a number of steps (low 1, step 2)"),
-        ({"space__warmup/epochs": {**WHOLE, "step": 3, "log": True}}, "warmup/epochs", "step goes not with log: true"),
+        (
+            {"space__warmup/epochs": {**WHOLE, "step": 3, "log": True}},
+            "warmup/epochs",
+            "step cannot be combined with log: true",
+        ),
         (
             {"space__optim/lr": when("optim/momentum", 1)},
             "when",
-            "when: optim/momentum is no dimension of this space; al",
+            "when: optim/momentum is not a dimension of this space; al",
         ),
-        ({"space__optim/lr": when("mixmatch/lambda_u", 1)}, "when", "mixmatch/lambda_u is no switch; allowed: a categ"),
+        (
+            {"space__optim/lr": when("mixmatch/lambda_u", 1)},
+            "when",
+            "mixmatch/lambda_u cannot be a switch; allowed: a categ",
+        ),
         (
             {"space__optim/lr": when("average/kind", 1), "space__average/kind": CHOICE},
             "when",
@@ -154,7 +162,7 @@ def when(parent: str, value: Any) -> dict[str, Any]:
                 "space__average/kind": CHOICE | {"when": {"optim/lr": 0.1}},
             },
             "when",
-            "wait for each other",
+            "depend on each other in a circle",
         ),
     ],
 )

@@ -190,7 +190,7 @@ def test_a_dry_run_starts_and_writes_nothing(write_study: WriteStudy, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert "6 trials = 2 conditions x (1 baselines + 2 searched)" in done.stderr
     told = "at most 24 trainings = 2 conditions x (1 baselines + 2 best + 1 robust) x 3 seeds"
-    assert f"confirmation: {told}, on training and validation part" in done.stderr
+    assert f"confirmation: {told}, on the training and validation parts" in done.stderr
     assert "forecast: at most" in done.stderr
     assert sorted(tmp_path.iterdir()) == before
     assert sorted(ray_folder.rglob("session_*")) == sessions

@@ -132,7 +132,9 @@ def test_a_wrong_token(cluster: Cluster, study: Path) -> None:
     done = subprocess.run([*command, "--results", str(results)], env=wrong, capture_output=True, text=True, timeout=200)
     assert done.returncode == 2
     message = done.stderr.splitlines()[-1]
-    assert message.startswith(f"error: --address {cluster.address}: something answers there, but not to us")
+    assert message.startswith(
+        f"error: --address {cluster.address}: something answers there, but refuses this connection"
+    )
     assert "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=<token>" in message
     assert "Traceback" not in done.stderr
     assert not results.exists()

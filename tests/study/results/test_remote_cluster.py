@@ -50,7 +50,7 @@ def test_the_storage_goes_away_and_another_machine_goes_on(
     line.cut()
     said = end_of(driver)
     assert driver.returncode == 2, said
-    assert "the same command goes on from there" in said
+    assert "run the same command to resume" in said
     assert "Traceback" not in said
     line.mend()
     known = finished(fetched())

@@ -204,7 +204,7 @@ def test_a_long_stage_tells_how_far_it_is(
     monkeypatch.setattr(driver, "LINE_SECONDS", 0.1)
     plan, told = load_plan(write_study(fixed__pretrain={"epochs": 20}, fixed__train__samples=40_000)), list[str]()
     driver.compute_stages(plan, ResultsFolder(tmp_path / "results" / "tiny"), told.append)
-    shares = [int(share[1]) for line in told if (share := re.match(r"pre-training: 1 under way, (\d+)% done, ", line))]
+    shares = [int(share[1]) for line in told if (share := re.match(r"pre-training: 1 running, (\d+)% done, ", line))]
     assert shares == sorted(shares)
     assert 0 < shares[-1] <= 100
     assert next(line for line in told if line.endswith(": computed")).startswith("pre-training ")

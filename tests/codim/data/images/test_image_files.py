@@ -58,9 +58,9 @@ def test_links_are_followed_and_end(tmp_path: Path) -> None:
     os.mkfifo(photos / "pipe.png")
     assert names(photos) == ["again/deep/far.png", "file.png", "own.png"]
     assert find_images(photos).left_out == {
-        "links to a folder that was read already": 1,
+        "links to a folder that was already read": 1,
         "links to a folder above": 1,
-        "links that lead nowhere": 1,
+        "broken links": 1,
         "no regular files": 1,
     }
 
@@ -83,6 +83,6 @@ def test_training_and_predictions_take_the_same_files_and_say_so(
     assert source.images.shape[0] == 3
     assert [Path(path).name for path in images_in(tmp_path)] == ["0.jpe", "1.PNG"]
     assert "train part, 3 images of 3 classes: a 1, b 1, c 1" in caplog.text
-    assert "1 images of the training part stand there again" in caplog.text
+    assert "1 images of the training part are copies of others" in caplog.text
     assert "left out: 3 hidden, 3 .heic" in caplog.text
     assert "2 images; left out: 2 hidden, 2 .heic" in caplog.text

@@ -138,7 +138,7 @@ def test_other_formats_under_a_pictures_name_are_not_opened(
 
     monkeypatch.setattr("subprocess.Popen.__init__", started)
     picture("RGB", 32, 32).save(tmp_path / f"x.{suffix}", kind)
-    with pytest.raises(ValueError, match=rf"x\.{suffix} cannot be read as an image: it is none of JPEG, PNG"):
+    with pytest.raises(ValueError, match=rf"x\.{suffix} cannot be read as an image: it is not one of JPEG, PNG"):
         decode_square(tmp_path / f"x.{suffix}", 8)
 
 
