@@ -83,8 +83,8 @@ def caption(info: Info) -> str:
         "as many values have on average when they are drawn evenly over the axis, (n - 1)/(n + 1) of it. A bar about "
         "as long as its grey says nothing of which value is best; a much shorter one says that good values lie "
         "together, or that the search tried few others. A trend that stays within the bars is not a finding. Hollow: "
-        f"fewer than {MIN_TRIALS} trials, no bar. Lines join conditions of one kind of noise. The x axis is the realised "
-        f"rate, known to the observer only. n = best trials, {counts}."
+        f"fewer than {MIN_TRIALS} trials, no bar. Lines join conditions of one kind of noise. The x axis is the "
+        f"realised rate, known to the observer only. n = best trials, {counts}."
     )
 
 
