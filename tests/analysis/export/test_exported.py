@@ -151,7 +151,7 @@ def test_a_file_of_something_else_is_refused_and_kept(
     before = path.read_bytes()
     assert export(root, to, path) == 2
     assert path.read_bytes() == before
-    assert f"{path} is no SQLite file" in capsys.readouterr().err
+    assert f"{path} is not an SQLite file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("to", FORMATS)

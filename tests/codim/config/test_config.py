@@ -72,7 +72,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"method": "cssl"}, "divide: split: given with 0 of labels_per_class and labelled_file; allowed: "),
     ({"divide": {"labels_per_class": 4}}, "divide: split: mixture with 1 of labels_per_class"),
     ({"method": "cssl", "divide": {"labelled_file": "/absent.txt"}}, "divide: labelled_file: /absent.txt does not"),
-    ({"train": {"epoch_images": 100}, "divide": {"loss_history": 2}}, "train/epoch_images: 100 goes neither"),
+    ({"train": {"epoch_images": 100}, "divide": {"loss_history": 2}}, "train/epoch_images: 100 cannot be combined"),
     (
         {"train": {"co_training": False}, "divide": {"split": "given", "labels_per_class": 4}},
         "divide/split: given has no warm-up, so train/co_training cannot be false",

@@ -79,7 +79,7 @@ def test_a_cifar_file_with_another_checksum_is_refused(tmp_path: Path, monkeypat
     (tmp_path / CIFAR10.base_folder / "data_batch_4").unlink()
     (tmp_path / CIFAR10.base_folder / "test_batch").unlink()
     (tmp_path / CIFAR10.base_folder / "test_batch").mkdir()
-    told = r"missing: data_batch_4; there, but not the official file \(another md5\): data_batch_3, test_batch"
+    told = r"missing: data_batch_4; present, but not the official file \(its md5 differs\): data_batch_3, test_batch"
     with pytest.raises(ValueError, match=rf"does not hold the official files \({told}\)"):
         load("cifar10", tmp_path)
 

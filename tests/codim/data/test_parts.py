@@ -44,7 +44,9 @@ def test_parts_in_any_usual_spelling(tmp_path: Path, train: str, val: str, test:
 )
 def test_folders_that_hold_the_same_classes_are_asked_about(tmp_path: Path, folders: tuple[str, ...]) -> None:
     plant(tmp_path, *folders)
-    with pytest.raises(ValueError, match=r"hold the same folders \(cat, dog, owl\): are these parts .* or classes\?"):
+    with pytest.raises(
+        ValueError, match=r"contain the same folders \(cat, dog, owl\): are these parts .* or classes\?"
+    ):
         folder_images(tmp_path)
 
 

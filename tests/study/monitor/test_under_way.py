@@ -124,4 +124,4 @@ def test_the_forecast_of_a_study_that_goes_on(write_study: WriteStudy) -> None:
     pruned = [record(0, 600, "pruned"), record(1, 1000, "complete"), record(2, 750)]
     assert Counter(r.status for r in pruned)["running"] == 1
     told = remaining(load_plan(write_study()), whole, pruned)
-    assert told == "of it 2 trials have ended before: at most 45 min 00 s left"
+    assert told == "2 trials have already ended: at most 45 min 00 s left"

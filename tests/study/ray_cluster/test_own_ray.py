@@ -70,13 +70,13 @@ def test_whatever_ray_raises_is_one_line_without_a_promise(error: Exception, fre
         pass
     assert "\n" not in str(told.value)
     assert "RAY_TMPDIR" in str(told.value)
-    assert "same command goes on" not in str(told.value)
+    assert "run the same command to resume" not in str(told.value)
     assert len(asked) == (2 if "timed out" in str(error) else 1)
     assert len(ended) > len(asked), "what each try began is ended, and so is Ray as a whole"
 
 
 def test_storage_that_fails_before_anything_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without the promise that the same command goes on."""
+    """Without the promise that the same command resumes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("study.driver.start.load_study", lambda *_: (_ for _ in ()).throw(OSError("Input/output error")))
         assert main(Arguments(tmp_path / "study.yaml", str(tmp_path))) == 2
