@@ -20,5 +20,7 @@ class ContrastiveConfig(Section):
     """Contrastive temperature t."""
     sets: Literal["labelled", "unlabelled", "both"] = "both"
     """Which sets enter the term."""
+    running_statistics: bool = True
+    """Whether the strong views move batch norm's running statistics, with which predictions are made of plain views."""
     confidence: float = Field(default=0.8, ge=0, le=1)
     """sup: an unlabelled sample is trusted when the largest entry of its guessed target reaches this."""

@@ -18,13 +18,13 @@ class DataConfig(Section):
     """Data set to train on, and its validation part."""
 
     name: str = "digits"
-    """Data set: digits, cifar10, cifar100, webvision, clothing1m, folder or table."""
+    """Data set: digits, mnist, fashion_mnist, cifar10, cifar100, webvision, clothing1m, folder or table."""
     root: Path | None = None
     """Location of the official files; for `folder` the folder, for `table` the .csv or .parquet file. Default: the
     environment variable CODIM_DATA, else `data` in the working directory; webvision and clothing1m in subfolders of
     that name. Made absolute when the settings are read, because workers have other working directories."""
     download: bool = False
-    """Download the official files if they are missing (cifar10, cifar100)."""
+    """Download the official files if they are missing (cifar10, cifar100, mnist, fashion_mnist)."""
     subset: int = Field(default=0, ge=0)
     """Number of training images to use, stratified by the source's labels and always the same ones: a smaller data set
     of the same kind, whatever the noise. 0: all."""

@@ -30,6 +30,18 @@ class DatasetFacts:
     """For a user's own images, a description of what `data/root` must name; otherwise empty."""
 
 
+_IDX_DEFAULTS: dict[str, dict[str, Any]] = {
+    "network": {"name": "small_cnn", "width": 32},
+    "augment": {"crop_padding": 2, "flip": False, "strong_scale_min": 0.5, "strong_rotation": 15, "strong_grey": 0},
+    "pretrain": {"epochs": 20},
+    "warmup": {"epochs": 2},
+    "divide": {"by_class": True},
+    "contrastive": {"running_statistics": False},
+    "mixmatch": {"alpha": 1.0, "rampup_epochs": 2},
+    "optim": {"step_at": 0.8},
+    "train": {"samples": 3_000_000, "batch_size": 32, "epoch": "dataset"},
+}
+
 DATASET_FACTS: dict[str, DatasetFacts] = {
     "digits": DatasetFacts(
         defaults={
@@ -52,6 +64,12 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
             "train": {"samples": 60_000, "epoch": "dataset"},
         },
         shape=Shape(1_347, 0, 10, whole=True),
+    ),
+    "mnist": DatasetFacts(defaults=_IDX_DEFAULTS, folder="", shape=Shape(60_000, 0, 10, whole=True)),
+    "fashion_mnist": DatasetFacts(
+        defaults={**_IDX_DEFAULTS, "augment": {**_IDX_DEFAULTS["augment"], "flip": True}},
+        folder="",
+        shape=Shape(60_000, 0, 10, whole=True),
     ),
     # From here on DivideMix's settings; the budget covers its epochs plus pre-training.
     "cifar10": DatasetFacts(

@@ -16,6 +16,10 @@ class DivideConfig(Section):
     p_threshold: float = Field(default=0.5, ge=0, le=1)
     """Threshold: samples of higher clean probability are labelled. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100 sym
     .8)"""
+    by_class: bool = False
+    """Fit one mixture to the losses of each given class, so that the division does not discard a rare or difficult
+    class whole; a class with fewer than 20 images, or equal losses, keeps the clean probabilities of the mixture over
+    all. (Class-wise selection: UNICON, ProMix)"""
     loss_history: int = Field(default=1, ge=1)
     """Number of epochs, warm-up included, over which the scaled losses are averaged. (The reference code uses 5 where
     the *true* rate is .9, and starts after the warm-up.)"""

@@ -1,5 +1,6 @@
 """Settings of the network."""
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
@@ -20,6 +21,7 @@ class EncoderFacts(NamedTuple):
 
 ENCODER_FACTS = {
     "small_cnn": EncoderFacts(width=16),
+    "airbench": EncoderFacts(width=64),
     "preact_resnet18": EncoderFacts(width=64),
     "resnet18": EncoderFacts(torchvision=True),
     "resnet50": EncoderFacts(torchvision=True),
@@ -27,14 +29,19 @@ ENCODER_FACTS = {
 }
 
 
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}"
+
+
 class NetworkConfig(Section):
     """Settings of the network, the same for both peers."""
 
     name: str = "small_cnn"
-    """Encoder: small_cnn, preact_resnet18, resnet18, resnet50 or inception_resnet_v2."""
+    """Encoder: small_cnn, airbench, preact_resnet18, resnet18, resnet50 or inception_resnet_v2."""
     width: int | None = Field(default=None, ge=1)
-    """Channels of the first stage of small_cnn (None: 16) and preact_resnet18 (None: 64, as in the literature). The
-    other encoders have a fixed width and allow only None."""
+    """Channels of the first stage of small_cnn (None: 16), airbench and preact_resnet18 (None: 64, as in the
+    literature). The other encoders have a fixed width and allow only None."""
     stem: Stem = "imagenet"
     """Stem of resnet18 and resnet50. imagenet: 7x7 convolution of stride 2 and max pooling, for about 224x224 pixels.
     cifar: 3x3 convolution of stride 1, no pooling, for 32x32 (C2D, SupContrast's code)."""
@@ -60,8 +67,8 @@ class NetworkConfig(Section):
     @model_validator(mode="after")
     def _fits_the_encoder(self) -> "NetworkConfig":
         facts = ENCODER_FACTS[self.name]
-        widths = " and ".join(name for name, facts in ENCODER_FACTS.items() if facts.width)
-        resnets = " and ".join(name for name, facts in ENCODER_FACTS.items() if facts.torchvision)
+        widths = _listed(name for name, facts in ENCODER_FACTS.items() if facts.width)
+        resnets = _listed(name for name, facts in ENCODER_FACTS.items() if facts.torchvision)
         if self.width is not None and not facts.width:
             raise ValueError(f"width {self.width}: {self.name} has a fixed width; only {widths} accept one")
         if self.stem == "cifar" and not facts.torchvision:

@@ -16,8 +16,11 @@ class OptimConfig(Section):
     """Plain (not Nesterov) momentum."""
     weight_decay: float = Field(default=5e-4, ge=0)
     """L2 penalty on all weights, batch norm's too. (5e-4: DivideMix on CIFAR)"""
-    schedule: Literal["constant", "step", "cosine"] = "step"
-    """step: times `step_factor` at the share `step_at` of the budget. cosine: to 0 at the end of the budget."""
+    schedule: Literal["constant", "step", "cosine", "linear"] = "step"
+    """step: times `step_factor` at the share `step_at` of the budget. cosine, linear: from the end of the rate's
+    warm-up to 0 at the end of the budget, along half a cosine or a line."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the samples of stages 1 to 3 over which the rate rises linearly from 0 to `lr`."""
     step_at: float = Field(default=0.5, gt=0, lt=1)
     """Share of the samples of stages 1 to 3. (150 of 300 epochs: DivideMix on CIFAR)"""
     step_factor: float = Field(default=0.1, gt=0, le=1)

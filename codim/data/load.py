@@ -19,6 +19,7 @@ from codim.data.clothing1m import clothing1m
 from codim.data.digits import _digits
 from codim.data.image_source import Loader, Pixels
 from codim.data.images.image_cache import CachedImages, Images
+from codim.data.mnist import fashion_mnist, mnist
 from codim.data.own_images import folder, table
 from codim.data.splits import stratified_split, subset_rows
 from codim.data.webvision import webvision
@@ -70,6 +71,8 @@ DATASETS: dict[str, Loader] = {
     "digits": _digits,
     "cifar10": cifar10,
     "cifar100": cifar100,
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
     "webvision": webvision,
     "clothing1m": clothing1m,
     "folder": folder,

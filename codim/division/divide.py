@@ -37,6 +37,8 @@ class Division:
         return replace(self, **tensors)
 
 
+FEWEST_OF_A_CLASS = 20
+"""Smallest number of images of a class to which a mixture of its own is fitted."""
 LOSS_BINS = 20
 """Number of bins of the histograms of scaled losses."""
 SEVERITY: tuple[SplitState, ...] = ("none", "given", "ok", "clipped", "unimodal", "degenerate")
@@ -54,9 +56,12 @@ def scale_losses(losses: Tensor) -> Tensor:
     return torch.where(finite, (losses - low) / (high - low), 1.0)
 
 
-def divide(scaled: Tensor, index: Tensor, config: DivideConfig) -> list[Division]:
+def divide(scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig) -> list[Division]:
     """Divide the images `index` (N,) by their scaled losses (B, N) under each of B networks, already averaged over the
     history. Neither set is empty, and nothing is NaN.
+
+    Args:
+        labels: (N,) given labels of these images, read with `divide/by_class` alone.
 
     States: ok; clipped: the threshold left one side empty and was moved to [min w + 1e-5, max w - 1e-5] (as C2D's
     code); unimodal: the mixture's means are closer than one pooled standard deviation, or one component is empty;
@@ -64,6 +69,8 @@ def divide(scaled: Tensor, index: Tensor, config: DivideConfig) -> list[Division
     """
     mixture = fit_mixture(scaled, config.reg_covar)
     w = mixture.posterior(scaled)
+    if config.by_class:
+        w = _posterior_by_class(scaled, labels, w, config)
     spread = scaled.amax(1) - scaled.amin(1)
     summary = torch.stack([spread, w.amin(1), w.amax(1), mixture.separation, mixture.weights.amin(1)], dim=1)
     rows = summary.tolist()  # the only transfer from the device
@@ -71,6 +78,18 @@ def divide(scaled: Tensor, index: Tensor, config: DivideConfig) -> list[Division
         replace(_division(own, index, config, row), loss_bin=_bins(losses))
         for own, row, losses in zip(w, rows, scaled, strict=True)
     ]
+
+
+def _posterior_by_class(scaled: Tensor, labels: Tensor, overall: Tensor, config: DivideConfig) -> Tensor:
+    """Clean probabilities (B, N) from one mixture for each given class, `overall` where a class has too few losses."""
+    w = overall.clone()
+    for k in labels.unique():
+        members = labels == k
+        own = scaled[:, members]
+        if own.shape[1] >= FEWEST_OF_A_CLASS:
+            fitted = fit_mixture(own, config.reg_covar).posterior(own)
+            w[:, members] = torch.where(own.amax(1, keepdim=True) > own.amin(1, keepdim=True), fitted, w[:, members])
+    return w
 
 
 def _bins(scaled: Tensor) -> Tensor:

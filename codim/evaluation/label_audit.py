@@ -42,7 +42,7 @@ def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.
     """
     scaled = torch.stack([scale_losses(F.cross_entropy(own, data.labels, reduction="none")) for own in logits])
     index = torch.arange(len(data.labels), device=data.labels.device)
-    clean = torch.stack([division.clean_probability for division in divide(scaled, index, config)]).mean(0)
+    clean = torch.stack([division.clean_probability for division in divide(scaled, index, data.labels, config)]).mean(0)
     suggested = logits.sum(0).argmax(1)
     confidence = logits.softmax(2).gather(2, suggested.expand(2, -1)[..., None])[..., 0]
     columns = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from codim.config.network import ENCODER_FACTS, EncoderFacts, NetworkConfig
+from codim.models.airbench import airbench
 from codim.models.inception_resnet_v2 import inception_resnet_v2
 from codim.models.preact_resnet import conv3x3, preact_resnet18
 from codim.models.resnet import resnet
@@ -26,6 +27,7 @@ Build = Callable[[NetworkConfig, int], tuple[nn.Module, int]]
 """Build function of an encoder: (settings, channels of the images) -> encoder and its output size."""
 ENCODERS: dict[str, Build] = {
     "small_cnn": lambda config, channels: small_cnn(channels, config.channels),
+    "airbench": lambda config, channels: airbench(channels, config.channels),
     "preact_resnet18": lambda config, channels: preact_resnet18(channels, config.channels),
     "resnet18": lambda config, channels: resnet("resnet18", channels, config.stem, config.weights),
     "resnet50": lambda config, channels: resnet("resnet50", channels, config.stem, config.weights),

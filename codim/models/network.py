@@ -1,16 +1,22 @@
 """Networks: an encoder f, a linear classifier h and a projection head g (d -> d -> projection_dim, unit length)."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from codim.config.network import NetworkConfig
+from codim.models.airbench import Airbench
 from codim.models.encoders import ENCODERS
 
+FITTED_IMAGES = 2_000
+"""Number of images that `Network.fit` is given."""
 log = logging.getLogger(__name__)
 
 
@@ -23,6 +29,18 @@ class Network(nn.Module):
         self.encoder, dim = ENCODERS[config.name](config, channels)
         self.classifier = nn.Linear(dim, num_classes)
         self.projector = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.projection_dim))
+
+    @torch.no_grad()
+    def fit(self, images: Tensor) -> None:
+        """Fit what the encoder computes from the data before training, if anything: airbench's whitening layer.
+
+        Args:
+            images: (N, C, H, W) uint8, without labels.
+        """
+        if isinstance(self.encoder, Airbench):
+            x = images.double() / 255
+            std, mean = torch.std_mean(x, (0, 2, 3), keepdim=True)
+            self.encoder.whiten.fit((x - mean) / std.clamp(min=1e-3))
 
     def forward(self, x: Tensor) -> Tensor:
         with self._autocast(x):
@@ -48,6 +66,19 @@ def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config, channels, num_classes).to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def kept_running_statistics(net: nn.Module) -> Iterator[None]:
+    """Normalise by each batch's own statistics as in training mode, but leave batch norm's running ones unchanged."""
+    norms = [(module, module.momentum) for module in net.modules() if isinstance(module, _BatchNorm)]
+    for module, _ in norms:
+        module.momentum = 0.0
+    try:
+        yield
+    finally:
+        for module, momentum in norms:
+            module.momentum = momentum
 
 
 def compiled(net: Network, how: Literal["off", "default", "graphs"]) -> Network:

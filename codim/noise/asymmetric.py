@@ -21,10 +21,12 @@ class AsymmetricNoise(NoiseKind):
     rate: Rate
     """Probability of a flip within a mapped class (the nominal rate; the rate over the whole set is lower if some
     classes stay clean)."""
-    map: Literal["cifar10", "digits", "superclass-next", "superclass-uniform", "block5-next", "next"]
+    map: Literal["cifar10", "digits", "fashion_mnist", "superclass-next", "superclass-uniform", "block5-next", "next"]
     """Map from each class to the classes it is mistaken for.
     cifar10: truck -> automobile, bird -> airplane, deer -> horse, cat <-> dog (Patrini et al. 2017).
     digits: 2 -> 7, 3 -> 8, 5 <-> 6, 7 -> 1, the confusions that Patrini et al. use for handwritten digits.
+    fashion_mnist: ankle boot -> sneaker -> sandal, pullover -> shirt, coat <-> dress (Zhang & Sabuncu 2018,
+    "Generalized cross entropy loss").
     The others are four definitions for CIFAR-100 that papers call by the same name; results are not comparable.
     superclass-next: the next fine id of the same superclass, circularly (Sel-CL, LongReMix).
     superclass-uniform: any of the other four classes of the superclass, equally likely (C2D).

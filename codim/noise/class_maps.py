@@ -61,6 +61,7 @@ def _others(groups: Iterable[Iterable[int]], num_classes: int) -> ClassMap:
 CLASS_MAPS: dict[str, ClassMap] = {
     "cifar10": _map(10, {9: [1], 2: [0], 4: [7], 3: [5], 5: [3]}),
     "digits": _map(10, {2: [7], 3: [8], 5: [6], 6: [5], 7: [1]}),
+    "fashion_mnist": _map(10, {9: [7], 7: [5], 2: [6], 4: [3], 3: [4]}),
     "superclass-next": _next(CIFAR100_SUPERCLASSES.values(), 100),
     "superclass-uniform": _others(CIFAR100_SUPERCLASSES.values(), 100),
     "block5-next": _next((range(first, first + 5) for first in range(0, 100, 5)), 100),

@@ -4,6 +4,7 @@ L_X, L_U and L_reg are DivideMix's; the contrastive term is a reconstruction (se
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from codim.losses.mixmatch import (
     mixup,
     soft_cross_entropy,
 )
-from codim.models.network import Network
+from codim.models.network import Network, kept_running_statistics
 from codim.runtime.distributed import gather, shard
 
 
@@ -142,7 +143,8 @@ def _contrast(
     n = len(target_x)
     images = {"labelled": images[:n], "unlabelled": images[n:], "both": images}[config.sets]
     views = [augmenter.strong(images, generator) for _ in range(2)]
-    z1, z2 = map(gather, net.project(torch.cat(views)).chunk(2))
+    with nullcontext() if config.running_statistics else kept_running_statistics(net):
+        z1, z2 = map(gather, net.project(torch.cat(views)).chunk(2))
     x, u = gather(target_x), gather(target_u)
     trusted_x, trusted_u = x.new_ones(len(x), dtype=torch.bool), u.amax(1) >= config.confidence
     chosen = {"labelled": slice(0, len(x)), "unlabelled": slice(len(x), None), "both": slice(None)}[config.sets]

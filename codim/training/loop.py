@@ -111,7 +111,7 @@ def _cotrain_epoch(
     if config.divide.split == "mixture":
         scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in state.loss_history]
         averaged = torch.stack(scaled).mean(0)
-        state.divisions = divide(averaged, state.active, config.divide)
+        state.divisions = divide(averaged, state.active, data.labels[state.active], config.divide)
         if world_size() > 1:
             first = broadcast([division.to("cpu") for division in state.divisions])
             state.divisions = [replace(own.to(data.images.device), index=state.active) for own in first]

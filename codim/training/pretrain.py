@@ -21,7 +21,7 @@ from codim.data.augment import Augmenter
 from codim.data.batches import endless_batches
 from codim.data.images.image_cache import Images
 from codim.losses.contrastive import nt_xent
-from codim.models.network import Network, compiled, seeded_network
+from codim.models.network import FITTED_IMAGES, Network, compiled, seeded_network
 from codim.runtime.distributed import gather, require_even, shard, synchronise_batch_norm
 from codim.training.optim import sgd, step
 from codim.training.schedules import cosine
@@ -45,6 +45,7 @@ class PretrainState:
         net = synchronise_batch_norm(
             seeded_network(network, images.shape[1], num_classes, config.seed).to(images.device)
         )
+        net.fit(images[:FITTED_IMAGES])
         compiled(net, network.compile)
         generator = Generator(images.device).manual_seed(config.seed)
         return cls(net, sgd(net, config.lr, 0.9, config.weight_decay), generator)

@@ -13,8 +13,13 @@ def learning_rate(config: OptimConfig, progress: float) -> float:
         >>> learning_rate(config, 0.4), learning_rate(config, 0.5)
         (0.1, 0.05)
     """
+    if progress < config.warmup:
+        return config.lr * progress / config.warmup
+    decayed = (progress - config.warmup) / (1 - config.warmup)
     if config.schedule == "cosine":
-        return cosine(config.lr, progress)
+        return cosine(config.lr, decayed)
+    if config.schedule == "linear":
+        return config.lr * (1 - min(decayed, 1.0))
     return config.lr * (config.step_factor if config.schedule == "step" and progress >= config.step_at else 1.0)
 
 

@@ -11,7 +11,7 @@ from codim.data.load import TrainingData
 from codim.division.divide import Division
 from codim.division.labelled_set import given_division
 from codim.evaluation.evaluate import Evaluation
-from codim.models.network import Network, compiled, seeded_network
+from codim.models.network import FITTED_IMAGES, Network, compiled, seeded_network
 from codim.runtime.distributed import synchronise_batch_norm
 from codim.training.optim import sgd
 from codim.training.pretrain import PretrainState
@@ -58,6 +58,8 @@ class TrainState:
         ]
         if config.train.sync_batch_norm:
             networks = [synchronise_batch_norm(net) for net in networks]
+        for net in networks:
+            net.fit(data.images[:FITTED_IMAGES])
         networks = [compiled(net, config.network.compile) for net in networks]
         optimizers: list[torch.optim.Optimizer] = [
             sgd(net, config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks

@@ -24,7 +24,8 @@ configs = st.builds(
 
 
 def divided(scaled: Tensor, config: DivideConfig) -> Division:
-    return divide(scaled[None], torch.arange(len(scaled)), config)[0]
+    n = len(scaled)
+    return divide(scaled[None], torch.arange(n), torch.zeros(n, dtype=torch.int64), config)[0]
 
 
 def check(division: Division, n: int) -> None:
@@ -144,7 +145,7 @@ def test_a_lower_threshold_never_labels_less() -> None:
 
 def test_a_network_without_order_leaves_the_other_alone() -> None:
     rows = torch.stack([torch.full((60,), 0.5, dtype=torch.float64), bimodal()])
-    first, second = divide(rows, torch.arange(60), DivideConfig())
+    first, second = divide(rows, torch.arange(60), torch.zeros(60, dtype=torch.int64), DivideConfig())
     alone = divided(bimodal(), DivideConfig())
     assert first.state == "degenerate"
     assert (second.state, second.threshold, second.separation) == ("ok", alone.threshold, alone.separation)
@@ -158,9 +159,38 @@ def test_the_histogram_is_numpys() -> None:
     scaled = torch.stack([modes, torch.full_like(modes, 0.5)]).double()
     among = torch.rand(2 * len(modes)) < 0.4
     index = torch.randperm(2 * len(modes))[: len(modes)]
-    divisions = divide(scaled, index, DivideConfig())
+    divisions = divide(scaled, index, torch.zeros_like(index), DivideConfig())
     expected, _ = np.histogram(scaled, LOSS_BINS, (0, 1))
     assert loss_histogram(divisions) == expected.tolist()
     expected, _ = np.histogram(scaled[:, among[index]], LOSS_BINS, (0, 1))
     assert loss_histogram(divisions, among) == expected.tolist()
     assert loss_histogram([]) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_a_mixture_per_class_each_is_divided_as_if_alone(seed: int) -> None:
+    """A class whose correct labels have larger losses than the others' wrong ones keeps its better half."""
+    rng = np.random.default_rng(seed)
+    labels = torch.from_numpy(rng.permutation(np.repeat([0, 1, 2], [200, 40, 5])))
+    wrong = torch.from_numpy(rng.random(245) < 0.4)
+    scaled = torch.from_numpy(rng.normal(0.1, 0.01, 245)) + 0.1 * wrong + 0.6 * (labels == 1)
+    scaled = scaled.clamp(0, 1)[None]
+    config = DivideConfig(by_class=True)
+    (together,) = divide(scaled, torch.arange(245), labels, DivideConfig())
+    (division,) = divide(scaled, torch.arange(245), labels, config)
+    for k in (0, 1):
+        own = labels == k
+        alone = divide(scaled[:, own], torch.arange(int(own.sum())), labels[own], DivideConfig())[0]
+        assert torch.equal(division.clean_probability[own], alone.clean_probability)
+        assert torch.equal(division.labelled[own], ~wrong[own])
+    assert not together.labelled[labels == 1].any()
+    few = labels == 2
+    assert torch.equal(division.clean_probability[few], together.clean_probability[few])
+
+
+def test_a_class_of_equal_losses_is_divided_by_the_mixture_over_all() -> None:
+    scaled = torch.cat([bimodal(), torch.full((30,), 0.05, dtype=torch.float64)])[None]
+    labels = torch.cat([torch.zeros(60, dtype=torch.int64), torch.ones(30, dtype=torch.int64)])
+    divisions = [divide(scaled, torch.arange(90), labels, DivideConfig(by_class=own))[0] for own in (False, True)]
+    assert torch.equal(*(division.clean_probability[60:] for division in divisions))
+    assert divisions[1].labelled[60:].all()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from codim.config.network import NetworkConfig, Stem
+from codim.models.airbench import Airbench
 from codim.models.encoders import ENCODERS
 from codim.models.inception_resnet_v2 import SMALLEST, InceptionResNetV2
 from codim.models.network import Network, seeded_network
@@ -21,6 +22,7 @@ def count(module: nn.Module) -> int:
 
 
 SIZES = [
+    ("airbench", "imagenet", 10, 1_972_514),  # the source's, with batch norm's scales and a bias of the classifier
     ("preact_resnet18", "imagenet", 10, 11_171_274),  # DivideMix's; without its first batch norm 11,171,146
     ("resnet18", "cifar", 10, 11_173_962),  # SupContrast's and C2D's
     ("resnet18", "imagenet", 1000, 11_689_512),  # torchvision
@@ -189,3 +191,24 @@ def test_cifars_stem_starts_as_the_other_convolutions_do() -> None:
     encoder, _ = resnet("resnet18", 3, "cifar", None)
     conv1: Any = encoder.conv1
     assert conv1.weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.06)
+
+
+def test_airbench_whitens_the_patches_of_its_data() -> None:
+    """The first half of the channels is uncorrelated and of unit variance; the second is its negative."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (64, 3, 12, 12), generator=generator, dtype=torch.uint8)
+    images[:, 1] = images[:, 0] // 2 + images[:, 1] // 2  # correlated channels
+    net = seeded_network(NetworkConfig(name="airbench", width=4), 3, 10, 0)
+    net.fit(images)
+    x = images.float() / 255
+    std, mean = torch.std_mean(x, (0, 2, 3), keepdim=True)
+    assert isinstance(net.encoder, Airbench)
+    whitened = net.encoder.whiten((x - mean) / std).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(whitened[:12].cov(), torch.eye(12), atol=0.02, rtol=0)
+    assert torch.equal(whitened[12:], -whitened[:12])
+
+
+def test_airbench_says_what_it_needs() -> None:
+    net = seeded_network(NetworkConfig(name="airbench", width=4), 1, 10, 0)
+    with pytest.raises(ValueError, match="airbench needs images of at least 9x9 pixels, found 8x8"):
+        net(torch.zeros(2, 1, 8, 8))

@@ -11,11 +11,15 @@ import torch.nn.functional as F
 from codim.config.network import ENCODER_FACTS, NetworkConfig
 from codim.config.train_config import train_config
 from codim.models.encoders import ENCODERS
-from codim.models.network import Network, seeded_network
+from codim.models.network import Network, kept_running_statistics, seeded_network
 from codim.training.optim import sgd, step
 
-NARROW: dict[str, dict[str, Any]] = {"small_cnn": {"width": 4}, "preact_resnet18": {"width": 4}}
-SMALL = {"small_cnn": 8, "preact_resnet18": 8, "resnet18": 32, "resnet50": 32, "inception_resnet_v2": 75}
+NARROW: dict[str, dict[str, Any]] = {
+    "small_cnn": {"width": 4},
+    "airbench": {"width": 4},
+    "preact_resnet18": {"width": 4},
+}
+SMALL = {"small_cnn": 8, "airbench": 9, "preact_resnet18": 8, "resnet18": 32, "resnet50": 32, "inception_resnet_v2": 75}
 """Pixels, for a quick test."""
 CLASSES = 7
 
@@ -61,7 +65,8 @@ def test_two_steps_lower_the_loss_and_move_everything(name: str) -> None:
         losses.append(loss.item())
         step(optimizer, loss, 0.01)
     assert losses[2] < losses[0]
-    assert [key for key, value in net.encoder.state_dict().items() if torch.equal(value, before[key])] == []
+    still = [key for key, value in net.encoder.state_dict().items() if torch.equal(value, before[key])]
+    assert still == (["whiten.weight"] if name == "airbench" else [])
 
 
 @pytest.mark.parametrize("name", list(ENCODERS))
@@ -89,6 +94,7 @@ def test_weights_follow_the_seed_and_leave_the_global_generator_alone(name: str)
 
 KEYS = {
     "small_cnn": (30, "561904558361"),
+    "airbench": (44, "7a9cf0df76d1"),
     "preact_resnet18": (111, "2cf544469a0a"),
     "resnet18": (126, "8ed9e0110e86"),
     "resnet50": (324, "ce3ac75eb3c9"),
@@ -114,7 +120,7 @@ def test_convolutions_are_channels_last(name: str) -> None:
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"name": "vgg"}, "network/name: unknown encoder; allowed: .*resnet18.*'vgg'"),
     ({"width": 0}, "network/width: .*greater than or equal to 1.*0"),
-    ({"name": "resnet50", "width": 64}, "network: .*width 64: resnet50 .*only small_cnn and preact_resnet18"),
+    ({"name": "resnet50", "width": 64}, "network: .*width 64: resnet50 .*only small_cnn, airbench and preact_resnet18"),
     ({"name": "inception_resnet_v2", "width": 64}, "width 64: inception_resnet_v2"),
     ({"name": "resnet18", "stem": "mnist"}, "network/stem: .*'imagenet' or 'cifar'.*'mnist'"),
     ({"name": "preact_resnet18", "stem": "cifar"}, "stem 'cifar': preact_resnet18 .*only resnet18 and resnet50"),
@@ -151,3 +157,16 @@ def test_weights_survive_a_dump(tmp_path: Path) -> None:
     path.touch()
     config = NetworkConfig(name="resnet50", weights=path)
     assert NetworkConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_kept_running_statistics() -> None:
+    """Outputs are those of training mode; running statistics stay, and move again afterwards."""
+    net = make("small_cnn").train()
+    x = images("small_cnn", 6)
+    running = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}
+    with torch.no_grad():
+        with kept_running_statistics(net):
+            kept = net(x)
+        assert all(torch.equal(net.state_dict()[k], v) for k, v in running.items())
+        assert torch.equal(net(x), kept)
+    assert not any(torch.equal(net.state_dict()[k], v) for k, v in running.items())

@@ -21,6 +21,21 @@ def test_learning_rate_cosine() -> None:
     assert [learning_rate(config, p) for p in (0, 0.25, 0.5, 1, 1.2)] == pytest.approx(expected)
 
 
+def test_learning_rate_linear_after_a_warm_up() -> None:
+    config = OptimConfig(lr=0.4, schedule="linear", warmup=0.2)
+    expected = [0.0, 0.2, 0.4, 0.2, 0.0, 0.0]
+    assert [learning_rate(config, p) for p in (0, 0.1, 0.2, 0.6, 1, 1.1)] == pytest.approx(expected)
+
+
+@given(warmup=st.floats(0.01, 0.9), p=st.floats(0, 1))
+@pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "linear"])
+def test_a_warm_up_precedes_every_schedule(schedule: str, warmup: float, p: float) -> None:
+    config = OptimConfig.model_validate({"lr": 1.0, "schedule": schedule, "warmup": warmup, "step_at": 0.95})
+    assert 0 <= learning_rate(config, p) <= 1
+    assert learning_rate(config, warmup) == pytest.approx(1)
+    assert learning_rate(config, warmup / 2) == pytest.approx(0.5)
+
+
 @given(lr=st.floats(1e-6, 10), p=st.floats(0, 1), q=st.floats(0, 1))
 def test_cosine_falls(lr: float, p: float, q: float) -> None:
     assert cosine(lr, max(p, q)) <= cosine(lr, min(p, q)) <= lr

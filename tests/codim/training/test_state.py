@@ -110,6 +110,6 @@ def test_losses_are_averaged_over_the_history(tiny: Tiny) -> None:
         if state.evaluation is not None:
             after.append(torch.stack([scale_losses(own) for own in state.evaluation.losses]))
     for k, made in enumerate(divisions[:2]):
-        expected = divide((after[k] + after[k + 1]) / 2, data.train_index, config.divide)
+        expected = divide((after[k] + after[k + 1]) / 2, data.train_index, data.labels[data.train_index], config.divide)
         for own, other in zip(made, expected, strict=True):
             assert torch.equal(own.clean_probability, other.clean_probability)
