@@ -159,7 +159,7 @@ def test_single_training_goes_on_after_an_interruption(settings: Path, tmp_path:
     ("flags", "words"),
     [
         (["--method", "codm"], ["--method", "codm", "codim-sup"]),
-        (["--data", "mnist"], ["--data", "mnist", "digits"]),
+        (["--data", "svhn"], ["--data", "svhn", "digits"]),
         (["--noise", "gaussian:0.5"], ["noise", "gaussian", "symmetric"]),
         (["--noise", "symmetric:1.5"], ["noise/rate", "1.5", "less than or equal to 1"]),
         (["--noise", "symmetric:0.5:a:b"], ["--noise", "KIND"]),

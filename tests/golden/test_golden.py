@@ -65,6 +65,7 @@ SETTINGS: dict[str, Any] = {
     "warmup": {"epochs": 2, "confidence_penalty": 0.1, "seed": None},
     "divide": {
         "split": "mixture",
+        "by_class": False,
         "p_threshold": 0.66,
         "loss_history": 2,
         "reg_covar": 5e-4,
@@ -86,6 +87,7 @@ SETTINGS: dict[str, Any] = {
         "sup_weight": 1.0,
         "temperature": 0.3,
         "sets": "both",
+        "running_statistics": True,
         "confidence": 0.4,
     },
     "optim": {
@@ -95,6 +97,7 @@ SETTINGS: dict[str, Any] = {
         "schedule": "step",
         "step_at": 0.7,
         "step_factor": 0.1,
+        "warmup": 0.0,
     },
     "average": {"kind": "none", "decay": 0.999, "start": 0.75},
     "train": {

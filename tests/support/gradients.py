@@ -12,7 +12,14 @@ import torch.nn.functional as F
 from codim.config.network import NetworkConfig
 from codim.models.network import Network, seeded_network
 
-PIXELS = {"small_cnn": 16, "preact_resnet18": 16, "resnet18": 32, "resnet50": 32, "inception_resnet_v2": 75}
+PIXELS = {
+    "small_cnn": 16,
+    "airbench": 16,
+    "preact_resnet18": 16,
+    "resnet18": 32,
+    "resnet50": 32,
+    "inception_resnet_v2": 75,
+}
 
 
 def gradients(net: Network, x: torch.Tensor, oracle: bool) -> list[torch.Tensor]:

@@ -80,7 +80,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"warmup": {"epochs": "three"}}, "warmup/epochs: .*integer.*'three'"),
     ({"warmup": {"epochs": 2.5}}, "warmup/epochs: .*integer.*2.5"),
     ({"contrastive": {"kind": "supervised"}}, "contrastive/kind: .*'self', 'sup' or 'both'.*'supervised'"),
-    ({"data": {"name": "mnist"}}, "data/name: unknown data set; allowed: digits.*'mnist'"),
+    ({"data": {"name": "svhn"}}, "data/name: unknown data set; allowed: digits.*'svhn'"),
     ({"data": {"val_fraction": 1}}, "data/val_fraction: .*less than 1"),
     ({"noise": {"kind": "loud"}}, "noise: kind 'loud' is unknown; allowed: .*symmetric"),
     ({"noise": {"rate": 0.2}}, "noise: kind is missing; allowed: none, symmetric"),
