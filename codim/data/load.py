@@ -69,10 +69,10 @@ class Truth:
 
 DATASETS: dict[str, Loader] = {
     "digits": _digits,
-    "cifar10": cifar10,
-    "cifar100": cifar100,
     "mnist": mnist,
     "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
     "webvision": webvision,
     "clothing1m": clothing1m,
     "folder": folder,

@@ -14,7 +14,10 @@ from cifar10_gpu import Arguments, Run, train_all
 from tests.support import ROOT
 
 TINY = "--rounds 1 --threads 1 --network preact --width 2 --batch-size 8 --steps 1"
-
+REAL = (
+    "--data digits --images 200 --samples 2000 --seeds 2 --width 4 --noise symmetric:0.5 --variants dividemix codim-sup"
+    " --rows FOLDER/rows.jsonl --stages FOLDER/stages"
+)
 
 CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
@@ -25,6 +28,7 @@ CASES = {
     "two_networks": (TINY, "two_networks-preact-cpu-fp32"),
     "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
     "analysis_cost": ("--trials 16 --epochs 6 --pages 16", "analysis_cost"),
+    "real_images": (REAL, "real_images-digits-200"),
     "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),
 }
 """Script -> arguments, and what it keeps."""
@@ -35,8 +39,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
     """Script -> folder of what it keeps. Two at a time: most of their time is that of imports."""
     with ThreadPoolExecutor(2) as pool:
         yield {
-            script: pool.submit(run, script, arguments.split(), tmp_path_factory.mktemp(script))
+            script: pool.submit(run, script, arguments.replace("FOLDER", str(folder)).split(), folder)
             for script, (arguments, _) in CASES.items()
+            for folder in [tmp_path_factory.mktemp(script)]
         }
 
 

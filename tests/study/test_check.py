@@ -13,6 +13,8 @@ FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 def test_every_study_file_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert {path.stem for path in FILES} >= {
         "digits",
+        "mnist",
+        "fashion_mnist",
         "cifar10",
         "cifar100",
         "cifar10n",

@@ -1,0 +1,280 @@
+"""What is each part worth on real images? Variants of the methods on a part of a data set, one change at a time.
+
+    CODIM_DATA=/folder/of/the/data python benchmarks/real_images.py --data fashion_mnist --images 2000
+
+All variants of a seed train on the same images with the same noisy labels and draw the same number of samples a
+network in stages 1 to 3; pre-training is shared by the variants that have the same, and comes on top (`--counted` takes
+it from the budget instead). Variants change the settings of BASE; K is a base of its own. Test accuracy is the mean of
+the last 5 epochs on the official test images, which choose nothing. Each training is a line of --rows, and one that is
+there is not repeated: the same command resumes. Prints, and keeps in results/, means with 95 % t-intervals over the
+seeds, and differences to cross-entropy and to DivideMix with the same base, paired by seed.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+import tyro
+from kept import RESULTS, keep
+from rich.progress import track
+from scipy import stats
+
+from codim.config.budget import pretrain_samples
+from codim.config.train_config import TrainConfig, train_config
+from codim.evaluation.observer import Observer
+from codim.evaluation.predict import predict
+from codim.metrics import OracleMetrics
+from codim.runtime.tensor_file import read_tensors, write_tensors
+from codim.training.loop import run_epochs
+from codim.training.pretrain import PretrainState, pretrain_epochs
+from codim.training.session import Session
+
+Settings = dict[str, dict[str, Any]]
+LAST = 5
+BASE: Settings = {
+    "network": {"name": "small_cnn", "width": 16},
+    "warmup": {"epochs": 4},
+    "mixmatch": {"rampup_epochs": 4},
+    "pretrain": {"epochs": 30, "batch_size": 128, "lr": 0.06},
+    "train": {"epoch": "dataset", "device": "cpu"},
+}
+BY_DATA: dict[str, Settings] = {
+    "digits": {"augment": {"crop_padding": 0, "flip": False, "strong_scale_min": 0.5, "strong_grey": 0}},
+    "fashion_mnist": {"augment": {"crop_padding": 2, "strong_scale_min": 0.5, "strong_grey": 0}},
+    "cifar10": {},
+}
+K: Settings = {
+    "train": {"batch_size": 32},
+    "optim": {"step_at": 0.8},
+    "mixmatch": {"alpha": 1.0},
+    "contrastive": {"running_statistics": False},
+    "divide": {"by_class": True},
+}
+"""Smaller batches, a later step of the rate, a weaker MixUp, strong views beside batch norm's statistics, and
+a mixture per class."""
+WEAK = {"contrastive": {"weight": 0.03}}
+
+
+def _merged(*all_settings: Settings) -> Settings:
+    merged: Settings = {}
+    for settings in all_settings:
+        for section, values in settings.items():
+            merged[section] = merged.get(section, {}) | values
+    return merged
+
+
+def _without(section: str, setting: str) -> Settings:
+    """K with the weak contrastive term, and one setting left at its default."""
+    rest = {name: {k: v for k, v in own.items() if (name, k) != (section, setting)} for name, own in K.items()}
+    return _merged(rest, WEAK)
+
+
+def _with(changes: Settings) -> Settings:
+    """K with the weak contrastive term and changes."""
+    return _merged(K, WEAK, changes)
+
+
+VARIANTS: dict[str, tuple[str, Settings]] = {
+    "ce": ("ce", {"train": {"batch_size": 32}, "optim": {"step_at": 0.8}}),
+    "ce linear": ("ce", {"train": {"batch_size": 32}, "optim": {"schedule": "linear", "warmup": 0.1}}),
+    "ce pre-trained": ("ce", {"train": {"batch_size": 32}, "optim": {"step_at": 0.8}}),
+    "dividemix": ("dividemix", {}),
+    "dividemix K": ("dividemix", K),
+    "c2d K": ("c2d", K),
+    "codim-sup": ("codim-sup", {}),
+    "codim-sup K": ("codim-sup", _with({})),
+    "codim-self K": ("codim-self", _with({})),
+    "codim-sup K, batch 64": ("codim-sup", _without("train", "batch_size")),
+    "codim-sup K, step at .5": ("codim-sup", _without("optim", "step_at")),
+    "codim-sup K, alpha 4": ("codim-sup", _without("mixmatch", "alpha")),
+    "codim-sup K, statistics of strong views": ("codim-sup", _without("contrastive", "running_statistics")),
+    "codim-sup K, one mixture": ("codim-sup", _without("divide", "by_class")),
+    "codim-sup K, on U": ("codim-sup", _with({"contrastive": {"sets": "unlabelled"}})),
+    "codim-sup K, linear rate": ("codim-sup", _with({"optim": {"schedule": "linear", "warmup": 0.1}})),
+}
+"""Name -> method and the settings it changes. "ce pre-trained" starts from the encoder of c2d."""
+
+
+@dataclass
+class Arguments:
+    """Compare variants of the methods on real images."""
+
+    data: Literal["digits", "fashion_mnist", "cifar10"] = "fashion_mnist"
+    """Data set, below CODIM_DATA."""
+    images: int = 2_000
+    """Training images, all of them trained on."""
+    samples: int = 40_000
+    """Images that one network draws in stages 1 to 3."""
+    counted: bool = False
+    """Take the samples of pre-training from that budget."""
+    noise: tuple[str, ...] = ("symmetric:0.5", "symmetric:0.8")
+    """Noise levels, as kind:rate."""
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    """Variants to train."""
+    seeds: int = 3
+    """Trainings of each, from seed 0: of noise, weights and order."""
+    network: str = "small_cnn"
+    """Encoder."""
+    width: int = 16
+    """Its channels in the first stage."""
+    rows: Path = RESULTS / "real_images.jsonl"
+    """Finished trainings, a line each."""
+    stages: Path = Path("results/real_images")
+    """Folder of the pre-trained encoders."""
+    workers: int = 2
+    """Processes, one thread each."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    data: str
+    images: int
+    samples: int
+    counted: bool
+    network: str
+    width: int
+    noise: str
+    variant: str
+    seed: int
+
+    def config(self) -> TrainConfig:
+        method, changes = VARIANTS[self.variant]
+        pre_trained = self.variant == "ce pre-trained"
+        kind, rate = self.noise.split(":")
+        own: list[Settings] = [
+            BASE,
+            BY_DATA[self.data],
+            changes,
+            {
+                "data": {"name": self.data, "subset": self.images, "val_fraction": 0.0},
+                "noise": {"kind": kind, "rate": float(rate), "seed": self.seed}
+                | ({"map": self.data} if kind == "asymmetric" else {}),
+                "network": {"name": self.network, "width": self.width},
+                "train": {"seed": self.seed},
+                "pretrain": {"seed": self.seed},
+            },
+        ]
+        merged: dict[str, Any] = _merged(*own)
+        if pre_trained:
+            merged["train"]["co_training"] = False
+        else:
+            merged["method"] = method
+        if method in ("ce", "dividemix") and not pre_trained:
+            del merged["pretrain"]
+        without = train_config({**merged, "train": {**merged["train"], "samples": 10**9}})
+        before = 0 if self.counted else pretrain_samples(without.pretrain, self.images)
+        merged["train"]["samples"] = self.samples + before
+        return train_config(merged)
+
+    @property
+    def encoder(self) -> str:
+        """File of the pre-trained encoder."""
+        return f"{self.data}-{self.images}-{self.network}-{self.width}-{self.seed}.pt"
+
+
+def pretrain(run: Run, path: Path) -> None:
+    torch.set_num_threads(1)
+    session = Session.load(run.config())
+    config, images = session.config, session.data.images
+    state = PretrainState.create(config.pretrain, config.network, images, len(session.data.classes))
+    for _ in pretrain_epochs(config.pretrain, images, session.augmenter, state):
+        pass
+    write_tensors(path, state.result())
+
+
+def train(run: Run, stages: Path) -> dict[str, Any]:
+    """Train; return the run's fields and what was measured, accuracies in %."""
+    torch.set_num_threads(1)
+    session = Session.load(run.config())
+    config, truth = session.config, session.truth
+    assert truth
+    session.start(read_tensors(stages / run.encoder) if config.pretrain.epochs else None)
+    observer = Observer(session.data, truth, session.augmenter)
+    state, started, seen = session.state, time.process_time(), list[OracleMetrics]()
+    for _ in run_epochs(config, session.data, state):
+        if state.evaluation is not None and state.samples >= config.train.samples - (LAST + 1) * run.images:
+            seen.append(observer.measure(state.networks, state.evaluation, state.divisions))
+    found = predict(state.networks, truth.test_images, session.augmenter).sum(0).argmax(1)
+    right = (found == truth.test_labels).float()
+    recall = [right[truth.test_labels == k].mean().item() for k in range(len(session.data.classes))]
+    last = seen[-LAST:]
+    return vars(run) | {
+        "test_acc": 100 * sum(row.oracle_test_acc for row in last) / len(last),
+        "worst_recall": 100 * min(recall),
+        "memorised": 100 * last[-1].oracle_memorised,
+        "division_auc": last[-1].oracle_split_auc,
+        "epochs": state.epoch,
+        "seconds": time.process_time() - started,
+    }
+
+
+def summarise(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Mean and 95 % t-interval of each variant, and of its differences to ce and DivideMix, paired by seed."""
+    for noise, level in rows.groupby("noise", sort=False):
+        accuracy = level.pivot_table(index="seed", columns="variant", values="test_acc")
+        for variant, group in level.groupby("variant", sort=False):
+            row = {"noise": str(noise), "variant": str(variant), "test accuracy, %": interval(group.test_acc)}
+            for rival in ("ce", "dividemix", "dividemix K", "c2d K"):
+                paired = (accuracy[variant] - accuracy[rival]).dropna() if rival in accuracy else pd.Series(dtype=float)
+                row[f"minus {rival}"] = interval(paired, "+") if len(paired) and rival != variant else ""
+            row |= {
+                "worst class": f"{group.worst_recall.mean():.0f}",
+                "division AUC": f"{group.division_auc.mean():.3f}",
+                "CPU s": f"{group.seconds.mean():.0f}",
+                "n": str(len(group)),
+            }
+            yield row
+
+
+def interval(values: pd.Series, sign: str = "") -> str:
+    if len(values) < 2:
+        return f"{values.mean():{sign}.1f}"
+    low, high = stats.ttest_1samp(values, 0).confidence_interval()
+    return f"{values.mean():{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+
+
+def main() -> None:
+    args = tyro.cli(Arguments, description=__doc__)
+    runs = [
+        Run(args.data, args.images, args.samples, args.counted, args.network, args.width, noise, variant, seed)
+        for seed in range(args.seeds)
+        for noise in args.noise
+        for variant in args.variants
+    ]
+    done = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
+    known = {tuple(row[name] for name in vars(runs[0])) for row in done}
+    missing = [run for run in runs if tuple(vars(run).values()) not in known]
+    args.stages.mkdir(parents=True, exist_ok=True)
+    args.rows.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(args.workers) as pool, args.rows.open("a") as file:
+        encoders = {run.encoder: run for run in missing if run.config().pretrain.epochs}
+        stages = [
+            pool.submit(pretrain, run, args.stages / name)
+            for name, run in encoders.items()
+            if not (args.stages / name).exists()
+        ]
+        for stage in track(stages, description="pre-trainings"):
+            stage.result()
+        futures = [pool.submit(train, run, args.stages) for run in missing]
+        for future in track(futures, description="trainings"):
+            done.append(future.result())
+            file.write(json.dumps(done[-1]) + "\n")
+            file.flush()
+    asked = {tuple(vars(run).values()) for run in runs}
+    rows = pd.DataFrame([row for row in done if tuple(row[name] for name in vars(runs[0])) in asked])
+    text = pd.DataFrame(summarise(rows)).to_markdown(index=False, disable_numparse=True)
+    counted = "counted" if args.counted else "not counted"
+    what = f"{args.images:,} images, {args.samples:,} samples, pre-training {counted}, {args.network} of {args.width}"
+    keep(f"real_images-{args.data}-{args.images}", f"{text}\n\n{args.data}, {what}.", {"runs": rows.to_dict("records")})
+
+
+if __name__ == "__main__":
+    main()
