@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from study.results.folder import ResultsFolder
-from tests.faults.test_interrupt import left, start, told, under_way
+from tests.support.interrupted import left, start, told, under_way
 from tests.support.studies import WriteStudy
 from tests.support.waits import end_of, until
 

@@ -2,47 +2,18 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from study.results.folder import ResultsFolder
 from study.worker.job import Job
 from study.worker.trainable import train
-from tests.support import ROOT
+from tests.support.interrupted import left, start, told, under_way
 from tests.support.studies import WriteStudy
 from tests.support.waits import end_of, until
-
-RUN = ROOT / "study" / "run.py"
-
-
-def start(file: Path, results: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(RUN), "--space", str(file), "--results", str(results)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-
-
-def left(folder: ResultsFolder) -> set[str]:
-    """Trials that have left a checkpoint."""
-    return {path.parent.name for path in folder.ray.glob("trials/*/checkpoint.pt")}
-
-
-def under_way(folder: ResultsFolder, finished: int) -> Callable[[], bool]:
-    """Whether so many trials have ended, and one that runs has left a checkpoint."""
-
-    def happened() -> bool:
-        ended = {record.trial for record in folder.read_trials() if record.status != "running"}
-        return bool(left(folder) - ended) and len(ended) >= finished
-
-    return happened
 
 
 @pytest.mark.usefixtures("ray_folder")
@@ -82,16 +53,6 @@ def test_the_same_command_goes_on(write_study: WriteStudy, tmp_path: Path) -> No
     assert not any(folder.ray.glob("trials/*/checkpoint.pt"))
     for name in interrupted:
         assert_as_if_never_interrupted(folder, records[name].config, name, tmp_path / "again")
-
-
-def told(folder: ResultsFolder) -> Counter[str]:
-    """Complete Optuna trials by the record that they stand for."""
-    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
-    studies = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
-    trials = [trial for study in studies for trial in study.trials]
-    assert {trial.state.name for trial in trials} == {"COMPLETE", "FAIL"}
-    assert all(trial.user_attrs["cause"] == "interrupted" for trial in trials if trial.state.name == "FAIL")
-    return Counter(t.user_attrs["trial"] for t in trials if t.state.name == "COMPLETE" and "trial" in t.user_attrs)
 
 
 def assert_as_if_never_interrupted(folder: ResultsFolder, config: dict[str, Any], name: str, scratch: Path) -> None:

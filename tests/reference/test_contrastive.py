@@ -11,41 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from codim.losses.contrastive import nt_xent, sup_con, trusted_pairs
-
-
-def nt_xent_oracle(z1: Tensor, z2: Tensor, t: float) -> float:
-    """Chen et al. 2020, eq. 1: mean over the 2N views of -log(exp(s_ij/t) / sum_{a != i} exp(s_ia/t))."""
-    n = len(z1)
-    z = [*z1.tolist(), *z2.tolist()]
-    total = 0.0
-    for i in range(2 * n):
-        j = i + n if i < n else i - n
-        s = [sum(p * q for p, q in zip(z[i], z[a], strict=True)) / t for a in range(2 * n)]
-        largest = max(s)
-        denominator = sum(math.exp(s[a] - largest) for a in range(2 * n) if a != i)
-        total += -(s[j] - largest - math.log(denominator))
-    return total / (2 * n)
-
-
-def sup_con_oracle(z1: Tensor, z2: Tensor, positives: Tensor, t: float) -> float:
-    """Khosla et al. 2020, eq. 2 (L_out), the mean over i instead of the sum."""
-    n = len(z1)
-    z = [*z1.tolist(), *z2.tolist()]
-    total = 0.0
-    for i in range(2 * n):
-        s = [sum(p * q for p, q in zip(z[i], z[a], strict=True)) / t for a in range(2 * n)]
-        largest = max(s)
-        denominator = sum(math.exp(s[a] - largest) for a in range(2 * n) if a != i)
-        partners = [p for p in range(2 * n) if p != i and positives[i % n, p % n]]
-        total += -sum(s[p] - largest - math.log(denominator) for p in partners) / len(partners)
-    return total / (2 * n)
-
-
-def trusted_pairs_oracle(targets: Tensor, trusted: Tensor) -> list[list[bool]]:
-    """algorithm: one image, or both trusted and of one class."""
-    classes = [row.index(max(row)) for row in targets.tolist()]
-    n = range(len(classes))
-    return [[i == j or bool(trusted[i] and trusted[j] and classes[i] == classes[j]) for j in n] for i in n]
+from tests.support.oracles import nt_xent_oracle, sup_con_oracle, trusted_pairs_oracle
 
 
 def embeddings(n: int, d: int, seed: int) -> tuple[Tensor, Tensor]:

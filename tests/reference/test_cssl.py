@@ -19,13 +19,15 @@ from codim.data.augment import Augmenter
 from codim.losses.mixmatch import draw_lambda
 from codim.models.network import Network, seeded_network
 from codim.training.cssl import Batch, _targets, cssl_losses
-from tests.reference.test_contrastive import nt_xent_oracle, sup_con_oracle, trusted_pairs_oracle
-from tests.reference.test_mixmatch import (
+from tests.support.oracles import (
     brier_oracle,
     class_balance_oracle,
     co_guess_oracle,
     co_refine_oracle,
+    nt_xent_oracle,
     soft_cross_entropy_oracle,
+    sup_con_oracle,
+    trusted_pairs_oracle,
 )
 
 N, M, K = 5, 7, 4

@@ -1,6 +1,5 @@
 """Targets, MixUp and the losses of stages 1 and 3 against their equations, written out term by term."""
 
-import math
 from collections.abc import Callable
 
 import pytest
@@ -21,56 +20,15 @@ from codim.losses.mixmatch import (
     soft_cross_entropy,
 )
 from codim.losses.supervised import warmup_loss
-
-
-def softmax(row: list[float]) -> list[float]:
-    e = [math.exp(v - max(row)) for v in row]
-    return [v / sum(e) for v in e]
-
-
-def sharpen_oracle(p: list[float], t: float) -> list[float]:
-    """MixMatch, eq. 7."""
-    powers = [v ** (1 / t) for v in p]
-    return [v / sum(powers) for v in powers]
-
-
-def co_refine_oracle(label: int, w: float, p: list[float], t: float) -> list[float]:
-    """DivideMix, eq. 3 and 4."""
-    return sharpen_oracle([w * (c == label) + (1 - w) * p[c] for c in range(len(p))], t)
-
-
-def co_guess_oracle(views: list[list[float]], t: float) -> list[float]:
-    """DivideMix, eq. 5."""
-    return sharpen_oracle([sum(column) / len(views) for column in zip(*views, strict=True)], t)
-
-
-def soft_cross_entropy_oracle(logits: list[list[float]], targets: list[list[float]]) -> float:
-    """DivideMix, eq. 9."""
-    rows = zip(logits, targets, strict=True)
-    return sum(-q * math.log(p) for z, t in rows for q, p in zip(t, softmax(z), strict=True)) / len(logits)
-
-
-def brier_oracle(logits: list[list[float]], targets: list[list[float]]) -> float:
-    """DivideMix, eq. 10, the mean over entries (as its code)."""
-    rows = zip(logits, targets, strict=True)
-    terms = [(p - q) ** 2 for z, t in rows for q, p in zip(t, softmax(z), strict=True)]
-    return sum(terms) / len(terms)
-
-
-def class_balance_oracle(logits: list[list[float]]) -> float:
-    """DivideMix, eq. 11: sum_c pi_c log(pi_c / mean_i p_ic)."""
-    k = len(logits[0])
-    probabilities = [softmax(row) for row in logits]
-    return sum(1 / k * math.log(1 / k / (sum(p[c] for p in probabilities) / len(logits))) for c in range(k))
-
-
-def warmup_oracle(logits: list[list[float]], labels: list[int], penalty: float) -> float:
-    """Cross-entropy + penalty * mean_i sum_c p log p (Pereyra et al. 2017)."""
-    total = 0.0
-    for row, label in zip(logits, labels, strict=True):
-        p = softmax(row)
-        total += -math.log(p[label]) + penalty * sum(v * math.log(v) for v in p)
-    return total / len(logits)
+from tests.support.oracles import (
+    brier_oracle,
+    class_balance_oracle,
+    co_guess_oracle,
+    co_refine_oracle,
+    sharpen_oracle,
+    soft_cross_entropy_oracle,
+    warmup_oracle,
+)
 
 
 def draw(n: int, k: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

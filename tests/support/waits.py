@@ -1,5 +1,6 @@
 """Waits for what other processes do: as long as it takes on any machine, up to a limit that only a fault reaches."""
 
+import ipaddress
 import subprocess
 import time
 from collections.abc import Callable
@@ -23,3 +24,8 @@ def until(happened: Callable[[], Any], *running: "subprocess.Popen[Any]") -> Non
 def end_of(process: "subprocess.Popen[str]") -> str:
     """Return what a process wrote on its standard error, once it has ended."""
     return process.communicate(timeout=LIMIT_SECONDS)[1]
+
+
+def loopback(ip: str) -> bool:
+    address = ipaddress.ip_address(ip)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

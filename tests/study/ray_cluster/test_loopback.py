@@ -1,6 +1,5 @@
 """A Ray of our own serves nobody but this machine: while a study runs in it, no process of it listens elsewhere."""
 
-import ipaddress
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from study.plan.plan import load_plan
 from study.results.folder import ResultsFolder
 from tests.support import simulated
 from tests.support.studies import WriteStudy
+from tests.support.waits import loopback
 
 
 def listening() -> set[tuple[str, str]]:
@@ -54,8 +54,3 @@ def test_nothing_listens_beyond_this_machine(
     assert {"gcs_server", "raylet"} <= names
     assert any(name.startswith("ray::ImplicitFunc") for name in names), names
     assert [(name, ip) for name, ip in sorted(seen) if not loopback(ip)] == []
-
-
-def loopback(ip: str) -> bool:
-    address = ipaddress.ip_address(ip)
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

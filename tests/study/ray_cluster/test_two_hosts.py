@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from study.results.folder import ResultsFolder
-from tests.faults.test_faults import NO_STAGE, assert_whole, node, start, trials_on
+from tests.support.faulty import NO_STAGE, assert_whole, node, start, trials_on
 from tests.support.heads import started_head
 from tests.support.studies import Host, WriteStudy
 from tests.support.waits import end_of, until

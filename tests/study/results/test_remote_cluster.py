@@ -11,8 +11,8 @@ import pytest
 from analysis.frames.load import load_trials
 from study.results.object_storage import Remote
 from study.results.remote import RemoteResults
-from tests.faults.test_faults import DRIVE, NO_STAGE, assert_whole, finished
 from tests.support.buckets import KEYS, Bucket, Line
+from tests.support.faulty import DRIVE, NO_STAGE, assert_whole, finished
 from tests.support.heads import started_head
 from tests.support.studies import HERE, Head, Host, WriteStudy
 from tests.support.waits import end_of, until

@@ -16,10 +16,9 @@ from study.results.folder import ResultsFolder
 from study.results.records import TrialRecord
 from study.worker.job import Job, Train
 from study.worker.trainable import train
-from tests.study.ray_cluster.test_loopback import loopback
 from tests.support import workers_of_trials
 from tests.support.studies import WriteStudy
-from tests.support.waits import LIMIT_SECONDS, until
+from tests.support.waits import LIMIT_SECONDS, loopback, until
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 TWO_WORKERS = {"workers_per_trial": 2, "cpus_per_trial": 2}
