@@ -112,7 +112,7 @@ import os, sys, time
 from pathlib import Path
 from codim.runtime.atomic_file import held
 with held(Path(sys.argv[1])):
-    if os.fork():
+    if not os.fork():  # the child has let go of the lock once it runs
         print("held", flush=True)
     time.sleep(600)
 """

@@ -138,7 +138,7 @@ def test_each_network_learns_from_its_peers_division(tiny: Tiny, monkeypatch: py
     n = len(data.train_index)
     first = torch.arange(n) < n // 2
 
-    def fixed(scaled: torch.Tensor, index: torch.Tensor, _: Any) -> Any:
+    def fixed(scaled: torch.Tensor, index: torch.Tensor, *_: Any) -> Any:
         from codim.division.divide import Division
 
         return [Division(index, labelled.float(), labelled, 0.5, 1.0, "ok") for labelled in (first, ~first)]
