@@ -40,10 +40,14 @@ LAST = 5
 BASE: Settings = {
     "network": {"name": "small_cnn", "width": 16},
     "warmup": {"epochs": 4},
-    "mixmatch": {"rampup_epochs": 4},
+    "mixmatch": {"rampup_epochs": 4, "alpha": 4.0},
     "pretrain": {"epochs": 30, "batch_size": 128, "lr": 0.06},
-    "train": {"epoch": "dataset", "device": "cpu"},
+    "optim": {"lr": 0.02, "step_at": 0.5},
+    "divide": {"by_class": False, "loss_history": 1},
+    "contrastive": {"running_statistics": True},
+    "train": {"epoch": "dataset", "batch_size": 64, "device": "cpu"},
 }
+"""All that a variant changes, so that no data set's own defaults stand beneath."""
 BY_DATA: dict[str, Settings] = {
     "digits": {"augment": {"crop_padding": 0, "flip": False, "strong_scale_min": 0.5, "strong_grey": 0}},
     "fashion_mnist": {"augment": {"crop_padding": 2, "strong_scale_min": 0.5, "strong_grey": 0}},
@@ -70,7 +74,7 @@ def _merged(*all_settings: Settings) -> Settings:
 
 
 def _without(section: str, setting: str) -> Settings:
-    """K with the weak contrastive term, and one setting left at its default."""
+    """K with the weak contrastive term, and one setting left as in BASE."""
     rest = {name: {k: v for k, v in own.items() if (name, k) != (section, setting)} for name, own in K.items()}
     return _merged(rest, WEAK)
 
