@@ -38,8 +38,8 @@ def fashion_mnist(config: DataConfig) -> ImageSource:
 
 def _load(config: DataConfig, kind: "type[MNIST]", elsewhere: list[Path]) -> ImageSource:
     root = config.place
-    layout = root / kind.__name__ / "raw"
-    places = [layout, root, *elsewhere]
+    # Not `root` itself: both data sets name their files alike, and one must never be taken for the other.
+    places = [root / kind.__name__ / "raw", *elsewhere]
     if config.download and not any(map(_holds_all, places)):
         try:
             with held(root / f".{kind.__name__}.lock", soft=True):

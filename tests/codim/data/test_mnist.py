@@ -43,9 +43,7 @@ def write(folder: Path, suffix: str = "") -> list[np.ndarray]:  # type: ignore[t
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize(
-    ("name", "folder"), [("mnist", "MNIST/raw"), ("fashion_mnist", "FashionMNIST/raw"), ("mnist", "")]
-)
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST/raw"), ("fashion_mnist", "FashionMNIST/raw")])
 def test_every_layout_is_read(tmp_path: Path, name: str, folder: str, suffix: str) -> None:
     root = tmp_path / "data"
     images, labels, test_images, test_labels = write(root / folder, suffix)
@@ -56,6 +54,18 @@ def test_every_layout_is_read(tmp_path: Path, name: str, folder: str, suffix: st
     assert source.test_labels.tolist() == test_labels.tolist()
     assert source.labels.dtype == np.int64
     assert len(source.classes) == 10
+
+
+def test_one_is_never_taken_for_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their files have the same names: each is read from a folder of its own, or where Fashion-MNIST is installed."""
+    images, *_ = write(tmp_path / "installed")
+    for name in ("mnist", "fashion_mnist"):
+        with pytest.raises(ValueError, match="no folder holds all official files"):
+            load(name, tmp_path / "installed")
+    monkeypatch.setattr("codim.data.mnist.SYSTEM_FOLDER", tmp_path / "installed")
+    assert np.array_equal(load("fashion_mnist", tmp_path).images, images[:, None])
+    with pytest.raises(ValueError, match="no folder holds all official files"):
+        load("mnist", tmp_path)
 
 
 @pytest.mark.parametrize(
