@@ -93,13 +93,19 @@ class Remote:
         path = f"{self._path}/{name}"
         with _as_broken_disk(self.uri):
             while True:
-                # Arrow asks for the size, and then reads that many bytes of a file that may be longer by then.
+                # Arrow asks for the size and then reads that many bytes: of a file that was replaced in between, it
+                # reads a part, or fails.
+                before = self._fs.get_file_info(path)
                 try:
                     with self._fs.open_input_file(path) as file:
                         content = bytes(file.read())
                 except FileNotFoundError:
                     return None
-                if len(content) == self._fs.get_file_info(path).size:
+                except OSError:
+                    if before == self._fs.get_file_info(path):
+                        raise
+                    continue
+                if before == self._fs.get_file_info(path):
                     return content
 
     def stamps(self) -> dict[str, tuple[int, int]]:

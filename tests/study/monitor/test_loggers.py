@@ -17,6 +17,7 @@ from study.run import Arguments, main
 from study.worker.job import Job
 from tests.support.simulated import EPOCHS, curve
 from tests.support.studies import WriteStudy
+from tests.support.waits import until
 
 RECORD = TrialRecord(
     trial="symmetric-0.5-0001", condition="symmetric-0.5", noise_kind="symmetric", noise_rate=0.5, status="complete",
@@ -89,7 +90,8 @@ def test_weights_and_biases(rows: list[dict[str, Any]], tmp_path: Path, monkeypa
     both.end(RECORD)
     assert told == []
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
-    assert steps_in(file.read_bytes()) == list(range(EPOCHS))
+    # Its service may write on after the run has finished.
+    until(lambda: steps_in(file.read_bytes()) == list(range(EPOCHS)))
 
 
 def steps_in(content: bytes) -> list[int]:
@@ -104,6 +106,8 @@ def steps_in(content: bytes) -> list[int]:
             at += left
             continue
         _, length, kind = struct.unpack_from("<IHB", content, at)
+        if at + 7 + length > len(content):  # not all of it is written yet
+            break
         whole += content[at + 7 : at + 7 + length]
         at += 7 + length
         if kind in (1, 4):  # full, last

@@ -96,8 +96,10 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_whole(bucket: Bucket) 
     remote.put("file", b"c" * 17)
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(replace_it)
-        read = [remote.get("file") for _ in range(40)]
-        over.set()
+        try:
+            read = [remote.get("file") for _ in range(40)]
+        finally:
+            over.set()
         writing.result()
     assert set(read) <= contents
     assert len(set(read)) > 1
