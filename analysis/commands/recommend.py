@@ -20,7 +20,10 @@ from rich.table import Table
 from analysis.advice.noise_rate import Estimate, estimate, given
 from analysis.advice.recommend import Advice, recommend
 from analysis.commands.arguments import RecommendArguments
-from analysis.frames.load import load_trials
+from analysis.frames.load import Trials, load_trials
+from codim.config.auto import AUTO, RULES
+from codim.config.datasets import DATASET_FACTS
+from codim.config.train_config import merge
 from codim.data.own_files import folder_images, table_images
 
 MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
@@ -49,7 +52,7 @@ def main(args: RecommendArguments) -> None:
         if args.noise_rate is not None:
             rate = given(args.noise_rate)
         else:
-            found = _estimate(args, {**trials.spec.get("fixed", {}), **data}, Path(scratch))
+            found = _estimate(args, _settings(trials.spec.get("fixed", {}), trials, data), Path(scratch))
             for shown in _estimate_tables(found):
                 console.print(shown)
             rate = found.rate
@@ -60,13 +63,26 @@ def main(args: RecommendArguments) -> None:
             # Last of all, so that a failed command leaves no files.
             kept = args.output.with_name(f"{args.output.stem}-labels.csv")
             data = {"data": {"name": "table", "root": str(table.replace(kept).absolute())}}
-    args.output.write_text(json.dumps({**advice.config, **data}, indent=2) + "\n")
+    args.output.write_text(json.dumps(_settings(advice.config, trials, data), indent=2) + "\n")
     if not own:
         console.print(
             "! The settings hold the study's data, not yours: give --labels or --images, too.", highlight=False
         )
-    command = f"python -m codim --config {shlex.quote(str(args.output))} --output results/mine"
+    limit = "--minutes 30 " if own else ""
+    command = f"python -m codim --config {shlex.quote(str(args.output))} {limit}--output results/mine"
     console.print(command, soft_wrap=True, highlight=False)
+
+
+def _settings(study: dict[str, Any], trials: Trials, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the study's settings for the section `data`. If a study of another data set is to advise on own images,
+    all that follows from the data is `auto`, except what was searched: network, budget and stages fit the study's."""
+    settings = {**study, **data}
+    if not data or DATASET_FACTS[trials.spec.get("data", "digits")].own:
+        return settings
+    for path in [path for path in RULES if path not in trials.spec.get("space", {})]:
+        section, _, name = path.partition("/")
+        settings = merge(settings, {section: {name: AUTO}})
+    return settings
 
 
 def describe(advice: Advice) -> list[str | Table]:
@@ -108,14 +124,14 @@ def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path
     if args.labels is None:
         if args.images is not None:
             try:
-                folder_images(args.images)
+                folder_images(args.images).logged()
             except ValueError as error:
                 raise ValueError(f"--images: {error}") from error
         return ({"data": {"name": "folder", "root": str(args.images.absolute())}} if args.images else {}), None
     if not args.labels.is_file():
         raise ValueError(f"--labels: {args.labels} is not a file; give a .csv or .parquet table of path and label")
     try:
-        own = table_images(args.labels, args.images)
+        own = table_images(args.labels, args.images).logged()
     except ValueError as error:
         raise ValueError(f"--labels: {error}") from error
     if args.images is None:

@@ -36,6 +36,9 @@ class TrainArguments:
     """Name of the data set."""
     noise: str | None = None
     """KIND[:RATE[:MAP]], for example symmetric:0.5 or asymmetric:0.4:digits; set other options in the file."""
+    minutes: float | None = None
+    """Longest time for the training: sets the budget, and the lengths of its stages unless the settings give them, from
+    a few timed steps. Resuming does not count anew."""
     output: Path = Path("results/single")
     """Folder for the results."""
     probe: bool = False

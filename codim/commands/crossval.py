@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from codim.commands.arguments import CrossvalArguments, TrainArguments
-from codim.commands.settings_file import settings_of
+from codim.commands.settings_file import gpu_trains, settings_of
 from codim.config.budget import steps
 from codim.config.methods import METHODS
 from codim.config.train_config import TrainConfig, merge, train_config
+from codim.data.counts import with_counts
 from codim.data.load import TrainingData, load_data, which_images
 from codim.data.splits import stratified_folds
 from codim.runtime.device import torch_device
@@ -30,9 +31,8 @@ def main(args: CrossvalArguments) -> int:
     """The command. Raises ValueError and OSError for input that it can do nothing with."""
     if args.folds < 2:
         raise ValueError(f"--folds: {args.folds}; allowed: 2 or more")
-    config = train_config(
-        merge(settings_of(TrainArguments(args.config, None, None, args.data, args.noise)), METHODS["ce"])
-    )
+    settings = merge(settings_of(TrainArguments(args.config, None, None, args.data, args.noise)), METHODS["ce"])
+    config = train_config(with_counts(settings, gpu_trains(settings)))
     data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
     # An official validation part has other labels, whose noise nobody asks about.
     own = data.train_index if config.data.validation == "official" else torch.arange(len(data.images))

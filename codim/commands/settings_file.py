@@ -1,14 +1,14 @@
 """Settings of a training from its file and flags."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from codim.commands.arguments import TrainArguments
 from codim.config.datasets import DATASET_FACTS
 from codim.config.methods import METHODS
-from codim.config.train_config import merge
+from codim.config.train_config import layered, merge
 from codim.text.text_file import parse_json, read_text
 
 
@@ -51,3 +51,10 @@ def _noise(text: str) -> dict[str, Any]:
     if len(rest) > len(names):
         raise ValueError(f"--noise: {text!r} must be KIND[:RATE[:MAP]]")
     return {"kind": kind, **dict(zip(names, rest, strict=False))}
+
+
+def gpu_trains(settings: Mapping[str, Any]) -> bool:
+    """Whether a training with these settings runs on a GPU of this machine."""
+    import torch  # slow
+
+    return layered(settings).get("train", {}).get("device", "auto") != "cpu" and torch.cuda.is_available()

@@ -12,15 +12,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from codim.commands.arguments import TrainArguments
-from codim.commands.settings_file import settings_of
-from codim.config.budget import milestones, require_even_shares
-from codim.config.train_config import TrainConfig, train_config
-from codim.data.load import Truth, load_data
+from codim.commands.prepare import prepared
 from codim.evaluation.label_audit import label_audit
 from codim.evaluation.probe import probe
 from codim.evaluation.scorecard import scorecard_table, write_scorecard
-from codim.runtime.device import torch_device
-from codim.runtime.distributed import broadcast, process_group, rank, world_size
+from codim.runtime.distributed import broadcast, process_group, rank
 from codim.runtime.progress_bar import progress
 from codim.text.safe_text import message, printable
 from codim.training.session import Row, Session
@@ -36,20 +32,11 @@ def _main(args: TrainArguments) -> int:
     if rank():
         logging.getLogger("codim").setLevel(logging.WARNING)  # the first worker says what was found
     try:
-        config = train_config(settings_of(args))
-        data, truth = load_data(config.data, config.noise, torch_device(config.train.device))
-        milestones(config, len(data.images), len(data.train_index))
-        require_even_shares(config, world_size())
-        if args.probe and not config.pretrain.epochs:
-            raise ValueError("--probe: pretrain/epochs is 0, so there is no pre-training to probe")
-        with progress("measuring the brightness of the images"):
-            session = Session(config, data, truth)
-        args.output.mkdir(parents=True, exist_ok=True)
-        _start(args.output, session)
+        session = prepared(args)
         if broadcast(session.state.samples) != session.state.samples:
             raise ValueError(f"--output: {args.output} must lie on storage that all workers share")
         if not rank():
-            _write_noise(args.output / "noise.json", config, truth)
+            _write_noise(args.output / "noise.json", session)
     except (ValueError, OSError) as error:
         print(message(f"python -m codim: {error}"), file=sys.stderr)
         return 2
@@ -67,16 +54,9 @@ def _main(args: TrainArguments) -> int:
     return 0
 
 
-def _start(output: Path, session: Session) -> None:
-    if session.resume(output / "checkpoint.pt"):
-        return
-    session.start()
-    if not rank():
-        (output / "metrics.jsonl").write_text("", encoding="utf-8")
-        (output / "config.json").write_text(session.config.model_dump_json(indent=2), encoding="utf-8")
-
-
-def _write_noise(path: Path, config: TrainConfig, truth: Truth) -> None:
+def _write_noise(path: Path, session: Session) -> None:
+    config, truth = session.config, session.truth
+    assert truth
     rate = None if _is_nan(truth.noise_rate) else truth.noise_rate
     realised = {"realised_rate": rate, "transition": truth.transition.tolist()}
     path.write_text(json.dumps(config.noise.model_dump(mode="json") | realised), encoding="utf-8")

@@ -14,6 +14,28 @@ class Milestones(NamedTuple):
     rampup: int
 
 
+class Drawn(NamedTuple):
+    """Samples drawn in each stage, by one network."""
+
+    pretrain: int = 0
+    warmup: int = 0
+    cotrain: int = 0
+
+
+class Speed(NamedTuple):
+    """Measured speed of a training in each stage, and the size of its checkpoint."""
+
+    pretrain: float
+    """Seconds per sample in pre-training, including its share of evaluation and observer; the next two likewise."""
+    warmup: float
+    cotrain: float
+    checkpoint_bytes: float
+    """Size of one checkpoint of a training on all images of the data set."""
+
+    def seconds(self, drawn: Drawn) -> float:
+        return drawn.pretrain * self.pretrain + drawn.warmup * self.warmup + drawn.cotrain * self.cotrain
+
+
 def milestones(config: TrainConfig, images: int, training_images: int) -> Milestones:
     """Compute when the stages end. Raises ValueError if the budget ends before the last stage begins.
 
@@ -31,6 +53,13 @@ def milestones(config: TrainConfig, images: int, training_images: int) -> Milest
         told = ends_in_words(config, marks)
         raise ValueError(f"train/samples: {config.train.samples} is too small: {told}; allowed: more than {needed}")
     return marks
+
+
+def drawn_samples(config: TrainConfig, images: int, training_images: int) -> Drawn:
+    """Compute the samples that a whole training draws. Raises ValueError as `milestones`."""
+    marks = milestones(config, images, training_images)
+    warm = marks.warmup if config.train.co_training else config.train.samples
+    return Drawn(marks.pretrain, warm - marks.pretrain, config.train.samples - warm)
 
 
 def ends_in_words(config: TrainConfig, marks: Milestones) -> str:

@@ -15,6 +15,8 @@ class Shape(NamedTuple):
     whole: bool
     """Whether the loader accepts only the complete data set; of the others, users may have a part."""
     truth_known: bool = True
+    side: int = 256
+    """Side of the images in pixels, as they are loaded."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,20 @@ _IDX_DEFAULTS: dict[str, dict[str, Any]] = {
     "train": {"samples": 3_000_000, "batch_size": 32, "epoch": "dataset"},
 }
 
+_OWN_DEFAULTS: dict[str, dict[str, Any]] = {
+    "data": {"cache_size": "auto"},
+    "network": {"name": "auto", "width": "auto"},
+    "augment": {"size": "auto", "crop_padding": "auto"},
+    "pretrain": {"epochs": "auto", "batch_size": "auto"},
+    "warmup": {"epochs": "auto"},
+    "divide": {"by_class": True},
+    "mixmatch": {"alpha": 1.0, "rampup_epochs": "auto"},
+    "contrastive": {"weight": 0.03, "running_statistics": False},
+    "optim": {"step_at": 0.8},
+    "train": {"samples": "auto", "batch_size": "auto", "epoch": "dataset"},
+}
+"""What is `auto` is computed from the data (codim/config/auto.py)."""
+
 DATASET_FACTS: dict[str, DatasetFacts] = {
     "digits": DatasetFacts(
         defaults={
@@ -63,19 +79,19 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
             "optim": {"lr": 0.05},
             "train": {"samples": 60_000, "epoch": "dataset"},
         },
-        shape=Shape(1_347, 0, 10, whole=True),
+        shape=Shape(1_347, 0, 10, whole=True, side=8),
     ),
-    "mnist": DatasetFacts(defaults=_IDX_DEFAULTS, folder="", shape=Shape(60_000, 0, 10, whole=True)),
+    "mnist": DatasetFacts(defaults=_IDX_DEFAULTS, folder="", shape=Shape(60_000, 0, 10, whole=True, side=28)),
     "fashion_mnist": DatasetFacts(
         defaults={**_IDX_DEFAULTS, "augment": {**_IDX_DEFAULTS["augment"], "flip": True}},
         folder="",
-        shape=Shape(60_000, 0, 10, whole=True),
+        shape=Shape(60_000, 0, 10, whole=True, side=28),
     ),
     # From here on DivideMix's settings; the budget covers its epochs plus pre-training.
     "cifar10": DatasetFacts(
         defaults={"network": {"name": "preact_resnet18"}, "train": {"samples": 25_000_000}},
         folder="",
-        shape=Shape(50_000, 0, 10, whole=True),
+        shape=Shape(50_000, 0, 10, whole=True, side=32),
     ),
     "cifar100": DatasetFacts(
         defaults={
@@ -85,7 +101,7 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
             "train": {"samples": 25_000_000},
         },
         folder="",
-        shape=Shape(50_000, 0, 100, whole=True),
+        shape=Shape(50_000, 0, 100, whole=True, side=32),
     ),
     "webvision": DatasetFacts(
         defaults={
@@ -113,12 +129,6 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
         folder="clothing1m",
         shape=Shape(1_000_000, 14_313, 14, whole=False, truth_known=False),
     ),
-    "folder": DatasetFacts(
-        defaults={"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
-        own="the folder with a folder per class",
-    ),
-    "table": DatasetFacts(
-        defaults={"network": {"name": "resnet18"}, "augment": {"size": 224, "crop_padding": 0}},
-        own="a .csv or .parquet file",
-    ),
+    "folder": DatasetFacts(defaults=_OWN_DEFAULTS, own="the folder with a folder per class"),
+    "table": DatasetFacts(defaults=_OWN_DEFAULTS, own="a .csv or .parquet file"),
 }

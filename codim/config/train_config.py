@@ -71,6 +71,15 @@ def train_config(settings: Mapping[str, Any]) -> TrainConfig:
         ValueError: unknown method or setting, value of the wrong type, out of range or contradicting the method; names
             path, value and what is allowed.
     """
+    try:
+        return TrainConfig.model_validate(layered(settings))
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+
+
+def layered(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge data set defaults, method preset and `settings`, without `method`. Raises ValueError as `train_config`, for
+    the method alone."""
     given = dict(settings)
     method = given.pop("method", None)
     if method is not None and method not in [*METHODS]:
@@ -82,10 +91,7 @@ def train_config(settings: Mapping[str, Any]) -> TrainConfig:
     merged: dict[str, Any] = {}
     for layer in (DATASET_FACTS.get(name, DatasetFacts()).defaults, preset, given):
         merged = merge(merged, layer)
-    try:
-        return TrainConfig.model_validate(merged)
-    except ValidationError as error:
-        raise ValueError(explain(error)) from None
+    return merged
 
 
 def _require_no_contradiction(given: Mapping[str, Any], method: str | None, preset: Mapping[str, Any]) -> None:

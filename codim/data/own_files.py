@@ -25,11 +25,19 @@ class OwnImages(NamedTuple):
     root: Path
     classes: tuple[str, ...]
     rows: dict[Part, list[Row]]
+    notes: tuple[str, ...]
+    """What was found and what was skipped, a line each."""
+
+    def logged(self) -> "OwnImages":
+        """Log the notes, and return self."""
+        for note in self.notes:
+            log.info(note)
+        return self
 
 
 def folder_images(root: Path) -> OwnImages:
     """Find `root/<class>/**`, all for training, or `root/train/<class>/**` and so on if the folders are named like
-    parts. Classes are sorted. Logs what was found and what was skipped.
+    parts. Classes are sorted.
 
     Raises:
         ValueError: no such folder, fewer than two classes, a class without images, a class that only another part has,
@@ -93,22 +101,20 @@ def _own_images(
             raise ValueError(f"{row.where(place)}: no training image has the label {row.label!r}")
     rows = _one_name_each(place, root, rows)
     by_part: dict[Part, list[Row]] = {part: [row for row in rows if row.part == part] for part in PARTS}
-    for part, own in by_part.items():
-        if own:
-            per_class = counted(row.label for row in own)
-            log.info(
-                "%s: %s part, %d images of %d classes: %s", printable(place), part, len(own), len(classes), per_class
-            )
-    again = len(by_part["train"]) - len({row.path for row in by_part["train"]})
-    if again:
-        log.info(
-            "%s: %d images of the training part are copies of others; copies of an image stay in one split",
-            printable(place),
-            again,
+    notes = [
+        f"{printable(place)}: {part} part, {len(own)} images of {len(classes)} classes: "
+        f"{counted(row.label for row in own)}"
+        for part, own in by_part.items()
+        if own
+    ]
+    if again := len(by_part["train"]) - len({row.path for row in by_part["train"]}):
+        notes.append(
+            f"{printable(place)}: {again} images of the training part are copies of others; copies of an image stay in "
+            "one split"
         )
     if passed:
-        log.info("%s: left out: %s", printable(place), passed)
-    return OwnImages(root, tuple(classes), by_part)
+        notes.append(f"{printable(place)}: left out: {passed}")
+    return OwnImages(root, tuple(classes), by_part, tuple(notes))
 
 
 def _one_name_each(place: Path, root: Path, rows: list[Row]) -> list[Row]:

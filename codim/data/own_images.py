@@ -15,12 +15,12 @@ from codim.text.safe_text import printable
 
 def folder(config: DataConfig) -> ImageSource:
     """Load the images of `data/root`, a folder per class. Raises ValueError as `folder_images`, or as `_source`."""
-    return _source(config, folder_images(config.place))
+    return _source(config, folder_images(config.place).logged())
 
 
 def table(config: DataConfig) -> ImageSource:
     """Load the images listed in the table `data/root`. Raises ValueError as `table_images`, or as `_source`."""
-    return _source(config, table_images(config.place))
+    return _source(config, table_images(config.place).logged())
 
 
 def _source(config: DataConfig, own: OwnImages) -> ImageSource:

@@ -3,6 +3,8 @@
 import ctypes
 import logging
 import platform
+import resource
+import sys
 from typing import Literal
 
 import torch
@@ -60,6 +62,14 @@ def give_back_memory() -> None:
     """Return the memory that `set_up` kept, for a process that continues without training."""
     if libc := _glibc():
         libc.malloc_trim(0)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most memory that this process has used so far, in bytes: of the GPU, or without one of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _glibc() -> ctypes.CDLL | None:

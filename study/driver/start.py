@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codim.config.budget import Speed
 from codim.runtime.announce import announced, relayed
 from codim.runtime.progress_bar import clock
 from study.errors import SpecError
@@ -29,7 +30,6 @@ from study.preflight.checks import (
 from study.preflight.forecast import (
     TIMING,
     Forecast,
-    Speed,
     Usage,
     compare,
     describe_forecast,

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from codim.config.auto import Counts, autos, resolved
 from codim.config.budget import Milestones, ends_in_words, milestones, require_even_shares
 from codim.config.data import DataConfig
 from codim.config.divide import DivideConfig
 from codim.config.train_config import TrainConfig, merge
+from codim.data.counts import count_images
 from codim.data.nominal import nominal_data
 from codim.noise.base import NoiseKind
 from study.dimensions.base import Value
@@ -29,6 +31,9 @@ NOT_SEARCHED = (
 affect the objective, seeds, the budget, and the machine."""
 MAX_CORNERS = 4_096
 """Limit on combinations, per condition, of the dimensions that move the milestones."""
+
+UNCOUNTED = Counts(images=10_000, training_images=8_000, classes=10, side=256, gpu=False)
+"""Stands for own images in an outline, if they cannot be counted."""
 
 Look = Callable[[DataConfig, NoiseKind], tuple[ConditionData, Callable[[DivideConfig], object]] | None]
 """Returns facts about a condition's data, and a check that raises ValueError for a given labelled set that does not fit
@@ -63,6 +68,26 @@ def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable
     training, validation = max(seen.training_images - room, 1), seen.validation_images + room
     fewest = replace(seen, training_images=training, validation_images=validation)
     return fewest, lambda divide: None
+
+
+def without_auto(spec: StudySpec, source: Source, look: Look) -> StudySpec:
+    """Return the spec with a number in `fixed` for each `auto`, so that all trials have the same. `least` does without
+    data that cannot be counted, which the next `Look` refuses. Raises SpecError."""
+    gpus = spec.resources.gpus_per_trial
+    gpu = gpus != "auto" and gpus > 0
+    try:
+        fixed = dict(spec.fixed)
+        if autos(fixed):
+            try:
+                counts = count_images(fixed, gpu)
+            except ValueError:
+                if look is not least:
+                    raise
+                counts = UNCOUNTED._replace(gpu=gpu)
+            fixed = resolved(fixed, counts)
+    except ValueError as error:
+        raise _explained(source, ("fixed",), str(error).splitlines()[0]) from None
+    return spec.model_copy(update={"fixed": fixed})
 
 
 class Check:
@@ -159,17 +184,7 @@ class Check:
             require_even_shares(config, self.spec.resources.workers_per_trial)
             return config
         except ValueError as error:
-            raise self._explained(location, str(error).splitlines()[0]) from None
-
-    def _explained(self, location: Location, message: str) -> SpecError:
-        path = message.split(":")[0]
-        section, _, setting = path.partition("/")
-        if "Extra inputs are not permitted" in message:
-            names = list(TrainConfig.model_fields)
-            if section in names and setting:
-                names = list(getattr(TrainConfig.model_fields[section].annotation, "model_fields", names))
-            message = f"{path}: unknown setting; allowed: {', '.join(close_first(path.split('/')[-1], names))}"
-        return self.source.error((*location, *path.split("/")), f"{' -> '.join(map(str, location))}: {message}")
+            raise _explained(self.source, location, str(error).splitlines()[0]) from None
 
     def _budget(
         self, location: Location, config: TrainConfig, data: ConditionData, params: Mapping[str, Value]
@@ -204,6 +219,17 @@ class Check:
                 f"{_told(config, marks, params)}; allowed: {self.about}{marks.rampup} or more, because earlier "
                 "values do not predict how a trial ends"
             )  # fmt: skip
+
+
+def _explained(source: Source, location: Location, message: str) -> SpecError:
+    path = message.split(":")[0]
+    section, _, setting = path.partition("/")
+    if "Extra inputs are not permitted" in message:
+        names = list(TrainConfig.model_fields)
+        if section in names and setting:
+            names = list(getattr(TrainConfig.model_fields[section].annotation, "model_fields", names))
+        message = f"{path}: unknown setting; allowed: {', '.join(close_first(path.split('/')[-1], names))}"
+    return source.error((*location, *path.split("/")), f"{' -> '.join(map(str, location))}: {message}")
 
 
 def _told(config: TrainConfig, marks: Milestones, params: Mapping[str, Value]) -> str:

@@ -14,7 +14,7 @@ from study.dimensions.base import Value
 from study.dimensions.space import nested, present
 from study.plan.compose import baseline_settings, compose
 from study.plan.consistency import require_consistent
-from study.plan.feasibility import Check, Look, least, loaded, published
+from study.plan.feasibility import Check, Look, least, loaded, published, without_auto
 from study.spec.conditions import Condition, ConditionData, read_conditions
 from study.spec.study_spec import StudySpec, load_study
 from study.spec.yaml_file import Source
@@ -89,6 +89,7 @@ def outline(spec: StudySpec, source: Source) -> Plan:
 
 def _plan(spec: StudySpec, source: Source, look: Look, nominal: bool = False, about: str = "") -> Plan:
     require_consistent(spec, source)
+    spec = without_auto(spec, source, look)
     conditions, check = read_conditions(spec, source, nominal), Check(spec, source, look, about)
     check.paths()
     data = {condition.id: check.condition(condition) for condition in conditions}

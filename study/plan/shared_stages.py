@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from codim.config.budget import milestones
+from codim.config.budget import Drawn, drawn_samples, milestones
 from codim.config.divide import DivideConfig
 from codim.config.train import LoopConfig
 from codim.config.train_config import TrainConfig
@@ -89,23 +89,13 @@ def shared_stages(plan: Plan) -> list[Stage]:
     return list({stage.key: stage for stage in needed if users[stage.key] > 1}.values())
 
 
-class Drawn(NamedTuple):
-    """Samples drawn in each stage, by one network."""
-
-    pretrain: int = 0
-    warmup: int = 0
-    cotrain: int = 0
-
-
 def drawn_by_trial(config: TrainConfig, data: ConditionData, shared: Set[str]) -> Drawn:
     """Return the samples that a whole training draws itself, without the stages whose keys are in `shared`."""
-    marks = milestones(config, data.images, data.training_images)
-    warm = marks.warmup if config.train.co_training else config.train.samples
+    own = drawn_samples(config, data.images, data.training_images)
     first, second = pretraining(config), warm_up(config)
     if second and second.key in shared:
-        return Drawn(cotrain=config.train.samples - warm)
-    own = 0 if first and first.key in shared else marks.pretrain
-    return Drawn(own, warm - marks.pretrain, config.train.samples - warm)
+        return Drawn(cotrain=own.cotrain)
+    return own._replace(pretrain=0) if first and first.key in shared else own
 
 
 def drawn_by_stage(stage: Stage, data: ConditionData) -> Drawn:

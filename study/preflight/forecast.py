@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
+from codim.config.budget import Drawn, Speed
 from codim.config.train_config import TrainConfig
 from codim.runtime.progress_bar import clock
 from study.errors import SpecError
 from study.plan.plan import Plan
-from study.plan.shared_stages import Drawn, Kind, drawn_by_stage, drawn_by_trial, shared_stages
+from study.plan.shared_stages import Kind, drawn_by_stage, drawn_by_trial, shared_stages
 from study.results.folder import ResultsFolder, write_json
 from study.results.json_schema import Environment, Phase, read_json
 from study.results.object_storage import is_remote
@@ -26,17 +27,6 @@ TRIAL_BYTES = 250_000
 leaves 22,000."""
 TIMING = "timing a few steps of each stage (seconds; two minutes for a large network on CPUs)"
 """Message for the timing step before a study, with its duration."""
-
-
-class Speed(NamedTuple):
-    """Measured speed of a trial in each stage, and the size of its checkpoint."""
-
-    pretrain: float
-    """Seconds per sample in pre-training, including its share of evaluation and observer; the next two likewise."""
-    warmup: float
-    cotrain: float
-    checkpoint_bytes: float
-    """Size of one checkpoint of a training on all images of the data set."""
 
 
 class Forecast(NamedTuple):
@@ -89,12 +79,12 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
         trials += [drawn_by_trial(config, whole, keys) for config in own]
     several = len(plan.conditions)
     at_once = plan.spec.resources.workers_per_trial * concurrent
-    seconds = several * sum(_seconds(drawn, speed) for drawn in trials) / at_once
+    seconds = several * sum(speed.seconds(drawn) for drawn in trials) / at_once
     samples = several * sum(map(sum, trials))
     saved_seconds, saved_samples = several * pruned[0] / at_once, several * pruned[1]
     for kind in get_args(Kind):
         once = [drawn_by_stage(stage, data) for stage in shared if stage.kind == kind]
-        seconds += sum(_seconds(drawn, speed) for drawn in once) / min(concurrent, len(once)) if once else 0
+        seconds += sum(speed.seconds(drawn) for drawn in once) / min(concurrent, len(once)) if once else 0
         samples += sum(map(sum, once))
     count = several * len(trials)
     at_a_time = COPIES * min(concurrent, count) + len(shared)
@@ -123,10 +113,6 @@ def _pruned(plan: Plan, searched: TrainConfig, data: ConditionData, speed: Speed
     share = drawn_share(spec.pruner, searched.train.samples, stages, count)
     saved = round(count * (1 - share) * (searched.train.samples - stages))
     return saved * (speed.cotrain if searched.train.co_training else speed.warmup), saved
-
-
-def _seconds(drawn: Drawn, speed: Speed) -> float:
-    return drawn.pretrain * speed.pretrain + drawn.warmup * speed.warmup + drawn.cotrain * speed.cotrain
 
 
 def require_disk(folder: ResultsFolder, expected: Forecast) -> str:

@@ -19,12 +19,13 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from codim.config.budget import Speed
 from codim.runtime.announce import announced
 from codim.runtime.progress_bar import LINE_SECONDS, clock
 from study.errors import ClusterError
 from study.plan.plan import Plan
 from study.preflight.checks import LIBRARIES, concurrent_trials, threads
-from study.preflight.forecast import TIMING, Speed, representative
+from study.preflight.forecast import TIMING, representative
 from study.results.object_storage import Remote, is_remote
 from study.spec.study_spec import Resources
 

@@ -26,7 +26,6 @@ from tests.support import simulated
 import study.driver.run_study, study.ray_cluster.head_watch, study.ray_cluster.nodes
 import study.results.remote, study.results.object_storage
 from study.driver.run_study import run_study
-from study.preflight.forecast import Speed
 from study.run import Arguments, main
 study.ray_cluster.nodes.measured_speed = lambda *_: Speed(1, 1, 1, 1)
 study.ray_cluster.nodes.require_able = lambda *_: None

@@ -20,6 +20,7 @@ from analysis.advice.recommend import _neighbours, recommend
 from analysis.frames.load import NotApplicable, Trials, load_trials
 from analysis.frames.settings import searched_settings
 from codim.config.train_config import train_config
+from codim.data.counts import with_counts
 from codim.data.load import load_data
 from codim.data.own_files import table_images
 from study.results.records import TrialRecord
@@ -206,11 +207,26 @@ def test_who_knows_the_rate_gets_settings_for_own_images_without_a_training(
     flags = ["--labels", str(tmp_path / "labels.csv"), "--images", str(tmp_path), "--output", str(output)]
     assert main(["recommend", "--study", str(known.root), "--noise-rate", "0.45", *flags]) == 0
     data = json.loads(output.read_text())["data"]
-    assert data == {"name": "table", "root": str(tmp_path / "my settings-labels.csv")}
+    assert data == {"name": "table", "root": str(tmp_path / "my settings-labels.csv"), "cache_size": "auto"}
     assert pd.read_csv(data["root"])["path"].tolist() == [str(tmp_path / f"{i}.png") for i in (1, 2)]
     told = capsys.readouterr().out
     assert "not yours" not in told
-    assert f"--config '{output}'" in told
+    assert f"--config '{output}' --minutes 30" in told
+
+
+def test_a_study_of_other_data_leaves_to_own_images_what_follows_from_them(tmp_path: Path) -> None:
+    """Network, budget and lengths of stages; other settings stay."""
+    fixed = {"network": {"name": "small_cnn", "width": 4}, "train": {"samples": 9, "seed": 3}, "method": "codim-sup"}
+    study = synthetic.write(tmp_path / "digits", searched(), synthetic.SPEC | {"fixed": fixed})
+    (tmp_path / "labels.csv").write_text("path,label\n1.png,a\n2.png,b\n")
+    flags = ["--labels", str(tmp_path / "labels.csv"), "--output", str(tmp_path / "mine.json"), "--noise-rate", "0.4"]
+    assert main(["recommend", "--study", str(study), *flags]) == 0
+    made = json.loads((tmp_path / "mine.json").read_text())
+    assert made["method"] == "codim-sup"
+    assert made["network"] == {"name": "auto", "width": "auto"}
+    assert made["train"] == {"samples": "auto", "seed": 3, "batch_size": "auto"}
+    assert made["pretrain"]["epochs"] == made["augment"]["size"] == "auto"
+    assert made["contrastive"]["temperature"] != "auto"
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -267,9 +283,9 @@ def test_bad_flags_end_with_one_message_and_status_2(
 def test_the_noise_of_own_images_is_estimated_by_a_short_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Blank images of three greys, a third of the labels wrong; the study's network and warm-up are the user's too."""
+    """Blank images of three greys, a third of the labels wrong; the study is of own images, too."""
     fixed = {"network": {"name": "small_cnn", "width": 4}, "augment": {"size": 16}, "warmup": {"epochs": 6}}
-    study = synthetic.write(tmp_path / "digits", searched(), synthetic.SPEC | {"fixed": fixed})
+    study = synthetic.write(tmp_path / "digits", searched(), synthetic.SPEC | {"data": "folder", "fixed": fixed})
     rng = np.random.default_rng(0)
     true = np.repeat([0, 1, 2], 40)
     given_label = np.where(rng.random(120) < 1 / 3, (true + rng.integers(1, 3, 120)) % 3, true)
@@ -287,6 +303,6 @@ def test_the_noise_of_own_images_is_estimated_by_a_short_training(
     told = capsys.readouterr().out
     low, high = (float(part) for part in told.split(" plausibly ")[1].split("\n")[0].replace("%", "").split(" to "))
     assert low <= 100 * (true != given_label).mean() <= high
-    config = train_config(json.loads(output.read_text()))
-    assert config.network.width == 4
+    config = train_config(with_counts(json.loads(output.read_text()), gpu=False))
+    assert (config.network.width, config.augment.size, config.warmup.epochs) == (4, 16, 6)
     assert load_data(config.data, config.noise)[0].classes == ("a", "b", "c")

@@ -10,6 +10,7 @@ import torch
 
 from codim.config.train_config import TrainConfig, merge, train_config
 from codim.data.augment import Augmenter
+from codim.data.counts import with_counts
 from codim.data.images.image_cache import CachedImages
 from codim.data.load import load_data
 from codim.evaluation.observer import Observer
@@ -158,7 +159,7 @@ def test_files_that_are_no_tables_are_named(tmp_path: Path, suffix: str) -> None
 @pytest.mark.parametrize("name", ["folder", "table"])
 def test_own_data_need_a_place(name: str) -> None:
     with pytest.raises(ValueError, match=f"data/root is missing: {name} needs"):
-        train_config({"data": {"name": name}})
+        with_counts({"data": {"name": name}}, gpu=False)
 
 
 def test_a_training_without_test_part_and_truth(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from codim.config.train_config import train_config
 from codim.data.load import load_data
 from codim.evaluation.observer import Observer
 from codim.metrics import OracleMetrics
-from study.preflight import speed as speed_of_machine
+from codim.training import speed as speed_of_machine
 from study.preflight.speed import measure_speed
 
 

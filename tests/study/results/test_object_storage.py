@@ -14,11 +14,11 @@ import torch
 
 import study.results.object_storage
 import study.results.remote
+from codim.config.budget import Speed
 from codim.runtime.tensor_file import read_tensors, write_tensors
 from study.errors import SpecError
 from study.plan.plan import Plan, load_plan
 from study.plan.shared_stages import Stage, shared_stages
-from study.preflight.forecast import Speed
 from study.results.object_storage import Remote
 from study.results.records import TrialRecord
 from study.results.remote import DRIVERS, RemoteResults

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from codim.config.budget import Speed
 from study.monitor.summary import closing
 from study.plan.plan import load_plan
 from study.plan.rungs import rungs_of
 from study.preflight.checks import environment
-from study.preflight.forecast import Speed, forecast
+from study.preflight.forecast import forecast
 from study.results.folder import ResultsFolder
 from study.results.records import TrialRecord
 from study.results.verdicts import MIN_TRIALS, UNSAFE_CORRELATION, pareto_front, rank_correlation, rung_pairs

@@ -1,0 +1,68 @@
+"""Counts of a data set before it is loaded, for the settings that are `auto`. Needs no torch."""
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import ValidationError
+
+from codim.config.auto import AUTO, Counts, autos, resolved
+from codim.config.data import DataConfig
+from codim.config.train_config import explain, layered
+from codim.data.images.decode import FORMATS
+from codim.data.own_files import OwnImages, folder_images, table_images
+from codim.section import Section
+
+MEASURED = 100
+"""Images whose size is read, spread over all."""
+
+
+class _Data(Section):
+    data: DataConfig
+
+
+def with_counts(settings: Mapping[str, Any], gpu: bool) -> dict[str, Any]:
+    """Return `codim.config.auto.resolved(settings)`; the data are only looked at if something is `auto`.
+
+    Raises ValueError: `auto` where it is not possible, or data that cannot be counted.
+    """
+    if not autos(settings):
+        return dict(settings)
+    return resolved(settings, count_images(settings, gpu))
+
+
+def count_images(settings: Mapping[str, Any], gpu: bool) -> Counts:
+    """Count own images, of which only names and sizes are read; of other data sets return what is published. Raises
+    ValueError as their loaders."""
+    given = {name: value for name, value in layered(settings).get("data", {}).items() if value != AUTO}
+    try:
+        config = _Data.model_validate({"data": given}).data
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+    if config.facts.own:
+        own = folder_images(config.place) if config.name == "folder" else table_images(config.place)
+        train, val, classes, side = len(own.rows["train"]), len(own.rows["val"]), len(own.classes), _side(own)
+    else:
+        shape = config.facts.shape
+        if shape is None:
+            raise ValueError(f"data/name: the size of {config.name} is not known, so no setting of it can be 'auto'")
+        train, val, classes, side = shape.train, shape.val, shape.classes, shape.side
+    train = min(config.subset or train, train)
+    if config.validation == "official":
+        return Counts(train + val, train, classes, side, gpu)
+    return Counts(train, train - round(config.val_fraction * train), classes, side, gpu)
+
+
+def _side(own: OwnImages) -> int:
+    """Return the median of the images' shorter sides. Files that cannot be read are left to the decoder."""
+    rows = own.rows["train"]
+    sides = []
+    for row in rows[:: max(1, len(rows) // MEASURED)]:
+        try:
+            with Image.open(Path(own.root, row.path), formats=FORMATS) as file:
+                sides.append(min(file.size))
+        except Exception:
+            continue
+    return int(statistics.median(sides)) if sides else 256

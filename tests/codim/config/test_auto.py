@@ -1,0 +1,98 @@
+"""Settings that are `auto`: what they become, and how they fit a time."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codim.config.auto import AUTO, LEAST_PRETRAIN_STEPS, RULES, TIMED, Counts, autos, fitted, resolved, timed
+from codim.config.budget import Speed, drawn_samples, milestones
+from codim.config.methods import METHODS
+from codim.config.train_config import merge, train_config
+
+OWN = {"data": {"name": "folder", "root": "photos"}}
+SPEED = Speed(pretrain=0.004, warmup=0.001, cotrain=0.01, checkpoint_bytes=1)
+
+
+def counted(images: int, side: int = 256, gpu: bool = False) -> Counts:
+    return Counts(images, images - images // 5, 10, side, gpu)
+
+
+def test_settings_without_auto_stay_as_they_are() -> None:
+    settings = {"method": "codim-sup", "data": {"name": "digits"}, "mixmatch": {"lambda_u": 3}}
+    assert autos(settings) == []
+    assert resolved(settings, counted(9)) == settings
+
+
+@given(
+    images=st.integers(10, 2_000_000),
+    side=st.sampled_from([9, 28, 32, 64, 95, 96, 256, 4000]),
+    gpu=st.booleans(),
+    method=st.sampled_from([name for name in METHODS if name != "cssl"]),
+)
+def test_own_images_of_any_number_and_size_can_be_trained_on(images: int, side: int, gpu: bool, method: str) -> None:
+    """Every stage ends before the budget does, and a pre-training is long enough to be of use."""
+    counts = counted(images, side, gpu)
+    config = train_config(resolved(OWN | {"method": method}, counts))
+    marks = milestones(config, counts.images, counts.training_images)
+    assert marks.rampup < config.train.samples
+    assert config.augment.size <= config.data.cache_size <= max(side, 256)
+    steps = config.pretrain.epochs * -(-images // config.pretrain.batch_size)
+    assert config.pretrain.epochs == 0 or steps >= LEAST_PRETRAIN_STEPS
+
+
+def test_what_is_given_is_kept_and_decides_the_rest() -> None:
+    counts = counted(2_000)
+    short, long = (
+        train_config(resolved(merge(OWN, {"train": {"samples": n}, "network": {"width": 5}}), counts))
+        for n in (40_000, 400_000)
+    )
+    assert (short.train.samples, short.network.width) == (40_000, 5)
+    assert short.warmup.epochs < long.warmup.epochs
+    assert short.pretrain.epochs < long.pretrain.epochs
+
+
+def test_small_images_are_used_whole_and_photos_cropped() -> None:
+    small, photos, on_gpu = (
+        train_config(resolved(OWN, counts)) for counts in (counted(999, 32), counted(999), counted(999, gpu=True))
+    )
+    assert (small.data.cache_size, small.augment.size, small.augment.crop_padding) == (32, 0, 4)
+    assert photos.data.cache_size > photos.augment.size > 0 == photos.augment.crop_padding
+    assert on_gpu.augment.size > photos.augment.size
+
+
+def test_auto_where_there_is_no_rule_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"optim/lr: 'auto' is possible for .*train/samples.* only"):
+        autos({"optim": {"lr": AUTO}})
+    assert autos({"train": {"device": AUTO}}) == []
+
+
+@pytest.mark.parametrize("method", ["ce", "dividemix", "codim-sup"])
+@pytest.mark.parametrize("data", [OWN, {"data": {"name": "digits"}}])
+def test_a_training_is_fitted_into_a_time(method: str, data: dict[str, Any]) -> None:
+    counts = counted(1_000)
+    for minutes in (5, 50):
+        config = train_config(fitted(timed(data | {"method": method}), counts, SPEED, 60 * minutes))
+        seconds = SPEED.seconds(drawn_samples(config, counts.images, counts.training_images))
+        assert 0.9 * 60 * minutes < seconds <= 60 * minutes
+
+
+def test_lengths_that_are_given_are_not_changed_to_fit() -> None:
+    own = merge(OWN, {"warmup": {"epochs": 3}})
+    assert train_config(fitted(timed(own), counted(1_000), SPEED, 900)).warmup.epochs == 3
+    assert set(autos(timed({"method": "ce"}))) == set(TIMED) - {"pretrain/epochs"}
+
+
+def test_too_little_time_and_two_budgets_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"--minutes: 0.01 is too short on this machine: train/samples: .* is too sm"):
+        fitted(timed(merge(OWN, {"warmup": {"epochs": 3}})), counted(1_000), SPEED, 0.6)
+    with pytest.raises(ValueError, match=r"--minutes: the settings give train/samples, too; allowed: one of the two"):
+        timed({"train": {"samples": 10}})
+
+
+def test_each_rule_names_a_setting() -> None:
+    config = train_config({})
+    for path in RULES:
+        section, _, name = path.partition("/")
+        assert hasattr(getattr(config, section), name)
