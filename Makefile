@@ -48,6 +48,8 @@ bench-gpu: install
 	$(BENCH)/step_efficiency.py --network preact --device cuda --steps 20
 	$(BENCH)/step_efficiency.py --network digits --device cuda
 	$(BENCH)/mixture.py --device cuda
+	$(BENCH)/cifar10_gpu.py --output results/airbench_gpu --short --network airbench --epochs 15 \
+	  --pretrain-epochs 30 --rates 0.9 0.8 --minutes 8
 	$(BENCH)/cifar10_gpu.py --output results/cifar10_gpu --minutes $(MINUTES)
 
 format: install-test

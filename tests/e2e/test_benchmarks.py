@@ -78,6 +78,16 @@ def test_the_runs_on_cifar10_go_on_where_they_stopped(tmp_path: Path) -> None:
     assert [own.past()[0]["epoch"] for own in runs] == [0, 0, 2], "the pre-training is shared"
 
 
+def test_a_short_run_on_cifar10_trains_every_method(tmp_path: Path) -> None:
+    small = {"data": "digits", "subset": 600, "network": "small_cnn", "device": "cpu", "precision": "fp32"}
+    args = Arguments(tmp_path, epochs=8, pretrain_epochs=2, short=True, **small)
+    runs = [Run(args, method, 0.8) for method in ("ce", "dividemix", "codim-sup")]
+    train_all(runs, 60)
+    assert all(own.finished() for own in runs)
+    assert [own.prepare()[0].train.batch_size for own in runs] == [512] * 3
+    assert [own.prepare()[0].contrastive.weight for own in runs[1:]] == [0, 0.03]
+
+
 def run(script: str, arguments: list[str], results: Path) -> Path:
     command = [sys.executable, f"benchmarks/{script}.py", *arguments]
     env = os.environ | {"BENCHMARK_RESULTS": str(results), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
