@@ -39,19 +39,19 @@ def main(args: CrossvalArguments) -> int:
     probabilities = out_of_fold(config, data, own, args.folds)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(predictions_table(data, own, probabilities), args.output)
-    print(f"out-of-fold probabilities of {len(probabilities)} images in {args.output}")
+    print(f"out-of-fold probabilities of {len(own)} images in {args.output}")
     return 0
 
 
 def out_of_fold(config: TrainConfig, data: TrainingData, index: Tensor, folds: int) -> Tensor:
-    """(N, K) probabilities, mean of both networks', of the images `index` (N,); those of an image come from networks
-    trained on the other folds. `config`: plain cross-entropy; its budget does not count."""
+    """(2, N, K) probabilities by each network of the images `index` (N,); those of an image come from networks trained
+    on the other folds. `config`: plain cross-entropy; its budget does not count."""
     index = index.to(data.labels.device)
     images = which_images(data.images)
     own_images = None if images is None else images[index.cpu().numpy()]
     labels = data.labels[index].cpu().numpy()
     fold = torch.from_numpy(stratified_folds(labels, folds, config.data.split_seed, own_images))
-    found = torch.empty(len(index), len(data.classes))
+    found = torch.empty(2, len(index), len(data.classes))
     epochs = max(config.warmup.epochs, 1)
     with progress("out-of-fold predictions", folds * epochs, "epochs") as meter:
         for k in range(folds):
@@ -66,7 +66,7 @@ def out_of_fold(config: TrainConfig, data: TrainingData, index: Tensor, folds: i
             meter.done = partial(_epochs_done, k, epochs, budget, session.state)
             for _ in session.epochs():
                 pass
-            found[fold == k] = session.predict(own.val_index).softmax(2).mean(0).cpu()
+            found[:, fold == k] = session.predict(own.val_index).softmax(2).cpu()
     return found
 
 
@@ -76,12 +76,15 @@ def _epochs_done(folds: int, epochs: int, budget: int, state: TrainState) -> flo
 
 
 def predictions_table(data: TrainingData, index: Tensor, probabilities: Tensor) -> pa.Table:
-    """`index` (int64, place in the training set), `given_label` (int64), `probabilities` (list of K floats); the names
-    of the classes as a JSON list in the metadata `classes`."""
-    values = pa.array(probabilities.numpy().ravel(), pa.float32())
+    """`index` (int64, place in the training set), `given_label` (int64), `probabilities` (list of K floats, the mean of
+    both networks'), `agree` (whether both networks predict one class); the names of the classes as a JSON list in the
+    metadata `classes`. `probabilities`: (2, N, K)."""
+    mean, predicted = probabilities.mean(0), probabilities.argmax(2)
+    values = pa.array(mean.numpy().ravel(), pa.float32())
     columns = {
         "index": index.cpu().numpy(),
         "given_label": data.labels[index.to(data.labels.device)].cpu().numpy(),
-        "probabilities": pa.FixedSizeListArray.from_arrays(values, probabilities.shape[1]),
+        "probabilities": pa.FixedSizeListArray.from_arrays(values, probabilities.shape[2]),
+        "agree": (predicted[0] == predicted[1]).numpy(),
     }
     return pa.table(columns).replace_schema_metadata({"classes": json.dumps(data.classes)})

@@ -38,7 +38,6 @@ def prepared(args: TrainArguments) -> Session:
         raise ValueError("--probe: pretrain/epochs is 0, so there is no pre-training to probe")
     with progress("measuring the brightness of the images"):
         session = Session(config, data, truth)
-    args.output.mkdir(parents=True, exist_ok=True)
     if session.resume(checkpoint):
         return session
     with progress("timing a few steps of each stage"):
@@ -48,6 +47,7 @@ def prepared(args: TrainArguments) -> Session:
             fitted(given, count_images(given, gpu_trains(given)), speed, 60 * args.minutes)
         )
         milestones(config, len(data.images), len(data.train_index))
+    args.output.mkdir(parents=True, exist_ok=True)
     session.start()
     if not rank():
         _tell_forecast(session, speed)

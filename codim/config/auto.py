@@ -28,6 +28,8 @@ CPU_SIDE, GPU_SIDE = 64, 128
 """Largest views, in pixels, that are trained on unless `augment/size` asks for more."""
 SMALL_SIDE = 96
 """Below it, images are used whole, as those of CIFAR are; larger ones are cropped at random, as those of WebVision."""
+LARGEST_TINY_SIDE = 16
+"""Up to it, images are too small for the three poolings of airbench."""
 
 
 class Counts(NamedTuple):
@@ -79,11 +81,13 @@ def _crop_padding(known: Known) -> int:
 def _network(known: Known) -> str:
     if known.counts.gpu:
         return "preact_resnet18"
-    return "small_cnn"
+    return "airbench" if known.counts.side > LARGEST_TINY_SIDE else "small_cnn"
 
 
 def _width(known: Known) -> int | None:
-    return 32 if known.get("network/name") in ("small_cnn", "airbench") else None
+    if known.get("network/name") == "airbench":
+        return 16 if known.counts.images < 5_000 else 32
+    return 16 if known.get("network/name") == "small_cnn" else None
 
 
 def _batch_size(known: Known) -> int:
