@@ -8,12 +8,14 @@ share that disagrees among the surer half of each predicted class, and
 
 * the upper end of its interval from all images: no classifier is free of errors, and noise on hard images is counted,
 * the lower end as if the classifier erred half as often on the sure half as on all images: the rate minus what all
-  images add to it.
+  images add to it. A weak classifier errs nearly as often where it is sure. It betrays itself where two networks that
+  were trained alike predict other classes: the lower end is therefore also at most the rate that would remain if the
+  classifier were right on no more than TRUST of the images on which both agree.
 
-Both ends are those of 95% of resampled data sets. On digits with known noise the interval holds the rate in at least
-nine of ten cases (tests/analysis/advice/test_noise_coverage.py). It is wide for a bad classifier, and too high for one
-that errs nearly as often where it is sure (a decision tree at rates of .6 and more). If classifier and labels make the
-same mistakes, as with noise that looks like structure, all of this is too low.
+Both ends are those of 95% of resampled data sets. `benchmarks/noise_interval.py` measures how often the interval holds
+the rate. Without `agree`, for predictions of other programs, it is too high for a classifier that errs nearly as often
+where it is sure. If classifier and labels make the same mistakes, as with noise that looks like structure, all of this
+is too low.
 
 Two more estimates are reported for comparison only. Confident learning (Northcutt et al. 2021, arXiv 1911.00068;
 cleanlab) counts images whose prediction for another class is as confident as that class' own images are on average; it
@@ -35,6 +37,9 @@ from sklearn.mixture import GaussianMixture
 RESAMPLES = 40
 SURE_SHARE = 0.5
 """Share of the images of each predicted class, the surest ones, that count as sure."""
+AGREEMENT_POWER = 2.5
+"""Networks agree more often than they are right, above all weak ones, which share their errors. The smallest of 1.5, 2,
+2.5, 3 and 4 whose intervals held the rate in all of 76 cases of `benchmarks/noise_interval.py`."""
 Floats = NDArray[np.float64]
 
 
@@ -68,8 +73,17 @@ def given(rate: float) -> NoiseRate:
     return NoiseRate(rate, rate, rate)
 
 
-def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[str] = ()) -> Estimate:
-    """Estimate from given labels (N,) and out-of-fold probabilities (N, K). `names`: of the classes, else numbers.
+def estimate(
+    labels: NDArray[np.int64],
+    probabilities: Floats,
+    names: Sequence[str] = (),
+    agree: NDArray[np.bool_] | None = None,
+) -> Estimate:
+    """Estimate from given labels (N,) and out-of-fold probabilities (N, K).
+
+    Args:
+        names: of the classes, else numbers.
+        agree: whether two networks that were trained alike predict the same class, (N,).
 
     Raises ValueError: a class has no image.
     """
@@ -95,8 +109,18 @@ def estimate(labels: NDArray[np.int64], probabilities: Floats, names: Sequence[s
     sure, everywhere = (np.array(spread[name]) for name in list(measured)[:2])
     value = rows["disagreement, sure half"][0]
     least, most = np.quantile(2 * sure - everywhere, 0.025), np.quantile(everywhere, 0.975)
+    if agree is not None:
+        accuracy = np.array([agree[i].mean() for i in again]) ** AGREEMENT_POWER
+        least = min(least, np.quantile(_rate_at(accuracy, 1 - everywhere, classes), 0.025))
     rate = NoiseRate(value, float(np.clip(least, 0, value)), float(max(most, value)))
     return Estimate(rate, methods, transition, tuple(names) or tuple(map(str, range(classes))))
+
+
+def _rate_at(accuracy: Floats, agreement: Floats, classes: int) -> Floats:
+    """Return the noise rate at which predictions of this accuracy repeat this share of the given labels, if wrong
+    predictions are spread evenly over the other classes: agreement = (1 - r) a + r (1 - a) / (K - 1)."""
+    by_chance = (1 - accuracy) / (classes - 1)
+    return (accuracy - agreement) / np.maximum(accuracy - by_chance, 1e-3)
 
 
 def _resamples(labels: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:

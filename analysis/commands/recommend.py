@@ -167,7 +167,8 @@ def _read(path: Path) -> Estimate:
         raise ValueError(f"--predictions: {path} has no column {min(missing)}; python -m codim crossval writes it")
     probabilities = np.stack(table["probabilities"].to_numpy()).astype(float)
     names = json.loads((table.schema.metadata or {}).get(b"classes", b"[]"))
-    return estimate(table["given_label"].to_numpy(), probabilities, names)
+    agree = table["agree"].to_numpy() if "agree" in table.column_names else None
+    return estimate(table["given_label"].to_numpy(), probabilities, names, agree)
 
 
 def _estimate_tables(found: Estimate) -> list[Table]:

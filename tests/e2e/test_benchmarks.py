@@ -29,6 +29,7 @@ CASES = {
     "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
     "analysis_cost": ("--trials 16 --epochs 6 --pages 16", "analysis_cost"),
     "real_images": (REAL, "real_images-digits-200"),
+    "noise_interval": ("--cases 3 --data digits --needs 0 --rows FOLDER/rows.jsonl", "noise_interval"),
     "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),
 }
 """Script -> arguments, and what it keeps."""

@@ -34,6 +34,25 @@ def test_the_rate_and_the_transition_are_found(rate: float) -> None:
     assert (found.methods["low"] <= found.methods["high"]).all()
 
 
+def test_the_interval_of_a_weak_classifier_holds_the_rate_by_what_two_of_them_agree_on() -> None:
+    """As sure of wrong predictions as of right ones; a good one's interval hardly moves."""
+    rng = np.random.default_rng(1)
+    for accuracy, moves in ((0.5, True), (0.98, False)):
+        true = rng.integers(CLASSES, size=2000)
+        labels = np.where(rng.random(2000) < 0.2, (true + rng.integers(1, CLASSES, 2000)) % CLASSES, true)
+        wrong = (true + rng.integers(1, CLASSES, 2000)) % CLASSES
+        first, second = (np.where(rng.random(2000) < accuracy, true, wrong) for _ in range(2))
+        probabilities = np.full((2000, CLASSES), 0.1)
+        probabilities[np.arange(2000), first] = rng.uniform(0.5, 0.9, 2000)
+        probabilities /= probabilities.sum(1, keepdims=True)
+        alone = estimate(labels, probabilities).rate
+        both = estimate(labels, probabilities, agree=first == second).rate
+        assert both.low <= 0.2 <= both.high
+        assert (alone.low > 0.2) == moves
+        assert (both.low < alone.low - 0.05) == moves
+        assert (both.value, both.high) == (alone.value, alone.high)
+
+
 def test_more_images_make_the_interval_of_a_method_narrower() -> None:
     few, many = (estimate(*predictions(0.3, n)[:2]).methods.loc["confident learning"] for n in (400, 6400))
     assert many["high"] - many["low"] < 0.5 * (few["high"] - few["low"])
