@@ -1,7 +1,7 @@
 """Settings that are `auto`: computed from what is known of the data, before the settings are checked.
 
-Lengths of stages follow the budget, since too few gradient steps of a stage are worse than none: on Fashion-MNIST, two
-passes of NT-Xent over 4,000 images were a worse start than random weights (benchmarks/README.md).
+A budget is in samples and the stages are in epochs, so that lengths fit for 50,000 images fit no others. Here the
+stages are shares of the budget, and a pre-training of too few gradient steps is left out.
 """
 
 import math

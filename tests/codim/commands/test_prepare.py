@@ -25,7 +25,6 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     own: dict[str, Any] = {"method": "codim-sup", "data": {"name": "folder", "root": str(tmp_path / "photos")}}
     own["network"] = {"name": "small_cnn", "width": 2}
     (tmp_path / "own.json").write_text(json.dumps(own))
-    monkeypatch.setenv("CODIM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(prepare, "measure_speed", lambda *_: SPEED)
     return tmp_path / "own.json"
 
