@@ -86,7 +86,15 @@ def case(seed: int, names: tuple[str, ...]) -> dict[str, Any]:
         "optim": {"lr": 0.05},
         "train": {"batch_size": 32, "device": "cpu"},
     }
-    facts = {"seed": seed, "data": name, "images": len(true), "classes": classes, "tail": tail, "symmetric": symmetric}
+    facts = {
+        "seed": seed,
+        "names": list(names),
+        "data": name,
+        "images": len(true),
+        "classes": classes,
+        "tail": tail,
+        "symmetric": symmetric,
+    }
     if min(np.bincount(given, minlength=classes)) < FEWEST:
         return facts | {"counted": False}
     part = replace(
@@ -118,7 +126,7 @@ def summary(cases: pd.DataFrame) -> pd.DataFrame:
         f"accuracy below {WEAK:g}": cases.accuracy < WEAK,
         f"accuracy of {WEAK:g} or more": cases.accuracy >= WEAK,
         "up to 300 images": cases.images <= 300,
-        "long tail": cases.tail,
+        "long tail": cases["tail"],
         "pair noise": ~cases.symmetric,
     }
     rows = []
@@ -147,13 +155,14 @@ def main() -> None:
     args.rows.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
     seeds = range(args.first, args.first + args.cases)
+    done = [row for row in done if row["seed"] in seeds and row.get("names", []) == list(args.data)]
     missing = sorted({*seeds} - {row["seed"] for row in done})
     with ProcessPoolExecutor(args.workers) as pool, args.rows.open("a") as file:
         for future in track([pool.submit(case, seed, args.data) for seed in missing], description="cases"):
             done.append(future.result())
             file.write(json.dumps(done[-1]) + "\n")
             file.flush()
-    cases = pd.DataFrame([row for row in done if row["seed"] in seeds and row["counted"]])
+    cases = pd.DataFrame([row for row in done if row["counted"]])
     table = summary(cases)
     keep("noise_interval", table.to_markdown(index=False, disable_numparse=True), {"cases": cases.to_dict("records")})
     held = float(((cases.low <= cases.rate + 1e-9) & (cases.rate <= cases.high + 1e-9)).mean())

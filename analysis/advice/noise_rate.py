@@ -10,7 +10,7 @@ share that disagrees among the surer half of each predicted class, and
 * the lower end as if the classifier erred half as often on the sure half as on all images: the rate minus what all
   images add to it. A weak classifier errs nearly as often where it is sure. It betrays itself where two networks that
   were trained alike predict other classes: the lower end is therefore also at most the rate that would remain if the
-  classifier were right on no more than TRUST of the images on which both agree.
+  accuracy of the classifier were the share of images on which both agree, to the power AGREEMENT_POWER.
 
 Both ends are those of 95% of resampled data sets. `benchmarks/noise_interval.py` measures how often the interval holds
 the rate. Without `agree`, for predictions of other programs, it is too high for a classifier that errs nearly as often
@@ -39,7 +39,8 @@ SURE_SHARE = 0.5
 """Share of the images of each predicted class, the surest ones, that count as sure."""
 AGREEMENT_POWER = 2.5
 """Networks agree more often than they are right, above all weak ones, which share their errors. The smallest of 1.5, 2,
-2.5, 3 and 4 whose intervals held the rate in all of 76 cases of `benchmarks/noise_interval.py`."""
+2.5, 3 and 4 whose intervals held the rate in all of 76 cases like those of `benchmarks/noise_interval.py`, with other
+seeds."""
 Floats = NDArray[np.float64]
 
 
@@ -119,8 +120,9 @@ def estimate(
 def _rate_at(accuracy: Floats, agreement: Floats, classes: int) -> Floats:
     """Return the noise rate at which predictions of this accuracy repeat this share of the given labels, if wrong
     predictions are spread evenly over the other classes: agreement = (1 - r) a + r (1 - a) / (K - 1)."""
-    by_chance = (1 - accuracy) / (classes - 1)
-    return (accuracy - agreement) / np.maximum(accuracy - by_chance, 1e-3)
+    above = accuracy - (1 - accuracy) / (classes - 1)
+    # Predictions no better than chance say nothing: all labels may be right.
+    return np.where(above > 0, (accuracy - agreement) / np.where(above > 0, above, 1), 0)
 
 
 def _resamples(labels: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -23,6 +23,7 @@ from analysis.advice.noise_rate import NoiseRate
 from analysis.advice.surrogate import Surrogate, candidates, fit
 from analysis.frames.load import Trials
 from analysis.frames.settings import Setting, searched_settings
+from codim.config.auto import UNCOUNTED, resolved
 from codim.config.train_config import merge, train_config
 
 CANDIDATES = 256
@@ -144,7 +145,8 @@ def _spread(regrets: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 
 def _default(trials: Trials, settings: tuple[Setting, ...]) -> pd.DataFrame:
     """Return, in one row, the values of the settings that a training of this study has if nothing is searched."""
-    config = train_config(trials.spec.get("fixed", {})).model_dump(mode="json")
+    # Studies of own images that are older than `auto` hold none of the values in its place.
+    config = train_config(resolved(trials.spec.get("fixed", {}), UNCOUNTED)).model_dump(mode="json")
     values = {}
     for setting in settings:
         section, _, name = setting.path.partition("/")

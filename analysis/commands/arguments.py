@@ -36,8 +36,8 @@ class RecommendArguments:
         python -m analysis recommend --study results/cifar100 --labels my.csv --images DIR --noise-rate 0.3
 
     Without --noise-rate the rate is estimated from out-of-fold predictions: two networks per fold, of four, train for
-    as long as a warm-up, with the study's fixed settings over the defaults for own images (ResNet-18, 224 pixels); slow
-    without a GPU. For other settings run python -m codim crossval with a --config, and pass its --predictions. Writes
+    as long as a warm-up, with the study's fixed settings, and what follows from the data computed from yours. For other
+    settings run python -m codim crossval with a --config, and pass its --predictions. Writes
     settings for python -m codim.
     """
 

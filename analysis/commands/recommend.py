@@ -21,9 +21,9 @@ from analysis.advice.noise_rate import Estimate, estimate, given
 from analysis.advice.recommend import Advice, recommend
 from analysis.commands.arguments import RecommendArguments
 from analysis.frames.load import Trials, load_trials
-from codim.config.auto import AUTO, RULES
-from codim.config.datasets import DATASET_FACTS
-from codim.config.train_config import merge
+from codim.config.auto import AUTO, RULES, put
+from codim.config.datasets import DATASET_FACTS, DatasetFacts
+from codim.config.methods import METHODS
 from codim.data.own_files import folder_images, table_images
 
 MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
@@ -63,25 +63,32 @@ def main(args: RecommendArguments) -> None:
             # Last of all, so that a failed command leaves no files.
             kept = args.output.with_name(f"{args.output.stem}-labels.csv")
             data = {"data": {"name": "table", "root": str(table.replace(kept).absolute())}}
-    args.output.write_text(json.dumps(_settings(advice.config, trials, data), indent=2) + "\n")
+    settings = _settings(advice.config, trials, data)
+    args.output.write_text(json.dumps(settings, indent=2) + "\n")
     if not own:
         console.print(
             "! The settings hold the study's data, not yours: give --labels or --images, too.", highlight=False
         )
-    limit = "--minutes 30 " if own else ""
+    limit = "--minutes 30 " if settings.get("train", {}).get("samples") == AUTO else ""
     command = f"python -m codim --config {shlex.quote(str(args.output))} {limit}--output results/mine"
     console.print(command, soft_wrap=True, highlight=False)
 
 
 def _settings(study: dict[str, Any], trials: Trials, data: dict[str, Any]) -> dict[str, Any]:
     """Return the study's settings for the section `data`. If a study of another data set is to advise on own images,
-    all that follows from the data is `auto`, except what was searched: network, budget and stages fit the study's."""
+    all that follows from the data is `auto`, except what was searched or the method sets: network, budget and stages
+    fit the study's data."""
     settings = {**study, **data}
-    if not data or DATASET_FACTS[trials.spec.get("data", "digits")].own:
+    if not data or DATASET_FACTS.get(str(trials.spec.get("data")), DatasetFacts()).own:
         return settings
-    for path in [path for path in RULES if path not in trials.spec.get("space", {})]:
+    preset = METHODS.get(str(settings.get("method")), {})
+    if "network" in settings:
+        other = {name: value for name, value in settings["network"].items() if name not in ("stem", "weights")}
+        settings = {**settings, "network": other}
+    for path in RULES:
         section, _, name = path.partition("/")
-        settings = merge(settings, {section: {name: AUTO}})
+        if path not in trials.spec.get("space", {}) and name not in preset.get(section, {}):
+            settings = put(settings, path, AUTO)
     return settings
 
 

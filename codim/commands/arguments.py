@@ -37,8 +37,8 @@ class TrainArguments:
     noise: str | None = None
     """KIND[:RATE[:MAP]], for example symmetric:0.5 or asymmetric:0.4:digits; set other options in the file."""
     minutes: float | None = None
-    """Longest time for the training: sets the budget, and the lengths of its stages unless the settings give them, from
-    a few timed steps. Resuming does not count anew."""
+    """About how long the training may take: sets the budget, and the lengths of its stages unless the settings give
+    them, from a few timed steps. A resumed training keeps the budget it began with."""
     output: Path = Path("results/single")
     """Folder for the results."""
     probe: bool = False
@@ -130,4 +130,4 @@ class CrossvalArguments:
     """KIND[:RATE[:MAP]], to try the command on clean data."""
     folds: int = 4
     output: Path = Path("predictions.parquet")
-    """Output table: index, given_label, probabilities."""
+    """Output table: index, given_label, probabilities, agree (whether the two networks predict one class)."""

@@ -32,15 +32,15 @@ def _main(args: TrainArguments) -> int:
     if rank():
         logging.getLogger("codim").setLevel(logging.WARNING)  # the first worker says what was found
     try:
-        session = prepared(args)
-        if broadcast(session.state.samples) != session.state.samples:
-            raise ValueError(f"--output: {args.output} must lie on storage that all workers share")
-        if not rank():
-            _write_noise(args.output / "noise.json", session)
-    except (ValueError, OSError) as error:
-        print(message(f"python -m codim: {error}"), file=sys.stderr)
-        return 2
-    try:
+        try:
+            session = prepared(args)
+            if broadcast(session.state.samples) != session.state.samples:
+                raise ValueError(f"--output: {args.output} must lie on storage that all workers share")
+            if not rank():
+                _write_noise(args.output / "noise.json", session)
+        except (ValueError, OSError) as error:
+            print(message(f"python -m codim: {error}"), file=sys.stderr)
+            return 2
         if rank():
             _follow(session, args.probe)
         else:

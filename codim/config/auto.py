@@ -1,20 +1,24 @@
 """Settings that are `auto`: computed from what is known of the data, before the settings are checked.
 
-A budget is in samples and the stages are in epochs, so that lengths fit for 50,000 images fit no others. Here the
-stages are shares of the budget, and a pre-training of too few gradient steps is left out.
+A budget is in samples and the stages are in epochs, so that lengths chosen for 50,000 images suit no other number. Here
+the stages are shares of the budget, and a pre-training of too few gradient steps is left out.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from codim.config.budget import Speed, drawn_samples
 from codim.config.methods import METHODS
-from codim.config.train_config import TrainConfig, layered, merge, train_config
+from codim.config.train_config import TrainConfig, checked, layered, merge, train_config
 
 AUTO = "auto"
 TIMED = ("train/samples", "pretrain/epochs", "warmup/epochs", "mixmatch/rampup_epochs")
 """Settings that a limit of time decides."""
+ALLOW_AUTO = ("train/device", "data/root", "data/cache")
+"""Settings in which the word has another meaning, or may be a name."""
+GRID = 1.02
+"""Ratio of neighbouring budgets that are tried for a time."""
 PASSES = 120
 """Passes over the images in a budget, pre-training included."""
 LEAST_SAMPLES, MOST_SAMPLES = 30_000, 15_000_000
@@ -38,11 +42,14 @@ class Counts(NamedTuple):
     images: int
     """Images of the training and validation parts together."""
     training_images: int
-    classes: int
     side: int
     """Shorter side of the images, in pixels; the median if they differ."""
     gpu: bool
     """Whether a GPU trains."""
+
+
+UNCOUNTED = Counts(images=10_000, training_images=8_000, side=256, gpu=False)
+"""Stands for own images that cannot be counted yet, where a plan is only outlined."""
 
 
 class Known:
@@ -51,43 +58,67 @@ class Known:
     def __init__(self, merged: Mapping[str, Any], counts: Counts) -> None:
         self.merged, self.counts = merged, counts
 
-    def get(self, path: str) -> Any:
+    def given(self, path: str) -> Any:
+        """Return a value; None if it is `auto`, or has the code's default."""
         section, _, name = path.partition("/")
         value = self.merged.get(section, {}).get(name)
-        return getattr(getattr(_CODE_DEFAULTS, section), name) if value is None else value
+        return None if value == AUTO else value
+
+    def number(self, path: str) -> int:
+        section, _, name = path.partition("/")
+        value = self.given(path)
+        return int(getattr(getattr(_CODE_DEFAULTS, section), name) if value is None else value)
+
+    @property
+    def whole(self) -> bool:
+        return self.counts.side < SMALL_SIDE
+
+    @property
+    def view(self) -> int:
+        """Side of the views in pixels."""
+        return self.number("augment/size") or min(self.counts.side, self.number("data/cache_size"))
+
+    def epoch(self, stage: str) -> int:
+        """Return the samples of an epoch of `pretrain` or `train`, whose last batch is filled up."""
+        images = self.counts.images
+        if stage == "train":
+            images = min(self.number("train/epoch_images") or images, self.counts.training_images)
+        batch = self.number(f"{stage}/batch_size")
+        return math.ceil(images / batch) * batch
 
 
 _CODE_DEFAULTS = TrainConfig()
 
 
-def _whole(known: Known) -> bool:
-    return known.counts.side < SMALL_SIDE
-
-
 def _size(known: Known) -> int:
-    return 0 if _whole(known) else GPU_SIDE if known.counts.gpu else CPU_SIDE
+    if known.whole:
+        return 0
+    return min(GPU_SIDE if known.counts.gpu else CPU_SIDE, known.given("data/cache_size") or known.counts.side)
 
 
 def _cache_size(known: Known) -> int:
-    if _whole(known):
-        return known.counts.side
-    return math.ceil(int(known.get("augment/size")) * 8 / 7)  # as 256 for views of 224
+    size, side = known.number("augment/size"), known.counts.side
+    if known.whole:
+        return max(size, side, 8)
+    return max(size, min(side, math.ceil(size * 8 / 7))) if size else 256  # as 256 for views of 224
 
 
 def _crop_padding(known: Known) -> int:
-    return known.counts.side // 8 if _whole(known) else 0
+    return known.counts.side // 8 if known.whole else 0
 
 
 def _network(known: Known) -> str:
+    if known.given("network/weights") or known.given("network/stem"):
+        return "resnet18"
     if known.counts.gpu:
         return "preact_resnet18"
-    return "airbench" if known.counts.side > LARGEST_TINY_SIDE else "small_cnn"
+    return "airbench" if known.view > LARGEST_TINY_SIDE else "small_cnn"
 
 
 def _width(known: Known) -> int | None:
-    if known.get("network/name") == "airbench":
+    if known.given("network/name") == "airbench":
         return 16 if known.counts.images < 5_000 else 32
-    return 16 if known.get("network/name") == "small_cnn" else None
+    return None
 
 
 def _batch_size(known: Known) -> int:
@@ -99,29 +130,27 @@ def _pretrain_batch_size(known: Known) -> int:
 
 
 def _samples(known: Known) -> int:
-    return min(max(PASSES * known.counts.images, LEAST_SAMPLES), MOST_SAMPLES)
+    pretrain, warmup, rampup = (
+        float(known.given(path) or 0) for path in ("pretrain/epochs", "warmup/epochs", "mixmatch/rampup_epochs")
+    )
+    given = pretrain * known.epoch("pretrain") + (warmup + rampup) * known.epoch("train")
+    least = max(LEAST_SAMPLES, math.ceil(2 * given))  # half of the budget is left for co-training
+    return max(least, min(PASSES * known.counts.images, MOST_SAMPLES))
 
 
 def _pretrain_epochs(known: Known) -> int:
-    batch = int(known.get("pretrain/batch_size"))
-    epoch = _epoch(known.counts.images, batch)
-    epochs = min(int(known.get("train/samples") * PRETRAIN_SHARE / epoch), MOST_PRETRAIN_EPOCHS)
-    return epochs if epochs * epoch >= LEAST_PRETRAIN_STEPS * batch else 0
+    epoch = known.epoch("pretrain")
+    epochs = min(int(known.number("train/samples") * PRETRAIN_SHARE / epoch), MOST_PRETRAIN_EPOCHS)
+    return epochs if epochs * epoch >= LEAST_PRETRAIN_STEPS * known.number("pretrain/batch_size") else 0
 
 
 def _warmup_epochs(known: Known) -> int:
-    counts, epochs = known.counts, int(known.get("pretrain/epochs"))
-    rest = int(known.get("train/samples")) - epochs * _epoch(counts.images, int(known.get("pretrain/batch_size")))
-    return max(1, round(WARMUP_SHARE * rest / _epoch(counts.training_images, int(known.get("train/batch_size")))))
-
-
-def _epoch(images: int, batch: int) -> int:
-    """Return the samples of an epoch, whose last batch is filled up."""
-    return math.ceil(images / batch) * batch
+    rest = known.number("train/samples") - known.number("pretrain/epochs") * known.epoch("pretrain")
+    return max(1, round(WARMUP_SHARE * rest / known.epoch("train")))
 
 
 def _rampup_epochs(known: Known) -> int:
-    return int(known.get("warmup/epochs"))
+    return known.number("warmup/epochs")
 
 
 RULES: dict[str, Callable[[Known], Any]] = {
@@ -142,14 +171,14 @@ RULES: dict[str, Callable[[Known], Any]] = {
 
 def autos(settings: Mapping[str, Any]) -> list[str]:
     """Return the paths whose value is `auto` once defaults and method are merged. Raises ValueError where that is not
-    possible."""
+    possible, or as `layered`."""
     merged = layered(settings)
     found = [
         f"{section}/{name}"
         for section, inner in merged.items()
         if isinstance(inner, Mapping)
         for name, value in inner.items()
-        if value == AUTO and f"{section}/{name}" != "train/device"
+        if isinstance(value, str) and value == AUTO and f"{section}/{name}" not in ALLOW_AUTO
     ]
     for path in found:
         if path not in RULES:
@@ -158,52 +187,78 @@ def autos(settings: Mapping[str, Any]) -> list[str]:
 
 
 def resolved(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
-    """Return the settings with a number in place of each `auto`, also of those in the defaults of the data set."""
-    own = dict(settings)
-    for path in autos(settings):
-        section, _, name = path.partition("/")
-        own = merge(own, {section: {name: RULES[path](Known(layered(own), counts))}})
+    """Return the settings with a value in place of each `auto`, also of those in the defaults of the data set.
+
+    Raises ValueError: another setting is not allowed.
+    """
+    own, paths = dict(settings), autos(settings)
+    if paths:
+        checked(_without(layered(settings), paths))
+    for path in paths:
+        own = put(own, path, RULES[path](Known(layered(own), counts)))
     return own
+
+
+def put(settings: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return the settings with a value at `section/setting`."""
+    section, _, name = path.partition("/")
+    return merge(settings, {section: {name: value}})
+
+
+def _without(merged: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """Return the merged settings without those at `paths`; and without `network`, whose settings depend on its name, if
+    that is among them."""
+    left = {
+        section: {name: value for name, value in inner.items() if f"{section}/{name}" not in paths}
+        if isinstance(inner, Mapping)
+        else inner
+        for section, inner in merged.items()
+    }
+    if "network/name" in paths:
+        del left["network"]
+    return left
 
 
 def timed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings with `auto` for the budget and each length of a stage that neither they nor their method
     give. Raises ValueError: they give the budget."""
-    own = dict(settings)
+    layered(settings)
+    own, preset = dict(settings), METHODS.get(str(settings.get("method")), {})
     if own.get("train", {}).get("samples", AUTO) != AUTO:
         raise ValueError("--minutes: the settings give train/samples, too; allowed: one of the two")
     for path in TIMED:
         section, _, name = path.partition("/")
-        preset = METHODS.get(str(own.get("method")), {})
         if name not in own.get(section, {}) and name not in preset.get(section, {}):
-            own = merge(own, {section: {name: AUTO}})
+            own = put(own, path, AUTO)
     return own
 
 
-def fitted(settings: Mapping[str, Any], counts: Counts, speed: Speed, seconds: float) -> dict[str, Any]:
-    """Resolve settings whose budget is `auto` so that the training takes at most `seconds`.
+def fitted(settings: Mapping[str, Any], counts: Counts, speed: Speed, minutes: float) -> dict[str, Any]:
+    """Resolve settings whose budget is `auto` so that the training takes at most about `minutes`.
 
-    Raises ValueError: too little time for one epoch after the stages before it.
+    Raises ValueError: that is too short; names the time that would do.
     """
+    if not 0 < minutes < math.inf:
+        raise ValueError(f"--minutes: {minutes:g}; allowed: a number above 0")
+    fastest = min(seconds for seconds in (speed.pretrain, speed.warmup, speed.cotrain) if seconds)
+    most = 60 * minutes / fastest
+    # Which budgets are possible is not a range: at some a pre-training sets in.
+    while most >= 1:
+        own = put(settings, "train/samples", int(most))
+        seconds = _seconds(own, counts, speed)
+        if seconds is not None and seconds <= 60 * minutes:
+            return resolved(own, counts)
+        most /= GRID
+    least = max(60 * minutes / fastest, 1.0)
+    while (seconds := _seconds(put(settings, "train/samples", int(least)), counts, speed)) is None:
+        least *= GRID
+    raise ValueError(f"--minutes: {minutes:g} is too short on this machine; allowed: about {seconds / 60:.2g} or more")
 
-    def of_budget(samples: int) -> dict[str, Any]:
-        return resolved(merge(settings, {"train": {"samples": samples}}), counts)
 
-    def cost(samples: int) -> float:
-        return speed.seconds(drawn_samples(train_config(of_budget(samples)), counts.images, counts.training_images))
-
-    def fits(samples: int) -> bool:
-        try:
-            return cost(samples) <= seconds
-        except ValueError:  # less than the stages that a budget cannot shorten
-            return True
-
-    low, high = 1, MOST_SAMPLES
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+def _seconds(settings: Mapping[str, Any], counts: Counts, speed: Speed) -> float | None:
+    """Return how long a training takes; None if its budget ends before its last stage begins."""
+    config = train_config(resolved(settings, counts))
     try:
-        cost(low)
-    except ValueError as error:
-        raise ValueError(f"--minutes: {seconds / 60:g} is too short on this machine: {error}") from None
-    return of_budget(low)
+        return speed.seconds(drawn_samples(config, counts.images, counts.training_images))
+    except ValueError:
+        return None

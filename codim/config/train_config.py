@@ -71,17 +71,25 @@ def train_config(settings: Mapping[str, Any]) -> TrainConfig:
         ValueError: unknown method or setting, value of the wrong type, out of range or contradicting the method; names
             path, value and what is allowed.
     """
+    return checked(layered(settings))
+
+
+def checked(merged: Mapping[str, Any]) -> TrainConfig:
+    """Return the settings of `layered` as a TrainConfig. Raises ValueError as `train_config`."""
     try:
-        return TrainConfig.model_validate(layered(settings))
+        return TrainConfig.model_validate(merged)
     except ValidationError as error:
         raise ValueError(explain(error)) from None
 
 
 def layered(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge data set defaults, method preset and `settings`, without `method`. Raises ValueError as `train_config`, for
-    the method alone."""
+    """Merge data set defaults, method preset and `settings`, without `method`. Raises ValueError as `train_config`, but
+    only for the method and for sections that hold no settings."""
     given = dict(settings)
     method = given.pop("method", None)
+    for section, values in given.items():
+        if section in TrainConfig.model_fields and not isinstance(values, (Mapping, Section)):
+            raise ValueError(f"{section}: {values!r}; allowed: settings, {{name: value}}")
     if method is not None and method not in [*METHODS]:
         raise ValueError(f"method: {method!r} is unknown, allowed: {', '.join(METHODS)}")
     preset = METHODS[method] if method is not None else {}

@@ -43,16 +43,16 @@ def count_images(settings: Mapping[str, Any], gpu: bool) -> Counts:
         raise ValueError(explain(error)) from None
     if config.facts.own:
         own = folder_images(config.place) if config.name == "folder" else table_images(config.place)
-        train, val, classes, side = len(own.rows["train"]), len(own.rows["val"]), len(own.classes), _side(own)
+        train, val, side = len(own.rows["train"]), len(own.rows["val"]), _side(own)
     else:
         shape = config.facts.shape
         if shape is None:
             raise ValueError(f"data/name: the size of {config.name} is not known, so no setting of it can be 'auto'")
-        train, val, classes, side = shape.train, shape.val, shape.classes, shape.side
+        train, val, side = shape.train, shape.val, shape.side
     train = min(config.subset or train, train)
     if config.validation == "official":
-        return Counts(train + val, train, classes, side, gpu)
-    return Counts(train, train - round(config.val_fraction * train), classes, side, gpu)
+        return Counts(train + val, train, side, gpu)
+    return Counts(train, train - round(config.val_fraction * train), side, gpu)
 
 
 def _side(own: OwnImages) -> int:

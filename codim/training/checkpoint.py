@@ -102,6 +102,12 @@ def load_checkpoint(path: Path, config: TrainConfig, data: TrainingData) -> Trai
     return _newest_whole(path, restore)
 
 
+def saved_config(path: Path) -> dict[str, Any]:
+    """Return the settings of a checkpoint as JSON, with the default of each that did not exist then. Raises ValueError:
+    there is no whole checkpoint."""
+    return _newest_whole(path, lambda saved, _: completed(saved["config"]))
+
+
 def load_trained(path: Path, device: torch.device) -> Trained:
     """The networks of a checkpoint (or of the folder that holds `checkpoint.pt`), without its data; of the previous
     one where the newest is damaged.

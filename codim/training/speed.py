@@ -24,26 +24,38 @@ EPOCHS = 2
 """Epochs per stage; the last one is timed, the first one warms up."""
 
 
-def measure_speed(config: TrainConfig, data: TrainingData, truth: Truth) -> Speed:
+def measure_speed(
+    config: TrainConfig, data: TrainingData, truth: Truth, pretrain: bool = True, cotrain: bool = True
+) -> Speed:
     """Time a few steps of each stage, and the observer after each epoch, on a small part of the data, and measure the
-    size of a checkpoint. Under torch.distributed all workers call it, and get the first one's times."""
-    speed = broadcast(_measured(config, data, truth, GLANCE_IMAGES))
+    size of a checkpoint. Under torch.distributed all workers call it, and get the first one's times.
+
+    Args:
+        pretrain: whether to time the pre-training; 0 seconds otherwise. `cotrain`: likewise.
+    """
+
+    def measured(images: int) -> Speed:
+        return broadcast(_measured(config, data, truth, images, pretrain, cotrain))
+
+    speed = measured(GLANCE_IMAGES)
     if EPOCHS * SLICE_IMAGES * (speed.pretrain + speed.warmup + speed.cotrain) <= LONGEST_SECONDS:
-        speed = broadcast(_measured(config, data, truth, SLICE_IMAGES))
+        speed = measured(SLICE_IMAGES)
     return speed
 
 
-def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, images: int) -> Speed:
+def _measured(
+    config: TrainConfig, whole: TrainingData, whole_truth: Truth, images: int, pretrain: bool, cotrain: bool
+) -> Speed:
     part = _slice(whole, images)
     ours, whole_epoch = (epoch_images(config, len(data.train_index)) for data in (part, whole))
     short = config.model_copy(
         update={
-            "pretrain": config.pretrain.model_copy(update={"epochs": EPOCHS, "lr": 1e-4}),
+            "pretrain": config.pretrain.model_copy(update={"epochs": EPOCHS * pretrain, "lr": 1e-4}),
             "warmup": config.warmup.model_copy(update={"epochs": EPOCHS}),
             # A given labelled set need not fit the part of the data; the steps are the same.
             "divide": config.divide.model_copy(update={"split": "mixture"}),
             "mixmatch": config.mixmatch.model_copy(update={"rampup_epochs": 0}),
-            "train": config.train.model_copy(update={"samples": 2**62, "co_training": True, "epoch": "dataset"}),
+            "train": config.train.model_copy(update={"samples": 2**62, "co_training": cotrain, "epoch": "dataset"}),
             # A high learning rate may diverge: that is for the trial to report, not for the timing.
             "optim": config.optim.model_copy(update={"lr": 1e-4}),
         }
@@ -55,14 +67,14 @@ def _measured(config: TrainConfig, whole: TrainingData, whole_truth: Truth, imag
     for row in session.epochs():
         seconds[row["phase"]] = (time.perf_counter() - started) / (row["samples"] - drawn)
         drawn, started = row["samples"], time.perf_counter()
-        if row["phase"] == "cotrain" and row["epoch"] + 1 >= 3 * EPOCHS:
+        if row["epoch"] + 1 == EPOCHS * (pretrain + 1 + cotrain):
             break
     per_image = sum(tensor.nbytes for tensor in _of_images(session.state)) / len(part.train_index)
     with tempfile.TemporaryDirectory() as folder:
         session.save(Path(folder, "checkpoint.pt"))
         own = Path(folder, "checkpoint.pt").stat().st_size
     weight = own + per_image * (len(whole.train_index) - len(part.train_index))
-    return Speed(seconds["pretrain"], seconds["warmup"], seconds["cotrain"], weight)
+    return Speed(seconds.get("pretrain", 0.0), seconds["warmup"], seconds.get("cotrain", 0.0), weight)
 
 
 def _of_images(state: TrainState) -> list[Tensor]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codim.config.auto import autos, put
 from codim.config.budget import Speed
 from codim.runtime.announce import announced, relayed
 from codim.runtime.progress_bar import clock
@@ -40,7 +41,7 @@ from study.preflight.forecast import (
     used,
 )
 from study.results.folder import ResultsFolder, write_json
-from study.results.json_schema import Environment, Phase, read_json
+from study.results.json_schema import Environment, Phase, Spec, read_json
 from study.results.object_storage import is_remote
 from study.spec.study_spec import StudySpec, load_study
 from study.spec.yaml_file import Source
@@ -71,6 +72,8 @@ def start(
     spec, source = _read(space, changes, phase)
     plan = outline(spec, source)
     folder = results_folder(results, spec.name)
+    if (begun := _as_begun(spec, folder)) != spec:
+        plan = outline(begun, source)
     resolved = resolved_spec(plan)
     require_writable(folder)
     require_same_study(folder, resolved)
@@ -105,6 +108,19 @@ def _read(space: Path, changes: Sequence[str], phase: Phase | None) -> tuple[Stu
         )
     require_installed(spec.loggers)
     return spec, source
+
+
+def _as_begun(spec: StudySpec, folder: ResultsFolder) -> StudySpec:
+    """Return the spec with the values that each `auto` had when the study began, whatever images were added since."""
+    try:
+        fixed, begun = spec.fixed, read_json(folder.spec, Spec).get("fixed", {})
+        for path in autos(fixed):
+            section, _, name = path.partition("/")
+            if name in begun.get(section, {}):
+                fixed = put(fixed, path, begun[section][name])
+    except ValueError:  # told where the file, or the folder, is checked
+        return spec
+    return spec.model_copy(update={"fixed": fixed})
 
 
 def _planned(plan: Plan, source: Source, place: "Place", progress: Progress) -> tuple[Plan, int]:

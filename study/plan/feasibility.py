@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from codim.config.auto import Counts, autos, resolved
+from codim.config.auto import UNCOUNTED, autos, resolved
 from codim.config.budget import Milestones, ends_in_words, milestones, require_even_shares
 from codim.config.data import DataConfig
+from codim.config.datasets import DATASET_FACTS
 from codim.config.divide import DivideConfig
 from codim.config.train_config import TrainConfig, merge
 from codim.data.counts import count_images
@@ -31,9 +32,6 @@ NOT_SEARCHED = (
 affect the objective, seeds, the budget, and the machine."""
 MAX_CORNERS = 4_096
 """Limit on combinations, per condition, of the dimensions that move the milestones."""
-
-UNCOUNTED = Counts(images=10_000, training_images=8_000, classes=10, side=256, gpu=False)
-"""Stands for own images in an outline, if they cannot be counted."""
 
 Look = Callable[[DataConfig, NoiseKind], tuple[ConditionData, Callable[[DivideConfig], object]] | None]
 """Returns facts about a condition's data, and a check that raises ValueError for a given labelled set that does not fit
@@ -71,23 +69,30 @@ def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable
 
 
 def without_auto(spec: StudySpec, source: Source, look: Look) -> StudySpec:
-    """Return the spec with a number in `fixed` for each `auto`, so that all trials have the same. `least` does without
-    data that cannot be counted, which the next `Look` refuses. Raises SpecError."""
-    gpus = spec.resources.gpus_per_trial
-    gpu = gpus != "auto" and gpus > 0
+    """Return the spec with a value in `fixed` for each `auto`, so that all trials have the same. It does not depend on
+    the machine: it is that of a training without GPU. `least` does without own images that cannot be counted, which the
+    next `Look` refuses. Raises SpecError."""
+    fixed = spec.fixed
+    networks = [settings.get("network", {}) for settings in spec.baselines.values()]
+    if "network/name" in spec.space or any("name" in own for own in networks if isinstance(own, Mapping)):
+        fixed = merge({"network": {"width": None}}, fixed)  # a width fits one network
     try:
-        fixed = dict(spec.fixed)
-        if autos(fixed):
-            try:
-                counts = count_images(fixed, gpu)
-            except ValueError:
-                if look is not least:
-                    raise
-                counts = UNCOUNTED._replace(gpu=gpu)
-            fixed = resolved(fixed, counts)
+        if not autos(fixed):
+            return spec
+        try:
+            counts = count_images(fixed, gpu=False)
+        except ValueError:
+            if look is not least or not _own_images(fixed):
+                raise
+            counts = UNCOUNTED
+        return spec.model_copy(update={"fixed": resolved(fixed, counts)})
     except ValueError as error:
         raise _explained(source, ("fixed",), str(error).splitlines()[0]) from None
-    return spec.model_copy(update={"fixed": fixed})
+
+
+def _own_images(settings: Mapping[str, Any]) -> bool:
+    facts = DATASET_FACTS.get(str(settings.get("data", {}).get("name")))
+    return facts is not None and bool(facts.own)
 
 
 class Check:

@@ -89,9 +89,9 @@ def outline(spec: StudySpec, source: Source) -> Plan:
 
 def _plan(spec: StudySpec, source: Source, look: Look, nominal: bool = False, about: str = "") -> Plan:
     require_consistent(spec, source)
+    Check(spec, source, look, about).paths()
     spec = without_auto(spec, source, look)
     conditions, check = read_conditions(spec, source, nominal), Check(spec, source, look, about)
-    check.paths()
     data = {condition.id: check.condition(condition) for condition in conditions}
     return Plan(spec, tuple(conditions), {name: seen for name, seen in data.items() if seen})
 

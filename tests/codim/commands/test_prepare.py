@@ -41,7 +41,9 @@ def test_a_training_fits_into_its_minutes_and_resumes_as_it_began(
     args = TrainArguments(config=settings, minutes=0.1, output=output)
     assert train.main(args) == 0
     told = capsys.readouterr().err
-    assert re.search(r"forecast: 6 s for \d+ samples of 32 images \(small_cnn 2, cpu\), .* GiB of memory", told)
+    assert re.search(
+        r"forecast: [56] s to draw \d+ times from 32 images \(small_cnn of width 2, cpu\), .* GiB of memory", told
+    )
     first = resolved(output)
     assert 500 < first["train/samples"] <= 600
     # On a machine ten times as fast the same command goes on with what was begun.
@@ -50,7 +52,9 @@ def test_a_training_fits_into_its_minutes_and_resumes_as_it_began(
     assert train.main(args) == 0
     assert resolved(output) == first
     assert (output / "metrics.jsonl").read_text() == rows
-    assert "forecast" not in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "forecast" not in told
+    assert f"resuming with the budget it began with, {first['train/samples']} samples" in told
 
 
 def test_a_long_training_is_warned_of(
@@ -65,7 +69,7 @@ def test_a_long_training_is_warned_of(
 @pytest.mark.parametrize(
     ("minutes", "changes", "message"),
     [
-        (0.0001, {}, "--minutes: 0.0001 is too short on this machine"),
+        (0.0001, {}, "--minutes: 0.0001 is too short on this machine; allowed: about "),
         (1.0, {"train": {"samples": 900}}, "--minutes: the settings give train/samples, too; allowed: one of the two"),
     ],
 )

@@ -16,7 +16,7 @@ SPEED = Speed(pretrain=0.004, warmup=0.001, cotrain=0.01, checkpoint_bytes=1)
 
 
 def counted(images: int, side: int = 256, gpu: bool = False) -> Counts:
-    return Counts(images, images - images // 5, 10, side, gpu)
+    return Counts(images, images - images // 5, side, gpu)
 
 
 def test_settings_without_auto_stay_as_they_are() -> None:
@@ -73,22 +73,70 @@ def test_auto_where_there_is_no_rule_is_refused() -> None:
 def test_a_training_is_fitted_into_a_time(method: str, data: dict[str, Any]) -> None:
     counts = counted(1_000)
     for minutes in (5, 50):
-        config = train_config(fitted(timed(data | {"method": method}), counts, SPEED, 60 * minutes))
+        config = train_config(fitted(timed(data | {"method": method}), counts, SPEED, minutes))
         seconds = SPEED.seconds(drawn_samples(config, counts.images, counts.training_images))
         assert 0.9 * 60 * minutes < seconds <= 60 * minutes
 
 
 def test_lengths_that_are_given_are_not_changed_to_fit() -> None:
     own = merge(OWN, {"warmup": {"epochs": 3}})
-    assert train_config(fitted(timed(own), counted(1_000), SPEED, 900)).warmup.epochs == 3
+    assert train_config(fitted(timed(own), counted(1_000), SPEED, 15)).warmup.epochs == 3
     assert set(autos(timed({"method": "ce"}))) == set(TIMED) - {"pretrain/epochs"}
 
 
-def test_too_little_time_and_two_budgets_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"--minutes: 0.01 is too short on this machine: train/samples: .* is too sm"):
-        fitted(timed(merge(OWN, {"warmup": {"epochs": 3}})), counted(1_000), SPEED, 0.6)
+def test_every_budget_that_fits_is_found_even_where_those_around_it_are_impossible() -> None:
+    """From where a pre-training sets in, a long warm-up leaves too little for co-training."""
+    own = timed(merge(OWN, {"warmup": {"epochs": 30}}))
+    for minutes in range(10, 40, 3):
+        assert train_config(fitted(own, counted(4_000), SPEED, minutes)).warmup.epochs == 30
+
+
+@pytest.mark.parametrize("minutes", [0.01, 0, -3, float("nan"), float("inf")])
+def test_times_that_cannot_be_kept_are_refused(minutes: float) -> None:
+    with pytest.raises(ValueError, match=r"--minutes: .*; allowed: (about \d|a number above 0)"):
+        fitted(timed(merge(OWN, {"warmup": {"epochs": 3}})), counted(1_000), SPEED, minutes)
+
+
+def test_two_budgets_are_refused() -> None:
     with pytest.raises(ValueError, match=r"--minutes: the settings give train/samples, too; allowed: one of the two"):
         timed({"train": {"samples": 10}})
+
+
+def test_long_stages_that_are_given_lengthen_the_budget() -> None:
+    config = train_config(resolved(merge(OWN, {"pretrain": {"epochs": 200}}), counted(2_000)))
+    assert milestones(config, 2_000, 1_600).rampup < config.train.samples
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pretrain": 5}, r"pretrain: 5; allowed: settings"),
+        ({"train": None}, r"train: None; allowed: settings"),
+        ({"train": {"samples": "many"}}, "train/samples: .*'many'"),
+        ({"train": {"batch_size": 0}}, "train/batch_size: .*greater than or equal to 2"),
+        ({"pretrain": {"batch_size": [1]}}, "pretrain/batch_size: "),
+    ],
+)
+def test_odd_values_are_refused_before_anything_is_computed_with_them(settings: dict[str, Any], message: str) -> None:
+    for own in (OWN | settings, {"data": {"name": "digits"}, "warmup": {"epochs": AUTO}} | settings):
+        with pytest.raises(ValueError, match=message):
+            resolved(own, counted(1_000))
+
+
+@pytest.mark.parametrize("side", [5, 8, 16, 32, 95, 100, 120, 256, 2000])
+@pytest.mark.parametrize("size", [AUTO, 0, 8, 64])
+@pytest.mark.parametrize("gpu", [False, True])
+def test_views_are_never_larger_than_the_decoded_images(side: int, size: int | str, gpu: bool) -> None:
+    for given_cache in ({}, {"cache_size": 32}) if size in (AUTO, 0, 8) else ({},):
+        settings = merge(OWN, {"augment": {"size": size}, "data": OWN["data"] | given_cache})
+        config = train_config(resolved(settings, counted(1_000, side, gpu)))
+        assert config.augment.size <= config.data.cache_size
+        view = config.augment.size or config.data.cache_size
+        assert config.network.name != "airbench" or view > 16
+
+
+def test_weights_and_stem_choose_their_network() -> None:
+    assert train_config(resolved(merge(OWN, {"network": {"stem": "cifar"}}), counted(999))).network.name == "resnet18"
 
 
 def test_each_rule_names_a_setting() -> None:
