@@ -52,7 +52,7 @@ def main(args: RecommendArguments) -> None:
         if args.noise_rate is not None:
             rate = given(args.noise_rate)
         else:
-            found = _estimate(args, _settings(trials.spec.get("fixed", {}), trials, data), Path(scratch))
+            found = _estimate(args, settings_for(trials.spec.get("fixed", {}), trials, data), Path(scratch))
             for shown in _estimate_tables(found):
                 console.print(shown)
             rate = found.rate
@@ -63,7 +63,7 @@ def main(args: RecommendArguments) -> None:
             # Last of all, so that a failed command leaves no files.
             kept = args.output.with_name(f"{args.output.stem}-labels.csv")
             data = {"data": {"name": "table", "root": str(table.replace(kept).absolute())}}
-    settings = _settings(advice.config, trials, data)
+    settings = settings_for(advice.config, trials, data)
     args.output.write_text(json.dumps(settings, indent=2) + "\n")
     if not own:
         console.print(
@@ -74,7 +74,7 @@ def main(args: RecommendArguments) -> None:
     console.print(command, soft_wrap=True, highlight=False)
 
 
-def _settings(study: dict[str, Any], trials: Trials, data: dict[str, Any]) -> dict[str, Any]:
+def settings_for(study: dict[str, Any], trials: Trials, data: dict[str, Any]) -> dict[str, Any]:
     """Return the study's settings for the section `data`. If a study of another data set is to advise on own images,
     all that follows from the data is `auto`, except what was searched or the method sets: network, budget and stages
     fit the study's data."""

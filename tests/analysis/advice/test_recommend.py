@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from analysis.__main__ import main
 from analysis.advice import surrogate
 from analysis.advice.noise_rate import NoiseRate, given
 from analysis.advice.recommend import _neighbours, recommend
+from analysis.commands.recommend import settings_for
 from analysis.frames.load import NotApplicable, Trials, load_trials
 from analysis.frames.settings import searched_settings
 from codim.config.train_config import train_config
@@ -215,15 +215,15 @@ def test_who_knows_the_rate_gets_settings_for_own_images_without_a_training(
     assert f"--config '{output}' --minutes 30" in told
 
 
-@pytest.mark.parametrize("fixed", [{"method": "dividemix"}, {"network": {"name": "resnet18", "stem": "cifar"}}])
-def test_what_is_recommended_for_own_images_can_be_trained(tmp_path: Path, fixed: dict[str, Any]) -> None:
-    """A method that has no pre-training, and a network that is not the one that own images get."""
-    study = synthetic.write(tmp_path / "digits", searched(), synthetic.SPEC | {"fixed": fixed})
+def test_what_is_recommended_for_own_images_can_be_trained(tmp_path: Path) -> None:
+    """The study's network is not the one that own images get, and its method has no pre-training."""
+    fixed = {"network": {"name": "resnet18", "stem": "cifar"}}
+    trials = load_trials(synthetic.write(tmp_path / "digits", searched(), synthetic.SPEC | {"fixed": fixed}))
     (tmp_path / "labels.csv").write_text("path,label\n1.png,a\n2.png,b\n")
-    flags = ["--labels", str(tmp_path / "labels.csv"), "--output", str(tmp_path / "mine.json"), "--noise-rate", "0.4"]
-    assert main(["recommend", "--study", str(study), *flags]) == 0
-    config = train_config(with_counts(json.loads((tmp_path / "mine.json").read_text()), gpu=False))
-    assert config.network.name == "airbench"
+    data = {"data": {"name": "table", "root": str(tmp_path / "labels.csv")}}
+    made = settings_for(fixed | {"method": "dividemix"}, trials, data)
+    config = train_config(with_counts(made, gpu=False))
+    assert (config.network.name, config.pretrain.epochs) == ("airbench", 0)
 
 
 def test_a_study_of_other_data_leaves_to_own_images_what_follows_from_them(tmp_path: Path) -> None:
