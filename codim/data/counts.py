@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 from pydantic import ValidationError
 
-from codim.config.auto import AUTO, Counts, autos, resolved
+from codim.config.auto import AUTO, RULES, Counts, autos, resolved
 from codim.config.data import DataConfig
 from codim.config.train_config import explain, layered
 from codim.data.images.decode import FORMATS
@@ -36,7 +36,8 @@ def with_counts(settings: Mapping[str, Any], gpu: bool) -> dict[str, Any]:
 def count_images(settings: Mapping[str, Any], gpu: bool) -> Counts:
     """Count own images, of which only names and sizes are read; of other data sets return what is published. Raises
     ValueError as their loaders."""
-    given = {name: value for name, value in layered(settings).get("data", {}).items() if value != AUTO}
+    data = layered(settings).get("data", {})
+    given = {name: value for name, value in data.items() if value != AUTO or f"data/{name}" not in RULES}
     try:
         config = _Data.model_validate({"data": given}).data
     except ValidationError as error:

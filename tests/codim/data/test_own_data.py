@@ -8,9 +8,10 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from codim.config.auto import Counts
 from codim.config.train_config import TrainConfig, merge, train_config
 from codim.data.augment import Augmenter
-from codim.data.counts import with_counts
+from codim.data.counts import count_images, with_counts
 from codim.data.images.image_cache import CachedImages
 from codim.data.load import load_data
 from codim.evaluation.observer import Observer
@@ -160,6 +161,22 @@ def test_files_that_are_no_tables_are_named(tmp_path: Path, suffix: str) -> None
 def test_own_data_need_a_place(name: str) -> None:
     with pytest.raises(ValueError, match=f"data/root is missing: {name} needs"):
         with_counts({"data": {"name": name}}, gpu=False)
+
+
+def test_images_are_counted_and_measured_without_decoding_them(tmp_path: Path) -> None:
+    """Of damaged ones nothing is said yet; a folder may be called auto."""
+    root = tmp_path / "auto"
+    for k, name in enumerate("ab"):
+        for i in range(24):
+            save_plain(root / name / f"{i}.png", 60 + 120 * k + i, width=60, height=40)
+    (root / "a" / "damaged.png").write_text("none")
+    settings = {"data": {"name": "folder", "root": str(root)}}
+    assert count_images(settings, gpu=False) == Counts(49, 39, 40, False)
+    assert count_images(settings | {"data": settings["data"] | {"val_fraction": 0.5}}, gpu=True) == Counts(
+        49, 25, 40, True
+    )
+    config = train_config(with_counts(settings, gpu=False))
+    assert (config.data.cache_size, config.augment.crop_padding) == (40, 5)
 
 
 def test_a_training_without_test_part_and_truth(tmp_path: Path) -> None:
