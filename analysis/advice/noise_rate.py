@@ -65,6 +65,8 @@ class Estimate:
     """Transition matrix (K, K) by confident learning, rows: true class, each sums to 1."""
     classes: tuple[str, ...]
     """Names of the K classes."""
+    agreement: float
+    """Share of images on which two networks that were trained alike predict one class; NaN if unknown."""
 
 
 def given(rate: float) -> NoiseRate:
@@ -114,7 +116,8 @@ def estimate(
         accuracy = np.array([agree[i].mean() for i in again]) ** AGREEMENT_POWER
         least = min(least, np.quantile(_rate_at(accuracy, 1 - everywhere, classes), 0.025))
     rate = NoiseRate(value, float(np.clip(least, 0, value)), float(max(most, value)))
-    return Estimate(rate, methods, transition, tuple(names) or tuple(map(str, range(classes))))
+    agreement = math.nan if agree is None else float(agree.mean())
+    return Estimate(rate, methods, transition, tuple(names) or tuple(map(str, range(classes))), agreement)
 
 
 def _rate_at(accuracy: Floats, agreement: Floats, classes: int) -> Floats:

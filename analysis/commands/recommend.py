@@ -28,6 +28,9 @@ from codim.data.own_files import folder_images, table_images
 
 MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
 """Columns of the options that are not settings."""
+WEAK_AGREEMENT = 0.6
+"""Share of images on which both networks agree, below which they are called too weak. In benchmarks/noise_interval.py
+38 of the 42 such pairs were right on less than 60% of the images, 44% in the mean."""
 MOST_CLASSES = 20
 """Maximum number of classes whose transition matrix fits into a terminal."""
 
@@ -55,6 +58,12 @@ def main(args: RecommendArguments) -> None:
             found = _estimate(args, settings_for(trials.spec.get("fixed", {}), trials, data), Path(scratch))
             for shown in _estimate_tables(found):
                 console.print(shown)
+            if found.agreement < WEAK_AGREEMENT:
+                console.print(
+                    f"! The two networks agree on only {_percent(found.agreement)} of the images: they are too weak to "
+                    "tell the rate. A longer training (python -m codim crossval --config) may help.",
+                    highlight=False,
+                )
             rate = found.rate
         advice = recommend(trials, rate, args.noise_kind)
         for line in describe(advice):

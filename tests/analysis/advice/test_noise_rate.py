@@ -46,7 +46,9 @@ def test_the_interval_of_a_weak_classifier_holds_the_rate_by_what_two_of_them_ag
         probabilities[np.arange(2000), first] = rng.uniform(0.5, 0.9, 2000)
         probabilities /= probabilities.sum(1, keepdims=True)
         alone = estimate(labels, probabilities).rate
-        both = estimate(labels, probabilities, agree=first == second).rate
+        found = estimate(labels, probabilities, agree=first == second)
+        both = found.rate
+        assert found.agreement == (first == second).mean()
         assert both.low <= 0.2 <= both.high
         assert (alone.low > 0.2) == moves
         assert (both.low < alone.low - 0.05) == moves

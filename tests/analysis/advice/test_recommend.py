@@ -292,6 +292,22 @@ def test_bad_flags_end_with_one_message_and_status_2(
     assert not output.exists()
 
 
+@pytest.mark.parametrize(("agree", "weak"), [(0.5, True), (0.9, False), (None, False)])
+def test_networks_that_hardly_agree_are_called_too_weak(
+    known: Trials, tmp_path: Path, capsys: pytest.CaptureFixture[str], agree: float | None, weak: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=300)
+    probabilities = rng.dirichlet(np.ones(3), 300) + np.eye(3)[labels]
+    columns = {"given_label": labels, "probabilities": list(probabilities / 2)}
+    if agree is not None:
+        columns["agree"] = np.arange(300) < 300 * agree
+    pq.write_table(pa.table(columns), tmp_path / "predictions.parquet")
+    flags = ["--predictions", str(tmp_path / "predictions.parquet"), "--output", str(tmp_path / "mine.json")]
+    assert main(["recommend", "--study", str(known.root), *flags]) == 0
+    assert ("The two networks agree on only 50.0% of the images: they are" in capsys.readouterr().out) == weak
+
+
 def test_the_noise_of_own_images_is_estimated_by_a_short_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
