@@ -22,6 +22,7 @@ from tests.support.studies import HERE, Head, Host
 DRIVE = """
 import sys
 from pathlib import Path
+from codim.config.budget import Speed
 from tests.support import simulated
 import study.driver.run_study, study.ray_cluster.head_watch, study.ray_cluster.nodes
 import study.results.remote, study.results.object_storage
