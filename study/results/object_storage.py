@@ -95,18 +95,22 @@ class Remote:
             while True:
                 # Arrow asks for the size and then reads that many bytes: of a file that was replaced in between, it
                 # reads a part, or fails.
-                before = self._fs.get_file_info(path)
+                before = self._stamp(path)
                 try:
                     with self._fs.open_input_file(path) as file:
                         content = bytes(file.read())
                 except FileNotFoundError:
                     return None
                 except OSError:
-                    if before == self._fs.get_file_info(path):
+                    if self._stamp(path) == before:
                         raise
                     continue
-                if before == self._fs.get_file_info(path):
+                if self._stamp(path) == before:
                     return content
+
+    def _stamp(self, path: str) -> tuple[int | None, int | None]:
+        info = self._fs.get_file_info(path)
+        return info.mtime_ns, info.size
 
     def stamps(self) -> dict[str, tuple[int, int]]:
         """Return name -> (time of writing in ns by the clock of the storage, size in bytes) of each file."""
