@@ -1,4 +1,4 @@
-"""What each part is worth on real images: variants of the methods on a part of a data set, one change at a time.
+"""Measure what each part is worth on real images: variants of the methods on a part of a data set, one change each.
 
     CODIM_DATA=/folder/of/the/data python benchmarks/real_images.py --data fashion_mnist --images 2000
 

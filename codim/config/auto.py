@@ -37,7 +37,7 @@ LARGEST_TINY_SIDE = 16
 
 
 class Counts(NamedTuple):
-    """What is known of the data before they are loaded."""
+    """Facts about the data that are known before they are loaded."""
 
     images: int
     """Images of the training and validation parts together."""

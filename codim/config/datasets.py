@@ -56,7 +56,7 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
     "optim": {"step_at": 0.8},
     "train": {"samples": "auto", "batch_size": "auto", "epoch": "dataset"},
 }
-"""What is `auto` is computed from the data (codim/config/auto.py)."""
+"""Defaults for own images; each `auto` is computed from the data (codim/config/auto.py)."""
 
 DATASET_FACTS: dict[str, DatasetFacts] = {
     "digits": DatasetFacts(

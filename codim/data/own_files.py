@@ -26,7 +26,7 @@ class OwnImages(NamedTuple):
     classes: tuple[str, ...]
     rows: dict[Part, list[Row]]
     notes: tuple[str, ...]
-    """What was found and what was skipped, a line each."""
+    """Lines about what was found and what was skipped."""
 
     def logged(self) -> "OwnImages":
         """Log the notes, and return self."""

@@ -1,4 +1,4 @@
-"""What a training says and decides before it starts: its forecast, and what is `auto` or limited by time."""
+"""Before it starts, a training forecasts its cost and decides what is `auto` or limited by time."""
 
 import json
 import re
@@ -18,7 +18,7 @@ SPEED = Speed(pretrain=0.01, warmup=0.01, cotrain=0.01, checkpoint_bytes=1)
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of a training on own images, whose speed is taken to be SPEED."""
+    """Write the settings of a training on own images, whose speed is taken to be SPEED."""
     for k, name in enumerate("ab"):
         for i in range(20):
             save_plain(tmp_path / "photos" / name / f"{i}.png", 60 + 120 * k + i)
