@@ -18,6 +18,10 @@ REAL = (
     "--data digits --images 200 --samples 2000 --seeds 2 --width 4 --noise symmetric:0.5 --variants dividemix codim-sup"
     " --rows FOLDER/rows.jsonl --stages FOLDER/stages"
 )
+OWN = (
+    "--data digits --images 100 --samples 3000 --seeds 2 --noise symmetric:0.5 asymmetric:0.4 --balance balanced"
+    " --methods ce dividemix --most-loss 100 --least-gain -100 --rows FOLDER/rows.jsonl"
+)
 
 CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
@@ -29,6 +33,7 @@ CASES = {
     "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
     "analysis_cost": ("--trials 16 --epochs 6 --pages 16", "analysis_cost"),
     "real_images": (REAL, "real_images-digits-200"),
+    "own_data": (OWN, "own_data"),
     "noise_interval": ("--cases 3 --data digits --needs 0 --rows FOLDER/rows.jsonl", "noise_interval"),
     "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),
 }
