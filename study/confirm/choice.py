@@ -1,23 +1,27 @@
 """Choice of the settings to confirm, from the records of the search: a pure function of objectives and settings.
 
-Only information that a user without true labels has is used: no `oracle_*` column (test accuracy, realised noise).
+Settings are compared by the model of all trials (study/surrogate/process.py), not by their objectives: the best
+objective of many is the luckiest, and where labels are noisiest it says little about the setting. Only information that
+a user without true labels has is used: no `oracle_*` column (test accuracy, realised noise).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from codim.config.train_config import TrainConfig
-from study.confirm.regret import minimax
+from codim.noise.transition import Floats
 from study.dimensions.base import Value
 from study.plan.plan import Plan
+from study.plan.tasks import tasks_of
 from study.results.records import TrialRecord
 from study.results.rules import FINISHED, counted
-from study.results.surrogate import surrogate
+from study.spec.conditions import Condition
+from study.surrogate.task import Known
 
 MIN_KNOWN = 5
-"""Minimum number of complete or pruned searched trials in a condition for objectives to be predicted in it."""
+"""Minimum number of complete or pruned searched trials in each condition for a setting to be called robust."""
 
 
 class Chosen(NamedTuple):
@@ -31,41 +35,75 @@ class Chosen(NamedTuple):
 def choose(plan: Plan, records: Iterable[TrialRecord]) -> list[Chosen]:
     """Return per condition its baselines and the top k searched settings; then the robust setting, in every condition.
 
-    Without duplicates. Only complete trials count, ranked by the objective; searched ones must meet the constraints.
+    Without duplicates. Only complete trials count; searched ones must meet the constraints.
     """
     search = sorted((r for r in records if r.phase == "search"), key=lambda record: record.trial)
-    complete = [record for record in search if record.status == "complete"]
-    chosen = []
+    model, chosen = Values(plan, search), list[Chosen]()
     for condition in plan.conditions:
-        own = [record for record in complete if record.condition == condition.id]
-        best = sorted((r for r in own if r.can_be_best and not r.baseline), key=lambda record: -record.objective)
-        baselines = [record for record in own if record.baseline in plan.spec.baselines]
-        chosen += [Chosen(r, condition.id) for r in (*baselines, *_distinct(plan, best)[: plan.spec.confirm.top_k])]
+        own = [record for record in search if record.condition == condition.id]
+        best = _distinct(plan, model.ranked([r for r in own if r.can_be_best and not r.baseline], condition))
+        baselines = [r for r in own if r.status == "complete" and r.baseline in plan.spec.baselines]
+        chosen += [Chosen(record, condition.id) for record in (*baselines, *best[: plan.spec.confirm.top_k])]
     robust, known = robust_setting(plan, search), {(c.source.trial, c.condition) for c in chosen}
     everywhere = [Chosen(robust, condition.id) for condition in plan.conditions] if robust else []
     return chosen + [c for c in everywhere if (c.source.trial, c.condition) not in known]
 
 
 def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | None:
-    """Return the complete searched trial with the minimax regret over the conditions (study/confirm/regret.py).
+    """Return the complete searched trial whose setting has the smallest maximal regret over the conditions (minimax
+    regret, Savage 1951), in points of accuracy on true labels as the model predicts them.
 
-    None if there is only one condition, or one has fewer than MIN_KNOWN trials.
+    None if there is only one condition, one has fewer than MIN_KNOWN trials, or no objective can rank.
     """
     search = [r for r in search if not r.baseline and r.status in FINISHED]
-    candidates = [record for record in search if record.can_be_best]
-    settings = [_setting(plan, record) for record in candidates]
-    columns, slopes = [], []
+    candidates, model = [record for record in search if record.can_be_best], Values(plan, search)
     for condition in plan.conditions:
         own = [record for record in search if record.condition == condition.id]
-        complete = any(record.status == "complete" for record in own)
-        if len(plan.conditions) == 1 or len(own) < MIN_KNOWN or not complete or not candidates:
+        if len(own) < MIN_KNOWN or not any(record.status == "complete" for record in own):
             return None
-        objectives = counted((record.status, record.objective) for record in own)
-        known = list(zip((_setting(plan, record) for record in own), objectives, strict=True))
-        columns.append(surrogate(plan.spec.space, known)(settings))
-        slopes.append(condition.noise.slope(plan.data[condition.id].classes))
-    best = minimax(np.stack(columns, axis=1), slopes)
-    return None if best is None else candidates[best]
+    ranking = [condition for condition in plan.conditions if model.tasks[condition.id].ranks]
+    if len(plan.conditions) == 1 or not ranking or not candidates:
+        return None
+    return candidates[minimax(np.stack([model.of(candidates, condition) for condition in ranking], axis=1))]
+
+
+def minimax(values: Floats) -> int:
+    """Return the index of the candidate with the smallest maximal regret, the first if tied.
+
+    Args:
+        values: (candidates, conditions); the regret is the best of a condition minus it.
+    """
+    return int((values.max(0) - values).max(1).argmin())
+
+
+class Values:
+    """Predicted values of settings, from all finished searched trials."""
+
+    def __init__(self, plan: Plan, search: Sequence[TrialRecord]) -> None:
+        from study.surrogate.process import fit  # imports torch
+
+        self.plan, self.tasks = plan, tasks_of(plan)
+        finished = [record for record in search if not record.baseline and record.status in FINISHED]
+        known = []
+        for condition in plan.conditions:
+            own = [record for record in finished if record.condition == condition.id]
+            objectives = counted((record.status, record.objective) for record in own)
+            known += [
+                Known(condition.id, _setting(plan, record), value)
+                for record, value in zip(own, objectives, strict=True)
+            ]
+        self._model = fit(plan.spec.space, self.tasks, known)
+
+    def of(self, records: Sequence[TrialRecord], condition: Condition) -> Floats:
+        """Return the value of each record's setting at a condition, up to a constant; its objective where the trials of
+        no condition can be ranked."""
+        if self._model is None:
+            return np.array([record.objective for record in records])
+        return self._model.mean([_setting(self.plan, record) for record in records], self.tasks[condition.id])
+
+    def ranked(self, records: Sequence[TrialRecord], condition: Condition) -> list[TrialRecord]:
+        """Return the records, the best setting first."""
+        return [records[i] for i in np.argsort(-self.of(records, condition), kind="stable")] if records else []
 
 
 def _setting(plan: Plan, record: TrialRecord) -> dict[str, Value]:

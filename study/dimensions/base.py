@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Value = float | int | str | bool
+OFF = -0.25
+"""Coordinate of an explicit 0 beside a range, which is [0, 1]."""
 Choices = Annotated[
     tuple[Value, ...],
     BeforeValidator(lambda value: value if isinstance(value, (list, tuple)) else (value,)),
@@ -81,8 +83,19 @@ class Dimension(Section):
         return decoded
 
     def coordinates(self, value: Value | None) -> list[float]:
-        """Return the features of a value in a model of the trials. None: the dimension's `when` does not hold."""
-        return [math.nan if value is None else float(self.encode(value))]
+        """Return the coordinates of a value in a model of the trials: a range is [0, 1] on its own scale and a 0 beside
+        it lies at OFF; each choice is 0 or 1. None, where the dimension's `when` does not hold, is in the middle."""
+        axis = self.axis()
+        if axis.choices:
+            return [0.5 if value is None else float(choice == value) for choice in axis.choices]
+        if value is None:
+            return [0.5]
+        number = float(value)
+        if axis.zero and number == 0:
+            return [OFF]
+        if axis.log:
+            return [math.log(number / axis.low) / math.log(axis.high / axis.low)]
+        return [(number - axis.low) / (axis.high - axis.low)]
 
     @abstractmethod
     def axis(self) -> Axis:

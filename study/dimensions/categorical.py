@@ -36,8 +36,5 @@ class CategoricalDimension(Dimension):
 
         return CategoricalDistribution(self.choices)
 
-    def coordinates(self, value: Value | None) -> list[float]:
-        return [float(choice == value) for choice in self.choices]
-
     def axis(self) -> Axis:
         return Axis(choices=self.choices)

@@ -20,24 +20,24 @@ def require_consistent(spec: StudySpec, source: Source) -> None:
             f"pruner -> kind: {pruner!r} ranks trials by one objective, and objective -> cost adds a second; "
             "allowed beside it: none",
         )
-    if sampler != "cmaes":
-        return
-    if spec.objective.cost:
+    if sampler in ("joint", "cmaes") and spec.objective.cost:
         raise source.error(
             ("sampler", "kind"),
-            "sampler -> kind: 'cmaes' takes one objective, and objective -> cost adds a second; "
+            f"sampler -> kind: {sampler!r} takes one objective, and objective -> cost adds a second; "
             "allowed beside it: tpe, gp, random, qmc",
         )
+    if sampler != "cmaes":
+        return
     ranges = [path for path, own in spec.space.items() if not own.axis().choices and not own.when]
     if len(ranges) < 2:
         raise source.error(
             ("sampler", "kind"),
             "sampler -> kind: 'cmaes' needs two or more dimensions of type float or int without `when`, "
-            f"the space has {len(ranges)}; allowed here: tpe, gp, random, qmc",
+            f"the space has {len(ranges)}; allowed here: tpe, joint, gp, random, qmc",
         )
     if find_spec("cmaes") is None:
         raise source.error(
             ("sampler", "kind"),
             "sampler -> kind: 'cmaes' needs the package cmaes: pip install cmaes; "
-            "allowed without it: tpe, gp, random, qmc",
+            "allowed without it: tpe, joint, gp, random, qmc",
         )

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import JournalStorage
@@ -23,7 +23,7 @@ from study.dimensions.space import in_order, searched
 from study.plan.plan import Plan
 from study.plan.rungs import common_step, first_step, stages_end
 from study.results.json_schema import Status
-from study.results.rules import unsearched
+from study.results.rules import counted, unsearched
 from study.search.distributions import suggested
 from study.search.journal import repair_journal
 from study.search.optuna_private import handle_of, params_of
@@ -32,7 +32,11 @@ from study.search.pruners import make_pruner
 from study.search.samplers import make_sampler, quasi_random
 from study.search.transfer import transferred
 from study.spec.conditions import Condition
+from study.surrogate.task import Known
 from study.trial import INTERRUPTED, Outcome
+
+if TYPE_CHECKING:
+    from study.search.joint import Joint
 
 _STATES: dict[Status, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -59,6 +63,7 @@ class Search:
         self._searched: dict[str, optuna.Study] = {}
         self._baselines: dict[str, optuna.Study] = {}
         self._first_steps: dict[str, int] = {}
+        self._joint: Joint | None = None
         directions = ["maximize", "minimize"] if plan.spec.objective.cost else ["maximize"]
         common: dict[str, Any] = {"storage": storage, "directions": directions, "load_if_exists": True}
         for condition in plan.conditions:
@@ -98,7 +103,10 @@ class Search:
         if index < len(known):
             return self._point(condition, trial, known[index])
         sampler, seed = self.plan.spec.sampler, self._seed(condition, 0)
-        return self._point(condition, trial, quasi_random(sampler, self._distributions, seed, index))
+        point = quasi_random(sampler, self._distributions, seed, index)
+        if not point and sampler.kind == "joint":
+            point = self._jointly(condition, self._seed(condition, number))
+        return self._point(condition, trial, point)
 
     def report(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
         """Process one epoch; False: the trial must stop. `replayed`: trained by an earlier attempt, never a stop."""
@@ -199,6 +207,29 @@ class Search:
                     constraints=dict(constraints),
                 )
             )
+
+    def _jointly(self, condition: Condition, seed: int) -> dict[str, Any]:
+        """Return the joint sampler's next point of a condition; empty: Optuna chooses."""
+        if self._joint is None:
+            from study.search.joint import Joint  # imports torch, which no other sampler needs
+
+            self._joint = Joint(self.plan, self._distributions)
+        known = [trial for name, study in self._searched.items() for trial in self._known(name, study)]
+        running = self._searched[condition.id].get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        return self._joint.propose(condition, known, [self._setting(trial.params) for trial in running], seed)
+
+    def _known(self, condition: str, study: optuna.Study) -> list[Known]:
+        """Return a condition's finished trials. One beyond the study's bounds counts as its worst complete one."""
+        trials = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
+        trials = [trial for trial in trials if trial.values]
+        within = [all(beyond <= 0 for beyond in trial.constraints.values()) for trial in trials]
+        complete = [trial.state == TrialState.COMPLETE for trial in trials]
+        statuses = ["complete" if a and b else "pruned" for a, b in zip(complete, within, strict=True)]
+        objectives = counted(zip(statuses, (trial.values[0] for trial in trials), strict=True))
+        return [Known(condition, self._setting(t.params), value) for t, value in zip(trials, objectives, strict=True)]
+
+    def _setting(self, params: Mapping[str, Any]) -> dict[str, Value]:
+        return {path: self.plan.spec.space[path].decode(value) for path, value in params.items()}
 
     def _transferred(self, condition: Condition) -> list[dict[str, Any]]:
         finished = [c for c in self.plan.conditions if len(self._started[c.id]) >= self.plan.trials_per_condition]

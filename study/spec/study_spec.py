@@ -78,12 +78,14 @@ class Limit(Section):
 
 
 class Sampler(Section):
-    kind: Literal["tpe", "gp", "cmaes", "random", "qmc"] = "tpe"
-    """tpe: multivariate tree-structured Parzen estimator. gp: Gaussian process. cmaes: CMA-ES. qmc: Sobol points."""
+    kind: Literal["tpe", "joint", "gp", "cmaes", "random", "qmc"] = "tpe"
+    """tpe: multivariate tree-structured Parzen estimator. joint: one Gaussian process over settings and noise, so that
+    each condition learns from the others (study/search/joint.py). gp: a Gaussian process per condition. cmaes: CMA-ES.
+    qmc: Sobol points."""
     seed: int = 0
     """Base seed; each condition derives its own from this one and its id."""
     startup: int = Field(default=10, ge=1, le=1_000)
-    """tpe, gp, cmaes: number of quasi-random (Sobol) points at the start of each condition."""
+    """tpe, joint, gp, cmaes: number of quasi-random (Sobol) points at the start of each condition."""
     transfer: bool = False
     """Search one condition after another, each starting from the best settings of its nearest neighbour along the noise
     axis (study/search/transfer.py), instead of all conditions in turn."""

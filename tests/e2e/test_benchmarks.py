@@ -22,6 +22,7 @@ OWN = (
     "--data digits --images 100 --samples 3000 --seeds 2 --noise symmetric:0.5 asymmetric:0.4 --balance balanced"
     " --methods ce dividemix --most-loss 100 --least-gain -100 --rows FOLDER/rows.jsonl"
 )
+TO_REGRET = "--studies 2 --trials 5 --families fixed --needs 0 --rows FOLDER/rows.jsonl"
 
 CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
@@ -33,6 +34,7 @@ CASES = {
     "baseline_loop": (f"{TINY} --workers 0", "baseline_loop-preact-cpu"),
     "analysis_cost": ("--trials 16 --epochs 6 --pages 16", "analysis_cost"),
     "real_images": (REAL, "real_images-digits-200"),
+    "trials_to_regret": (TO_REGRET, "trials_to_regret"),
     "own_data": (OWN, "own_data"),
     "noise_interval": ("--cases 3 --data digits --needs 0 --rows FOLDER/rows.jsonl", "noise_interval"),
     "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),

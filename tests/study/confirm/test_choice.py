@@ -11,16 +11,12 @@ import pytest
 from codim.noise.asymmetric import AsymmetricNoise
 from codim.noise.kinds import NOISE_ADAPTER
 from codim.noise.transition import confusable_slope, symmetric_slope, transition_matrix
-from study.confirm.choice import MIN_KNOWN, choose, robust_setting
+from study.confirm.choice import MIN_KNOWN, choose, minimax, robust_setting
 from study.confirm.confirm import FRESH_SEEDS, wanted
-from study.confirm.regret import minimax
-from study.dimensions.categorical import CategoricalDimension
-from study.dimensions.ranges import FloatDimension
 from study.plan.plan import Plan, load_plan
 from study.plan.shared_stages import warm_up
 from study.results.folder import ResultsFolder
 from study.results.records import TrialRecord
-from study.results.surrogate import surrogate
 from tests.support.found import search, searched
 from tests.support.studies import WriteStudy
 
@@ -38,17 +34,9 @@ def records(plan: Plan) -> list[TrialRecord]:
     return search(plan)
 
 
-class TestMinimaxRegret:
-    def test_by_hand(self) -> None:
-        """Regrets in clean points: (0, .2), (.05, .1), (.125, 0); as measured: (0, .04), (.04, .02), (.1, 0)."""
-        table = np.array([[0.80, 0.30], [0.76, 0.32], [0.70, 0.34]])
-        assert minimax(table, [0.8, 0.2]) == 1
-        assert minimax(table, [0.1, 0.1]) == 0
-
-    def test_a_condition_that_cannot_rank_does_not_count(self) -> None:
-        table = np.array([[0.80, 0.10], [0.79, 0.20], [0.50, 0.90]])
-        assert minimax(table, [0.8, 0.05]) == 0
-        assert minimax(table, [0.04, -0.2]) is None
+def test_minimax_regret_by_hand() -> None:
+    """Regrets: (0, .2), (.05, .1), (.125, 0)."""
+    assert minimax(np.array([[1.0, 1.5], [0.95, 1.6], [0.875, 1.7]])) == 1
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.6])
@@ -68,16 +56,6 @@ def test_the_slope_of_nominal_noise_is_that_of_its_transition_matrix(rate: float
     assert confusable_slope(realised) == pytest.approx(1 - 2 * rate, abs=0.01)
     assert slope(kind="pairflip", rate=rate) == pytest.approx(1 - 2 * rate)
     assert slope(kind="none") == 1
-
-
-def test_predictions_order_settings_as_the_trials_did() -> None:
-    space = {
-        "a": FloatDimension(type="float", low=1, high=100, log=True, zero=True),
-        "b": CategoricalDimension(type="categorical", choices=("x", "y")),
-    }
-    known = [({"a": a, "b": b}, 0.5 + 0.1 * (b == "y") - 0.3 * (a == 0)) for a in (0, 1, 5, 20, 90) for b in "xy"]
-    worst, middle, best = surrogate(space, known)([{"a": 0, "b": "x"}, {"a": 7, "b": "x"}, {"a": 7, "b": "y"}])
-    assert worst < middle < best
 
 
 def test_the_robust_setting_lies_between_the_optima(plan: Plan, records: list[TrialRecord]) -> None:
@@ -114,7 +92,9 @@ def test_the_best_of_each_condition_its_baselines_and_the_robust_one(plan: Plan,
     chosen = [(source.trial, condition) for source, condition in choose(plan, records)]
     robust = robust_setting(plan, records)
     assert robust
-    assert chosen[:3] == [(f"symmetric-0.2-{n:04d}", "symmetric-0.2") for n in (0, 3, 4)]  # 0011 is the twin of 0003
+    assert chosen[0] == ("symmetric-0.2-0000", "symmetric-0.2")
+    best = {(f"symmetric-0.2-{n:04d}", "symmetric-0.2") for n in (3, 4)}  # on both sides of the optimum
+    assert set(chosen[1:3]) == best, "0011 is the twin of 0003, and 0012 was stopped early"
     assert [condition for _, condition in chosen[3:5]] == ["symmetric-0.8"] * 2
     assert set(chosen[5:]) == {(robust.trial, "symmetric-0.2"), (robust.trial, "symmetric-0.8")} - set(chosen[:5])
     assert len(set(chosen)) == len(chosen)

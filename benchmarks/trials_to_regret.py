@@ -1,0 +1,206 @@
+"""How many trials does a search need, per condition, to come within a given regret? Joint search against TPE.
+
+Simulated studies of five noise levels and four settings, in three families: the best values move along the noise rate,
+stay, or are drawn anew at each rate. Accuracy on true labels falls with the square of the distance from the best
+values; a trial's objective has the slope of its noise and a normal error of ERROR, as the table of the digits study.
+The searches are the study's own (study/search/optuna_search.py). After each number of trials a setting is chosen per
+condition: by the best objective, or by the model of all trials (study/confirm/choice.py); its regret is in points of
+accuracy on true labels, averaged over the conditions.
+
+Each study and way is a line of --rows, and one that is there is not repeated. Bars, per family: how many times fewer
+trials joint search and choice need for the regret that TPE reaches with --trials trials, chosen by the best objective.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from kept import RESULTS, keep
+from numpy.typing import NDArray
+from rich.progress import track
+
+from study.dimensions.base import Value
+from study.plan.plan import Plan, load_plan
+from study.plan.tasks import tasks_of
+from study.search.optuna_search import Search
+from study.spec.study_spec import Sampler
+from study.surrogate.process import fit
+from study.surrogate.task import Known
+
+Family = Literal["moves", "fixed", "unrelated"]
+ERROR = 0.01
+WORST = 0.3
+STARTUP = {"tpe": 6, "joint": 3}
+COUNTS = (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
+"""Trials of a condition after which a setting is chosen."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Trials until equal regret, on simulated studies."""
+
+    studies: int = 20
+    trials: int = 40
+    """Most trials of a condition."""
+    families: tuple[Family, ...] = ("moves", "fixed", "unrelated")
+    needs: float = 2.5
+    """How many times fewer trials, below which the exit status is 1, where the best values move or stay."""
+    needs_unrelated: float = 0.95
+    """The same where they are unrelated."""
+    rows: Path = RESULTS / "trials_to_regret.jsonl"
+    workers: int = 2
+    quick: bool = False
+    """Four studies of 16 trials."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulated study, searched in one way."""
+
+    family: Family
+    seed: int
+    sampler: Literal["tpe", "joint"]
+    trials: int
+
+
+class Truth:
+    """Accuracy lost with each setting, condition by condition."""
+
+    def __init__(self, family: Family, seed: int, plan: Plan) -> None:
+        rng = np.random.default_rng([5, seed])
+        self.space, n = plan.spec.space, len(plan.conditions)
+        self.scale = np.exp(rng.normal(np.log(0.12), 0.8, len(self.space)))
+        first, last = rng.uniform(0.1, 0.9, (2, len(self.space)))
+        along = np.linspace(0, 1, n)[:, None]
+        self.best = {
+            "moves": first + (last - first) * along,
+            "fixed": np.tile(first, (n, 1)),
+            "unrelated": rng.uniform(0.1, 0.9, (n, len(self.space))),
+        }[family]
+
+    def loss(self, setting: dict[str, Value], condition: int) -> float:
+        x = np.array([number for path, own in self.space.items() for number in own.coordinates(setting[path])])
+        return float(min((self.scale * (x - self.best[condition]) ** 2).sum(), WORST))
+
+
+def searched(run: Run) -> dict[str, Any]:
+    """Search; return regrets in points, by number of trials, chosen by the best objective and by the model."""
+    torch.set_num_threads(1)
+    plan = load_plan(Path(__file__).parent / "transfer.yaml", nominal=True)
+    sampler = Sampler(kind=run.sampler, seed=run.seed, startup=STARTUP[run.sampler])
+    budget = plan.spec.budget.model_copy(update={"trials_per_condition": run.trials})
+    plan = replace(plan, spec=plan.spec.model_copy(update={"sampler": sampler, "budget": budget}))
+    names = [condition.id for condition in plan.conditions]
+    truth, tasks, draw = Truth(run.family, run.seed, plan), tasks_of(plan), np.random.default_rng(run.seed)
+    found, known = dict[str, list[float]](), list[Known]()
+    with TemporaryDirectory() as scratch:
+        search = Search(plan, Path(scratch, "journal"), {})
+        for attempt in iter(search.ask, None):
+            condition, used = attempt.condition.id, attempt.config.train.samples
+            slope = tasks[condition].slope
+            objective = 0.05 + slope * (0.9 - truth.loss(attempt.params, names.index(condition)))
+            shown = objective + draw.normal(0, ERROR)
+            row = {"epoch": 0, "phase": "cotrain", "samples": used, "seconds": 1.0, "val_acc": shown}
+            search.report(attempt, row)
+            search.tell(attempt, attempt.outcome())
+            known.append(Known(condition, attempt.params, shown))
+            count, left = divmod(len(known), len(names))
+            if count in COUNTS and not left:
+                model = fit(plan.spec.space, tasks, known)
+                assert model
+                regrets = []
+                for k, name in enumerate(names):
+                    own = [trial for trial in known if trial.condition == name]
+                    by_objective = max(own, key=lambda trial: trial.objective)
+                    by_model = own[int(model.mean([trial.setting for trial in own], tasks[name]).argmax())]
+                    regrets.append([truth.loss(dict(of.setting), k) for of in (by_objective, by_model)])
+                found[str(count)] = (100 * np.mean(regrets, axis=0)).tolist()
+    return asdict(run) | {"regret": found}
+
+
+WAYS = {"TPE, best objective": ("tpe", 0), "TPE, model": ("tpe", 1), "joint, model": ("joint", 1)}
+
+
+def curves(rows: Sequence[dict[str, Any]], family: str) -> dict[str, NDArray[np.float64]]:
+    """Regrets (studies, counts) of each way, on the same studies."""
+    seeds = sorted({row["seed"] for row in rows})
+    own = {(row["sampler"], row["seed"]): row["regret"] for row in rows if row["family"] == family}
+    return {
+        way: np.array([[regret[which] for regret in own[sampler, seed].values()] for seed in seeds])
+        for way, (sampler, which) in WAYS.items()
+    }
+
+
+def fewer(curve: dict[str, NDArray[np.float64]], counts: NDArray[np.int64]) -> float:
+    """How many times fewer trials the joint search needs for the last regret of TPE, chosen by the best objective; at
+    most as many as the counts can tell."""
+    target, joint = curve["TPE, best objective"].mean(0)[-1], curve["joint, model"].mean(0)
+    reached = np.flatnonzero(joint <= target)
+    if not len(reached):
+        return float(target / joint[-1])
+    i = reached[0]
+    if i == 0:
+        return float(counts[-1] / counts[0])
+    share = (joint[i - 1] - target) / (joint[i - 1] - joint[i])
+    return float(counts[-1] / (counts[i - 1] + share * (counts[i] - counts[i - 1])))
+
+
+def main() -> None:
+    args = tyro.cli(Arguments, description=__doc__)
+    if args.quick:
+        args = replace(args, studies=4, trials=16)
+    logging.disable(logging.WARNING)
+    samplers: tuple[Literal["tpe", "joint"], ...] = ("tpe", "joint")
+    runs = [Run(f, s, sampler, args.trials) for s in range(args.studies) for f in args.families for sampler in samplers]
+    done = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
+    known = {tuple(row[name] for name in asdict(runs[0])) for row in done}
+    args.rows.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(args.workers) as pool, args.rows.open("a") as file:
+        futures = [pool.submit(searched, run) for run in runs if tuple(asdict(run).values()) not in known]
+        for future in track(as_completed(futures), description="searches", total=len(futures)):
+            done.append(future.result())
+            file.write(json.dumps(done[-1]) + "\n")
+            file.flush()
+    asked = {tuple(asdict(run).values()) for run in runs}
+    rows = [row for row in done if tuple(row[name] for name in asdict(runs[0])) in asked]
+    counts = np.array([count for count in COUNTS if count <= args.trials])
+    table, bars, rng = [], [], np.random.default_rng(0)
+    for family in args.families:
+        curve = curves(rows, family)
+        table += [{"family": family, "way": way} | _rounded(counts, own) for way, own in curve.items()]
+        draws = []
+        for _ in range(1_000):
+            chosen = rng.integers(args.studies, size=args.studies)
+            draws.append(fewer({way: own[chosen] for way, own in curve.items()}, counts))
+        ratio, (low, high) = fewer(curve, counts), np.quantile(draws, [0.025, 0.975])
+        bars.append(
+            (
+                family,
+                ratio,
+                f"{ratio:.2f} [{low:.2f}, {high:.2f}] times fewer",
+                args.needs_unrelated if family == "unrelated" else args.needs,
+            )
+        )
+    text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
+    text += f"\n\nRegret in points of accuracy after so many trials of each condition, mean of {args.studies} studies."
+    keep("trials_to_regret" + "-quick" * args.quick, text, {"rows": rows})
+    for family, ratio, told, need in bars:
+        print(f"bar trials, optimum {family}: {told}, needs {need:.2f}: {'held' if ratio >= need else 'missed'}")
+    raise SystemExit(any(ratio < need for _, ratio, _, need in bars))
+
+
+def _rounded(counts: NDArray[np.int64], own: NDArray[np.float64]) -> dict[str, str]:
+    return {str(count): f"{value:.2f}" for count, value in zip(counts, own.mean(0), strict=True)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""Gaussian process over settings and noise: one model for all conditions of a study.
+
+On noisy validation labels the trials of a single condition say little, so each borrows from the others, as far as the
+data say that they agree. The value modelled is the objective as accuracy on true labels (over the condition's slope),
+up to a constant of its condition:
+
+    value(x, condition) = shared(x) + own(x, rate, kind) + constant(condition) + error
+
+with Matern-5/2 kernels over the settings x, one length scale each; `own` varies along the noise rate of one kind of
+noise and is independent between kinds. How much is shared, between rates and between kinds, is estimated. The error's
+variance is the binomial one of the validation images, over the slope squared, times a factor below or near 1 that is
+estimated too, since the trials of a condition share their images and their wrong labels. Hyper-parameters maximise the
+posterior (Rasmussen and Williams 2006, chapter 5.4.1). True labels, test images and realised noise are never targets.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from codim.noise.transition import Floats
+from study.dimensions.base import Dimension
+from study.surrogate.task import Known, Setting, Task
+
+with warnings.catch_warnings():
+    # linear_operator still uses torch.jit, which PyTorch calls deprecated at each import.
+    warnings.simplefilter("ignore", FutureWarning)
+    from botorch.exceptions.warnings import OptimizationWarning
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from gpytorch.constraints import Interval
+    from gpytorch.kernels import Kernel, MaternKernel, RBFKernel, ScaleKernel
+    from gpytorch.likelihoods.gaussian_likelihood import _GaussianLikelihoodBase
+    from gpytorch.likelihoods.noise_models import Noise
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    from gpytorch.priors import GammaPrior, LogNormalPrior
+    from gpytorch.settings import skip_posterior_variances
+    from linear_operator.operators import DiagLinearOperator, ZeroLinearOperator
+
+COLLAPSED = 0.15
+"""Cap on how far a trial lies below the median of its condition, in accuracy on true labels: where the cliff is
+matters, not its depth."""
+UNIT = 0.03
+"""Accuracy that counts as 1 inside the model; the priors are relative to it."""
+FITTED, MOST = 300, 1_000
+"""Maximum number of trials to which hyper-parameters are fitted, and of trials in the model, drawn evenly; the cost is
+cubic."""
+STEPS = 75
+"""Maximum number of steps of that optimisation."""
+ASSUMED_IMAGES = 300
+"""Validation images where their number is unknown."""
+
+
+class Surrogate:
+    """The fitted model. Its values are accuracies on true labels up to a constant: only differences at one task
+    count."""
+
+    def __init__(self, space: Mapping[str, Dimension], kinds: Sequence[str], gp: SingleTaskGP) -> None:
+        self.space, self.kinds, self.gp = space, kinds, gp
+
+    def points(self, settings: Sequence[Setting], task: Task) -> Tensor:
+        """Return the model's inputs (n, d) for n settings at a task."""
+        kind = float(self.kinds.index(task.kind)) if task.kind in self.kinds else float(len(self.kinds))
+        return _inputs(self.space, settings, [(task.rate, kind, -1.0)] * len(settings))
+
+    @torch.no_grad()
+    def mean(self, settings: Sequence[Setting], task: Task) -> Floats:
+        """Return the posterior mean (n,) of the value of n settings at a task."""
+        with skip_posterior_variances():
+            mean: Floats = self.gp(self.points(settings, task)).mean.numpy() * UNIT
+        return mean
+
+    @torch.no_grad()
+    def draws(self, settings: Sequence[Setting], tasks: Sequence[Task], n: int, seed: int = 0) -> Floats:
+        """Draw values (n, tasks, settings) from the posterior, jointly over tasks and settings."""
+        posterior = self.gp(torch.cat([self.points(settings, task) for task in tasks]))
+        mean, covariance = posterior.mean.numpy(), posterior.covariance_matrix.numpy()
+        drawn = np.random.default_rng(seed).multivariate_normal(mean, covariance, n, method="eigh")
+        return drawn.reshape(n, len(tasks), len(settings)) * UNIT
+
+
+def fit(
+    space: Mapping[str, Dimension],
+    tasks: Mapping[str, Task],
+    known: Sequence[Known],
+    like: Surrogate | None = None,
+) -> Surrogate | None:
+    """Fit the model to the trials of all conditions whose objective can rank; None if there are none.
+
+    Args:
+        tasks: condition -> its task.
+        like: a model of the same space and tasks, whose hyper-parameters are taken over unchanged.
+    """
+    known = [trial for trial in known if tasks[trial.condition].ranks and math.isfinite(trial.objective)]
+    if not known:
+        return None
+    known = [known[i] for i in _evenly(len(known), MOST)]
+    kinds = sorted({task.kind for task in tasks.values()})
+    conditions = sorted(tasks)
+    x = _inputs(
+        space,
+        [trial.setting for trial in known],
+        [
+            (tasks[name].rate, float(kinds.index(tasks[name].kind)), float(conditions.index(name)))
+            for name in (trial.condition for trial in known)
+        ],
+    )
+    y, variance = _targets(tasks, known)
+    dimensions = x.shape[1] - 3
+    if like is None:
+        some = _evenly(len(x), FITTED)
+        learnt = _process(x[some], y[some], variance[some], dimensions)
+        with warnings.catch_warnings():
+            # A length at its bound only means that the setting matters little.
+            warnings.simplefilter("ignore", OptimizationWarning)
+            likelihood = ExactMarginalLogLikelihood(learnt.likelihood, learnt)
+            fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": STEPS}})
+    else:
+        learnt = like.gp
+    gp = _process(x, y, variance, dimensions)
+    own = gp.state_dict()
+    gp.load_state_dict(own | {name: value for name, value in learnt.state_dict().items() if "variance" not in name})
+    return Surrogate(space, kinds, gp.eval())
+
+
+def _evenly(n: int, most: int) -> list[int]:
+    return [round(i) for i in np.linspace(0, n - 1, min(n, most))]
+
+
+def _targets(tasks: Mapping[str, Task], known: Sequence[Known]) -> tuple[Tensor, Tensor]:
+    """Values and binomial variances of the trials, both (n,), in UNITs."""
+    conditions = np.array([trial.condition for trial in known])
+    objective = np.array([trial.objective for trial in known])
+    value, variance = np.zeros_like(objective), np.zeros_like(objective)
+    for condition in np.unique(conditions):
+        task, own = tasks[condition], conditions == condition
+        middle = float(np.median(objective[own]))
+        clean = (objective[own] - middle) / task.slope
+        value[own] = clean.clip(min=-COLLAPSED)
+        p = min(max(middle, 0.02), 0.98)
+        variance[own] = p * (1 - p) / (task.validation_images or ASSUMED_IMAGES) / task.slope**2
+    return torch.from_numpy(value / UNIT), torch.from_numpy(variance / UNIT**2)
+
+
+def _inputs(
+    space: Mapping[str, Dimension], settings: Sequence[Setting], of: Sequence[tuple[float, float, float]]
+) -> Tensor:
+    """Inputs (n, d + 3): coordinates of the setting, noise rate, index of the kind, index of the condition, or -1."""
+    rows = [
+        [number for path, own in space.items() for number in own.coordinates(setting.get(path))] + list(where)
+        for setting, where in zip(settings, of, strict=True)
+    ]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+class _Same(Kernel):
+    """1 where a column of both points has the same index, 0 elsewhere, and where it is -1."""
+
+    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **_: Any) -> Tensor:
+        one, other = x1[..., 0], x2[..., 0]
+        if diag:
+            return (one >= 0).to(x1)
+        return ((one[..., :, None] == other[..., None, :]) & (one >= 0)[..., :, None]).to(x1)
+
+
+class _ScaledNoise(Noise):
+    """Known variances times one factor that is estimated."""
+
+    def __init__(self, variance: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("variance", variance)
+        self.register_parameter("raw_factor", torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)))
+        self.register_constraint("raw_factor", Interval(1e-3, 3.0, initial_value=0.3))
+        self.register_prior("factor_prior", LogNormalPrior(math.log(0.2), 1.0), lambda own: own.factor)
+
+    @property
+    def factor(self) -> Tensor:
+        factor: Tensor = self.raw_factor_constraint.transform(self.raw_factor)
+        return factor
+
+    def forward(self, *inputs: Any, shape: torch.Size | None = None, **_: Any) -> Any:
+        if shape is None:
+            shape = inputs[0].shape[:-1] if isinstance(inputs[0], Tensor) else inputs[0][0].shape[:-1]
+        if shape[-1] == len(self.variance):
+            return DiagLinearOperator(self.variance * self.factor)
+        return ZeroLinearOperator(*shape, shape[-1])
+
+
+def _process(x: Tensor, y: Tensor, variance: Tensor, dimensions: int) -> SingleTaskGP:
+    """The process before its hyper-parameters are learnt."""
+
+    def over_settings() -> Kernel:
+        # Along a whole range, most settings change accuracy smoothly and few more than once.
+        prior = LogNormalPrior(0.0, 0.7)
+        return MaternKernel(2.5, ard_num_dims=dimensions, active_dims=tuple(range(dimensions)), lengthscale_prior=prior)
+
+    rate, kind, condition = dimensions, dimensions + 1, dimensions + 2
+    along = RBFKernel(active_dims=(rate,), lengthscale_prior=LogNormalPrior(-1.0, 1.0)) * _Same(active_dims=(kind,))
+    constant = ScaleKernel(_Same(active_dims=(condition,)))
+    constant.outputscale = 4.0
+    constant.raw_outputscale.requires_grad_(False)
+    kernel = (
+        ScaleKernel(over_settings(), outputscale_prior=GammaPrior(1.5, 1.0))
+        + ScaleKernel(over_settings() * along, outputscale_prior=GammaPrior(1.0, 1.0))
+        + constant
+    )
+    likelihood = _GaussianLikelihoodBase(noise_covar=_ScaledNoise(variance))
+    return SingleTaskGP(x, y[:, None], likelihood=likelihood, covar_module=kernel, outcome_transform=None).double()
