@@ -27,11 +27,12 @@ import tyro
 from kept import keep
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
+from study.dimensions.space import Space
 from study.plan.plan import Plan, load_plan
 from study.results.folder import ResultsFolder
-from study.results.surrogate import surrogate
 from study.search.optuna_search import Search
 from study.spec.study_spec import Sampler
 
@@ -59,7 +60,19 @@ class Arguments:
     """Quasi-random trials at the start of a condition's search, as in search_spaces/digits.yaml."""
 
 
+TREES = 100
 Predict = Callable[[Sequence[Mapping[str, Any]]], NDArray[np.float64]]
+
+
+def surrogate(space: Space, known: Sequence[tuple[Mapping[str, Any], float]]) -> Predict:
+    """A random forest fitted to (setting, value) pairs."""
+
+    def coordinates(settings: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+        return [[u for path, own in space.items() for u in own.coordinates(setting.get(path))] for setting in settings]
+
+    forest = RandomForestRegressor(TREES, max_features=0.5, random_state=0)
+    forest.fit(coordinates([setting for setting, _ in known]), [value for _, value in known])
+    return lambda settings: np.asarray(forest.predict(coordinates(settings)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

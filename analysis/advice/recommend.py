@@ -3,7 +3,7 @@
 The `candidate` minimises the largest expected regret (minimax regret, Savage 1951) over the plausible rates and the
 conditions next to them: nothing was measured between two conditions, and what is good at both is safer than what the
 surrogate interpolates. `robust` minimises it over all conditions of the study. `default` is what the code does without
-advice, and its own trials count (`analysis.advice.surrogate.fit`).
+advice, and its own trials count (`analysis.statistics.surrogate.fit_model`).
 
 `recommended` is the candidate if the study shows that it is better than the default: its expected gain over the
 plausible rates is above 0 in 95% of the surrogate's posterior. Otherwise it is the default, as an inconclusive search
@@ -11,7 +11,7 @@ is no reason to leave what others have tried; likewise if few trials are complet
 chooses, the other half judges: the best of many looks better than it is in the draws that chose it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.advice.candidates import candidates
 from analysis.advice.noise_rate import NoiseRate
-from analysis.advice.surrogate import Surrogate, candidates, fit
 from analysis.frames.load import Trials
 from analysis.frames.settings import Setting, searched_settings
+from analysis.statistics.surrogate import fit_model
 from codim.config.auto import UNCOUNTED, resolved
 from codim.config.train_config import merge, train_config
+from study.surrogate.task import Task
 
 CANDIDATES = 256
 DRAWS = 1000
@@ -63,31 +65,33 @@ class Advice:
 
 
 def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advice:
-    """Compare the options at `rate`. Raises NotApplicable: too little data (see `analysis.advice.surrogate.fit`)."""
-    model = fit(trials, kind)
-    default = _default(trials, model.settings)
-    pool = pd.concat([default, candidates(model.settings, model.tried, CANDIDATES)], ignore_index=True)
+    """Compare the options at `rate`. Raises NotApplicable: too little data (see `fit_model`)."""
+    model, settings = fit_model(trials), searched_settings(trials.spec)
+    rates = model.rates(kind)
+    tried = model.tried[model.tried["condition"].isin(rates.index)]
+    complete = int((tried["status"].eq("complete") & tried["baseline"].eq("")).sum())
+    default = _default(trials, settings)
+    pool = pd.concat([default, candidates(settings, tried, CANDIDATES)], ignore_index=True)
+
+    def drawn(at: Iterable[float]) -> NDArray[np.float64]:
+        return model.draws(pool, [Task(kind, r, slope=1) for r in at], DRAWS)
+
     plausible, weights = _plausible(rate)
-    wrong = sorted(
-        {*np.round(np.clip(np.array([-0.2, -0.1, 0, 0.1, 0.2]) + rate.value, 0, 1), 3), *model.rates.round(3)}
-    )
+    wrong = sorted({*np.round(np.clip(np.array([-0.2, -0.1, 0, 0.1, 0.2]) + rate.value, 0, 1), 3), *rates.round(3)})
     half = DRAWS // 2
-    draws = model.draws(pool, plausible, DRAWS)
+    draws = drawn(plausible)
     values, expected = (np.tensordot(of, weights, (1, 0)) for of in (draws, _regrets(draws)))
-    along, elsewhere = (
-        np.concatenate([_regrets(model.draws(pool, [r], DRAWS)) for r in rates], axis=1)
-        for rates in (model.rates, wrong)
-    )
+    along, elsewhere = (np.concatenate([_regrets(drawn([r])) for r in several], axis=1) for several in (rates, wrong))
     known = along[:half].mean(0)
-    near = np.compress(_neighbours(rate, np.asarray(model.rates, dtype=np.float64)), known, axis=0)
+    near = np.compress(_neighbours(rate, np.asarray(rates, dtype=np.float64)), known, axis=0)
     candidate = int(np.vstack([near, expected[:half].mean(0)]).max(0).argmin())
     robust = int(known.max(0).argmin())
     gains = values[half:] - values[half:, [0]]
-    shown = _complete(model) >= FEW_COMPLETE * len(model.rates) and np.mean(gains[:, candidate] > 0) >= SURE
+    shown = complete >= FEW_COMPLETE * len(rates) and np.mean(gains[:, candidate] > 0) >= SURE
     rows = dict(zip(OPTIONS, (candidate if shown else 0, candidate, robust, 0), strict=True))
     places = list(rows.values())
     options = pd.DataFrame(
-        {setting.path: setting.values(pool).iloc[places].to_numpy() for setting in model.settings},
+        {setting.path: setting.values(pool).iloc[places].to_numpy() for setting in settings},
         index=pd.Index(rows, name="option"),
     )
     low, high = np.quantile(gains[:, places], [1 - SURE, SURE], axis=0)
@@ -97,16 +101,16 @@ def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advic
     costs = pd.DataFrame(
         {name: elsewhere[half:, :, row].mean(0) for name, row in rows.items()}, index=pd.Index(wrong, name="noise_rate")
     )
-    condition = pd.DataFrame({"condition": model.rates.index, "oracle_noise_rate": model.rates.to_numpy()})
+    condition = pd.DataFrame({"condition": rates.index, "oracle_noise_rate": rates.to_numpy()})
     return Advice(
         rate,
         kind,
-        len(model.tried),
+        len(tried),
         options,
         costs,
         condition.assign(**_spread(along[half:, :, robust])),
-        _config(trials, {s.path: options.loc["recommended", s.path] for s in model.settings}),
-        tuple(_cautions(model, rate, options, rows["recommended"] != candidate)),
+        _config(trials, {s.path: options.loc["recommended", s.path] for s in settings}),
+        tuple(_cautions(rates, complete, rate, options, rows["recommended"] != candidate)),
     )
 
 
@@ -164,14 +168,11 @@ def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
     return merge(trials.spec.get("fixed", {}), chosen)
 
 
-def _complete(model: Surrogate) -> int:
-    """Count the complete searched trials that the model is based on."""
-    return int((model.tried["status"].eq("complete") & model.tried["baseline"].eq("")).sum())
-
-
-def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, stays: bool) -> list[str]:
+def _cautions(
+    rates: "pd.Series[float]", complete: int, rate: NoiseRate, options: pd.DataFrame, stays: bool
+) -> list[str]:
     found = []
-    lowest, highest = model.rates.min(), model.rates.max()
+    lowest, highest = rates.min(), rates.max()
     if rate.low < lowest - ROUNDING or rate.high > highest + ROUNDING:
         found.append(
             f"The rate {'lies' if not lowest <= rate.value <= highest else 'may lie'} outside the study's conditions "
@@ -180,10 +181,10 @@ def _cautions(model: Surrogate, rate: NoiseRate, options: pd.DataFrame, stays: b
     gain, low, high = (
         100 * float(x) for x in options.loc["candidate", ["gain", "gain_low", "gain_high"]].to_numpy(dtype=float)
     )
-    if (complete := _complete(model)) < FEW_COMPLETE * len(model.rates):
+    if complete < FEW_COMPLETE * len(rates):
         found.append(
             f"The default stays: only {complete} searched trials are complete, {FEW_COMPLETE} in each of "
-            f"{len(model.rates)} conditions are needed to leave it. Of a pruned one only an early value is known: "
+            f"{len(rates)} conditions are needed to leave it. Of a pruned one only an early value is known: "
             "gains and regrets look surer than they are."
         )
     elif stays:

@@ -1,8 +1,7 @@
 """Figure: the predicted cost of moving each setting away from its chosen value."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,38 +12,32 @@ from matplotlib.patches import Patch
 
 from analysis.figures import style
 from analysis.frames.load import NotApplicable, Trials
-from analysis.frames.settings import Setting, canonical, searched_settings
-from analysis.statistics.importance import MIN_TRIALS
+from analysis.frames.settings import Setting, params, searched_settings
 from analysis.statistics.resolution import resolution_table
+from analysis.statistics.surrogate import MIN_TRIALS, TrialModel, fit_model
 from analysis.tables.selection import chosen, finished_trials
-from codim.noise.transition import Floats
-from study.dimensions.base import Value
-from study.dimensions.types import space_of
-from study.results.surrogate import surrogate
 
 TITLE = "How exactly each setting must be set"
-REFITS, TREES = 10, 10
-"""Number of refits to bootstrap samples, and of trees in each: a tenth of the surrogate's, so the spread is slightly
-too wide."""
+DRAWS = 1000
+"""Number of posterior draws."""
 FACTOR, SHARE = 2.0, 0.1
 """Size of a move: times or divided by FACTOR for settings searched in the logarithm, else by SHARE of the range."""
 _COLUMNS = ["condition", "setting", "direction", "value", "moved", "loss", "standard_error", "resolution", "n"]
 _SIDES = {-1: ("<", "#0072B2", -0.16), 1: (">", "#D55E00", 0.16)}
-Params = dict[str, Value]
 
 
 @dataclass(frozen=True)
 class Info:
     frame: pd.DataFrame
     """One row per condition, setting and `direction` (-1, 1) that can move: `value` (chosen), `moved`, `loss`
-    (predicted, in accuracy on true labels; negative: better), `standard_error` (of the loss, over refits to bootstrap
-    samples of the trials), `resolution` (1 standard error of the objective, likewise), `n` (trials fitted)."""
+    (predicted, in accuracy on true labels; negative: better), `standard_error` (of the loss, over draws from the
+    model's posterior), `resolution` (1 standard error of the objective, likewise), `n` (trials fitted)."""
     missing: tuple[str, ...]
     """One sentence for each condition that has no row."""
 
 
 def compute(trials: Trials) -> Info:
-    """Predict the losses with the study's own surrogate (study/confirm/regret.py), over the slope of the objective.
+    """Predict the losses with the study's own model of all its trials (study/surrogate/process.py).
 
     Raises NotApplicable: nothing numeric was searched, or no condition can be ranked and has enough trials.
     """
@@ -54,16 +47,18 @@ def compute(trials: Trials) -> Info:
     best, resolution = chosen(trials), resolution_table(trials).set_index("condition")
     if best.empty:
         raise NotApplicable("No searched trial is complete yet.")
-    rows, missing = [], []
-    for condition in best.index:
-        known, sure = finished_trials(trials, condition), resolution.loc[condition]
+    counts = {condition: len(finished_trials(trials, condition)) for condition in best.index}
+    rows, missing, model = [], [], None
+    for condition, n in counts.items():
+        sure = resolution.loc[condition]
         if not sure["can_rank"]:
             missing.append(f"{condition}: {sure['reason']}.")
-        elif len(known) < MIN_TRIALS:
-            missing.append(f"{condition}: {MIN_TRIALS} finished searched trials are needed, it has {len(known)}.")
+        elif n < MIN_TRIALS:
+            missing.append(f"{condition}: {MIN_TRIALS} finished searched trials are needed, it has {n}.")
         else:
-            found = _losses(trials.spec, settings, known, best.loc[[condition]], float(sure["slope"]))
-            rows += [(condition, *row, float(sure["clean_standard_error"]), len(known)) for row in found]
+            model = model or fit_model(trials)
+            found = _losses(model, settings, best.loc[[condition]], condition)
+            rows += [(condition, *row, float(sure["clean_standard_error"]), n) for row in found]
     if not rows:
         raise NotApplicable(" ".join(missing) or "No chosen value can be moved within its range.")
     return Info(pd.DataFrame(rows, columns=_COLUMNS), tuple(missing))
@@ -84,11 +79,10 @@ def moved(setting: Setting, value: float, direction: int) -> float:
 
 
 def _losses(
-    spec: Mapping[str, Any], settings: Sequence[Setting], known: pd.DataFrame, best: pd.DataFrame, slope: float
+    model: TrialModel, settings: Sequence[Setting], best: pd.DataFrame, condition: str
 ) -> list[tuple[str, int, float, float, float, float]]:
     """Return (setting, direction, value, moved, loss, standard error) for one condition."""
-    space = space_of(spec)
-    (home,) = _params(spec, best)
+    (home,) = params(model.trials.spec, best)
     places = [
         (s.path, d, float(home[s.path]), moved(s, float(home[s.path]), d))
         for s in settings
@@ -97,28 +91,10 @@ def _losses(
     ]
     places = [place for place in places if not np.isnan(place[3])]
     asked = [home, *({**home, path: new} for path, _, _, new in places)]
-    pairs = list(zip(_params(spec, known), known["objective"], strict=True))
-
-    def losses(predict: Callable[[Sequence[Params]], Floats]) -> Floats:
-        predicted = predict(asked)
-        return np.asarray((predicted[0] - predicted[1:]) / slope)
-
-    rng, n = np.random.default_rng(0), len(pairs)
-    samples = ([pairs[i] for i in rng.integers(n, size=n)] for _ in range(REFITS))
-    spread = np.std([losses(surrogate(space, sample, TREES)) for sample in samples], axis=0, ddof=1)
-    found = losses(surrogate(space, pairs))
-    return [(*place, float(own), float(error)) for place, own, error in zip(places, found, spread, strict=True)]
-
-
-def _params(spec: Mapping[str, Any], frame: pd.DataFrame) -> list[Params]:
-    """Return the parameters of each trial; choices as in the study file."""
-    rows: list[Params] = [{} for _ in range(len(frame))]
-    for setting in searched_settings(spec):
-        choices = {canonical(choice): choice for choice in spec["space"][setting.path].get("choices", [])}
-        for row, value in zip(rows, setting.values(frame), strict=True):
-            if not pd.isna(value):
-                row[setting.path] = choices.get(value, value)
-    return rows
+    drawn = model.surrogate.draws(asked, [model.tasks[condition]], DRAWS)[:, 0]
+    losses = drawn[:, :1] - drawn[:, 1:]
+    found = zip(places, losses.mean(0), losses.std(0), strict=True)
+    return [(*place, float(loss), float(error)) for place, loss, error in found]
 
 
 def caption(info: Info) -> str:
@@ -128,11 +104,10 @@ def caption(info: Info) -> str:
         [
             "Predicted loss when one setting moves and the others stay: halved or doubled where the range is "
             "logarithmic, by a tenth of the range elsewhere. In points of accuracy on true labels (objective over its "
-            f"slope), by a random forest fitted to the trials; lines are 1 standard error over {REFITS} refits to "
-            "bootstrap samples. A mark in the grey band (1 standard error of the objective) cannot be told from no "
-            "loss: the setting may stand anywhere between. One far right of it must be set with care. A forest "
-            "levels what it has seen little of, so a steep side is steeper than it looks. No mark: "
-            f"the move leaves the range. n = trials fitted, {counts}.",
+            "slope), by the model of all trials; lines are 1 standard error of its posterior. A mark in the grey band "
+            "(1 standard error of the objective) cannot be told from no loss: the setting may stand anywhere between. "
+            "One far right of it must be set with care. No mark: the move leaves the range. n = trials of the "
+            f"condition, {counts}.",
             *info.missing,
         ]
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from study.dimensions.base import Axis
+from study.dimensions.base import Axis, Value
 from study.dimensions.types import space_of
 
 
@@ -54,6 +54,17 @@ def searched_settings(spec: Mapping[str, Any]) -> tuple[Setting, ...]:
     return tuple(
         Setting(path, replace(axis, choices=tuple(map(canonical, axis.choices)))) for path, axis in axes.items()
     )
+
+
+def params(spec: Mapping[str, Any], frame: pd.DataFrame) -> list[dict[str, Value]]:
+    """Return the searched settings of each row by path, without those that it lacks; choices as in the study file."""
+    rows: list[dict[str, Value]] = [{} for _ in range(len(frame))]
+    for setting in searched_settings(spec):
+        choices = {canonical(choice): choice for choice in spec["space"][setting.path].get("choices", [])}
+        for row, value in zip(rows, setting.values(frame), strict=True):
+            if not pd.isna(value):
+                row[setting.path] = choices.get(value, value)
+    return rows
 
 
 Point = tuple[dict[str, float | int | str], dict[str, BaseDistribution]]

@@ -14,17 +14,19 @@ from PIL import Image
 from scipy.stats import qmc
 
 from analysis.__main__ import main
-from analysis.advice import surrogate
+from analysis.advice.candidates import candidates
 from analysis.advice.noise_rate import NoiseRate, given
 from analysis.advice.recommend import _neighbours, recommend
 from analysis.commands.recommend import settings_for
 from analysis.frames.load import NotApplicable, Trials, load_trials
 from analysis.frames.settings import searched_settings
+from analysis.statistics.surrogate import fit_model
 from codim.config.train_config import train_config
 from codim.data.counts import with_counts
 from codim.data.load import load_data
 from codim.data.own_files import table_images
 from study.results.records import TrialRecord
+from study.surrogate.task import Task
 from tests.support import synthetic
 from tests.support.synthetic import CONDITIONS, accuracy, record
 
@@ -95,7 +97,8 @@ def test_advice_for_a_rate_that_was_not_studied_leaves_a_bad_default(held_out: f
     options = recommend(trials, NoiseRate(held_out, held_out - 0.05, held_out + 0.05)).options
     lost = options["contrastive/temperature"].map(lambda temperature: regret(temperature, held_out))
     assert lost["candidate"] < 0.02
-    assert lost["recommended"] == lost["candidate" if lost["default"] > 0.05 else "default"]
+    assert lost["recommended"] <= lost["default"]
+    assert lost["default"] <= 0.05 or lost["recommended"] == lost["candidate"]
 
 
 @pytest.mark.parametrize(
@@ -116,12 +119,16 @@ def test_advice_must_hold_at_the_conditions_next_to_the_rate(low: float, high: f
 
 
 def test_the_surrogate_knows_its_trials_and_that_it_knows_no_others(known: Trials) -> None:
-    model = surrogate.fit(known, "symmetric")
+    model = fit_model(known)
+
+    def at(rate: float) -> list[Task]:
+        return [Task("symmetric", rate, slope=1)]
+
     frame = known.searched[known.searched["condition"] == "symmetric-0.2"]
     truth = frame["oracle_test_acc"].to_numpy()
-    found = model.draws(frame, [RATES["symmetric-0.2"]], 400).mean(0)[0]
+    found = model.draws(frame, at(RATES["symmetric-0.2"]), 400).mean(0)[0]
     assert np.corrcoef(found, truth)[0, 1] > 0.9
-    near, far = (model.draws(frame.head(3), [rate], 400).std(0).mean() for rate in (RATES["symmetric-0.2"], 1.5))
+    near, far = (model.draws(frame.head(3), at(rate), 400).std(0).mean() for rate in (RATES["symmetric-0.2"], 1.5))
     assert far > 1.5 * near
 
 
@@ -165,7 +172,7 @@ def test_pruned_trials_count_but_never_above_a_complete_one(tmp_path: Path) -> N
         if trial not in kept:
             trial.status, trial.objective = "pruned", 0.99  # as an early value may be
     trials = load_trials(synthetic.write(tmp_path / "study", rows))
-    tried = surrogate.fit(trials, "symmetric").tried
+    tried = fit_model(trials).tried
     assert len(tried) == len(rows)
     worst = min(trial.objective for trial in kept)
     assert (tried.loc[tried["status"] == "pruned", "objective"] == worst).all()
@@ -174,12 +181,12 @@ def test_pruned_trials_count_but_never_above_a_complete_one(tmp_path: Path) -> N
 
 def test_candidates_fill_the_space_as_far_as_it_was_tried(known: Trials) -> None:
     settings = searched_settings(known.spec)
-    frame = surrogate.candidates(settings, known.searched, 256)
+    frame = candidates(settings, known.searched, 256)
     assert all(setting.allows(frame).all() for setting in settings)
     assert frame["param/mixmatch/lambda_u"].eq(0).mean() == pytest.approx(0.2, abs=0.02)
     assert np.log(frame["param/contrastive/temperature"]).median() == pytest.approx(np.log(0.05 * 20**0.5), abs=0.05)
     tried = known.searched[known.searched["param/mixmatch/lambda_u"].gt(0)]
-    narrow = surrogate.candidates(settings, tried[tried["param/contrastive/kind"] == "sup"], 64)
+    narrow = candidates(settings, tried[tried["param/contrastive/kind"] == "sup"], 64)
     assert narrow["param/mixmatch/lambda_u"].gt(0).all()
     assert set(narrow["param/contrastive/kind"]) == {"sup"}
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from analysis.advice import surrogate
 from analysis.advice.noise_rate import NoiseRate, given
 from analysis.advice.recommend import Advice, _plausible, recommend
 from analysis.commands.recommend import describe
 from analysis.frames.load import Trials, load_trials
+from analysis.statistics.surrogate import fit_model
 from study.results.folder import ResultsFolder
 from study.results.records import TrialRecord
 from tests.support import known_truth, synthetic
@@ -92,7 +92,7 @@ def test_of_few_complete_trials_the_default_stays(tmp_path: Path) -> None:
 
 def test_the_default_counts_with_its_own_trials_and_only_if_it_is_a_point_of_the_space(tmp_path: Path) -> None:
     trials = known_truth.write(tmp_path / "a", "near the best", 12, 0)
-    tried = surrogate.fit(trials, "symmetric").tried
+    tried = fit_model(trials).tried
     assert tried["baseline"].eq("codim-sup").sum() == len(RATES)
     other = {"data": {"name": "digits"}, "train": {"co_training": False, "seed": 1}}
     outside = {**DEFAULT, "contrastive/weight": 0.0}
@@ -100,11 +100,11 @@ def test_the_default_counts_with_its_own_trials_and_only_if_it_is_a_point_of_the
         now = changed(
             tmp_path / f"b{number}", trials, lambda r, change=change: replace(r, **change) if r.baseline else r
         )
-        assert surrogate.fit(now, "symmetric").tried["baseline"].eq("").all()
+        assert fit_model(now).tried["baseline"].eq("").all()
     seeds = changed(
         tmp_path / "c", trials, lambda r: replace(r, config={**r.config, "train": {"seed": int(r.trial[-2:])}})
     )
-    assert surrogate.fit(seeds, "symmetric").tried["baseline"].ne("").sum() == len(RATES)
+    assert fit_model(seeds).tried["baseline"].ne("").sum() == len(RATES)
 
 
 @pytest.mark.parametrize(
