@@ -1,4 +1,4 @@
-"""Is the advice worth taking? Each noise rate of the tabulated digits study (see transfer.py) is held out in turn: the
+"""Is the advice worth taking? Each noise rate of the tabulated digits study (see tabulated.py) is held out in turn: the
 advice for it comes from the trials at the other rates alone, and is judged by the test accuracy that a random forest
 over the held-out condition's own trials gives to the setting (a surrogate benchmark; Eggensperger et al. 2015). Beside
 it the candidate (what the advice would be if it had nothing to prove), the robust setting, the default one, and the
@@ -24,7 +24,7 @@ import numpy as np
 import tyro
 from kept import keep
 from rich.progress import track
-from transfer import HERE, surface, tabulated
+from tabulated import STUDY, surface, tabulated
 
 from analysis.advice.noise_rate import NoiseRate
 from analysis.advice.recommend import OPTIONS, recommend
@@ -166,7 +166,7 @@ def repetition(plan: Plan, replayed: Replayed, held_out: Sequence[Condition], se
 
 
 def main(arguments: Arguments) -> None:
-    plan = load_plan(HERE / "transfer.yaml")
+    plan = load_plan(STUDY)
     digits = replayed_digits(plan) if arguments.study == "digits" else None
     held_out = [own for own in plan.conditions if not arguments.held_out or own.id in arguments.held_out]
     rows = [

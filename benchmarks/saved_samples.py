@@ -1,4 +1,4 @@
-"""How many samples do pruning, shared stages and transfer save, at the same best confirmed accuracy?
+"""How many samples do pruning and shared stages save, at the same best confirmed accuracy?
 
     python benchmarks/saved_samples.py --space search_spaces/digits.yaml
 
@@ -73,7 +73,6 @@ def variant(plan: Plan, way: str, arguments: Arguments, repetition: int) -> Plan
         "sampler": plan.spec.sampler.model_copy(update={"seed": repetition}),
     }
     if way == FULL:
-        changes["sampler"] = changes["sampler"].model_copy(update={"transfer": False})
         changes["pruner"] = Pruner(kind="none")
     return replace(plan, spec=plan.spec.model_copy(update=changes))
 

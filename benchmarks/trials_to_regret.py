@@ -2,10 +2,10 @@
 
 Simulated studies of five noise levels and four settings, in three families: the best values move along the noise rate,
 stay, or are drawn anew at each rate. Accuracy on true labels falls with the square of the distance from the best
-values; a trial's objective has the slope of its noise and a normal error of ERROR, as the table of the digits study.
-The searches are the study's own (study/search/optuna_search.py). After each number of trials a setting is chosen per
-condition: by the best objective, or by the model of all trials (study/confirm/choice.py); its regret is in points of
-accuracy on true labels, averaged over the conditions.
+values; a trial's objective has the slope of its noise and a normal error of ERROR. A fourth family, `digits`, replays
+the searches on a tabulated study (tabulated.py). The searches are the study's own (study/search/optuna_search.py).
+After each number of trials a setting is chosen per condition: by the best objective, or by the model of all trials
+(study/confirm/choice.py); its regret is in points of accuracy on true labels, averaged over the conditions.
 
 Each study and way is a line of --rows, and one that is there is not repeated. Bars, per family: how many times fewer
 trials joint search and choice need for the regret that TPE reaches with --trials trials, chosen by the best objective.
@@ -13,12 +13,12 @@ trials joint search and choice need for the regret that TPE reaches with --trial
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ import tyro
 from kept import RESULTS, keep
 from numpy.typing import NDArray
 from rich.progress import track
+from tabulated import STUDY, Surface, surface, tabulated
 
 from study.dimensions.base import Value
 from study.plan.plan import Plan, load_plan
@@ -36,7 +37,7 @@ from study.spec.study_spec import Sampler
 from study.surrogate.process import fit
 from study.surrogate.task import Known
 
-Family = Literal["moves", "fixed", "unrelated"]
+Family = Literal["moves", "fixed", "unrelated", "digits"]
 ERROR = 0.01
 WORST = 0.3
 STARTUP = {"tpe": 6, "joint": 3}
@@ -51,9 +52,9 @@ class Arguments:
     studies: int = 20
     trials: int = 40
     """Most trials of a condition."""
-    families: tuple[Family, ...] = ("moves", "fixed", "unrelated")
+    families: tuple[Family, ...] = ("moves", "fixed", "unrelated", "digits")
     needs: float = 2.5
-    """How many times fewer trials, below which the exit status is 1, where the best values move or stay."""
+    """How many times fewer trials, below which the exit status is 1, where the best values move, stay, or are real."""
     needs_unrelated: float = 0.95
     """The same where they are unrelated."""
     rows: Path = RESULTS / "trials_to_regret.jsonl"
@@ -72,12 +73,26 @@ class Run:
     trials: int
 
 
-class Truth:
-    """Accuracy lost with each setting, condition by condition."""
+Setting = Mapping[str, Value]
+
+
+class World(Protocol):
+    """What settings are worth, condition by condition."""
+
+    def loss(self, setting: Setting, condition: int) -> float:
+        """Return the accuracy on true labels that a setting lacks to the best one."""
+
+    def objective(self, setting: Setting, condition: int) -> float:
+        """Return the objective of a trial, with an error of its own."""
+
+
+class Simulated:
+    """Accuracy falls with the square of the distance from the best values."""
 
     def __init__(self, family: Family, seed: int, plan: Plan) -> None:
         rng = np.random.default_rng([5, seed])
         self.space, n = plan.spec.space, len(plan.conditions)
+        self.slopes = [task.slope for task in tasks_of(plan).values()]
         self.scale = np.exp(rng.normal(np.log(0.12), 0.8, len(self.space)))
         first, last = rng.uniform(0.1, 0.9, (2, len(self.space)))
         along = np.linspace(0, 1, n)[:, None]
@@ -86,29 +101,51 @@ class Truth:
             "fixed": np.tile(first, (n, 1)),
             "unrelated": rng.uniform(0.1, 0.9, (n, len(self.space))),
         }[family]
+        self.draw = np.random.default_rng(seed)
 
-    def loss(self, setting: dict[str, Value], condition: int) -> float:
+    def loss(self, setting: Setting, condition: int) -> float:
         x = np.array([number for path, own in self.space.items() for number in own.coordinates(setting[path])])
         return float(min((self.scale * (x - self.best[condition]) ** 2).sum(), WORST))
+
+    def objective(self, setting: Setting, condition: int) -> float:
+        return 0.05 + self.slopes[condition] * (0.9 - self.loss(setting, condition)) + self.draw.normal(0, ERROR)
+
+
+class Replayed:
+    """The tabulated digits."""
+
+    def __init__(self, seed: int, plan: Plan) -> None:
+        self.surfaces = _surfaces(plan)
+        self.draw = np.random.default_rng(seed)
+
+    def loss(self, setting: Setting, condition: int) -> float:
+        own = self.surfaces[condition]
+        return own.best - float(own.worth([setting])[0])
+
+    def objective(self, setting: Setting, condition: int) -> float:
+        own = self.surfaces[condition]
+        return float(own.shown([setting])[0]) + self.draw.normal(0, own.error)
+
+
+def _surfaces(plan: Plan) -> list[Surface]:
+    return [surface(plan, *trials) for trials in tabulated(plan).values()]
 
 
 def searched(run: Run) -> dict[str, Any]:
     """Search; return regrets in points, by number of trials, chosen by the best objective and by the model."""
     torch.set_num_threads(1)
-    plan = load_plan(Path(__file__).parent / "transfer.yaml", nominal=True)
+    plan = load_plan(STUDY, nominal=True)
     sampler = Sampler(kind=run.sampler, seed=run.seed, startup=STARTUP[run.sampler])
     budget = plan.spec.budget.model_copy(update={"trials_per_condition": run.trials})
     plan = replace(plan, spec=plan.spec.model_copy(update={"sampler": sampler, "budget": budget}))
     names = [condition.id for condition in plan.conditions]
-    truth, tasks, draw = Truth(run.family, run.seed, plan), tasks_of(plan), np.random.default_rng(run.seed)
-    found, known = dict[str, list[float]](), list[Known]()
+    world: World = Replayed(run.seed, plan) if run.family == "digits" else Simulated(run.family, run.seed, plan)
+    tasks, found, known = tasks_of(plan), dict[str, list[float]](), list[Known]()
     with TemporaryDirectory() as scratch:
         search = Search(plan, Path(scratch, "journal"), {})
         for attempt in iter(search.ask, None):
             condition, used = attempt.condition.id, attempt.config.train.samples
-            slope = tasks[condition].slope
-            objective = 0.05 + slope * (0.9 - truth.loss(attempt.params, names.index(condition)))
-            shown = objective + draw.normal(0, ERROR)
+            shown = world.objective(attempt.params, names.index(condition))
             row = {"epoch": 0, "phase": "cotrain", "samples": used, "seconds": 1.0, "val_acc": shown}
             search.report(attempt, row)
             search.tell(attempt, attempt.outcome())
@@ -122,7 +159,7 @@ def searched(run: Run) -> dict[str, Any]:
                     own = [trial for trial in known if trial.condition == name]
                     by_objective = max(own, key=lambda trial: trial.objective)
                     by_model = own[int(model.mean([trial.setting for trial in own], tasks[name]).argmax())]
-                    regrets.append([truth.loss(dict(of.setting), k) for of in (by_objective, by_model)])
+                    regrets.append([world.loss(of.setting, k) for of in (by_objective, by_model)])
                 found[str(count)] = (100 * np.mean(regrets, axis=0)).tolist()
     return asdict(run) | {"regret": found}
 

@@ -30,7 +30,6 @@ from study.search.optuna_private import handle_of, params_of
 from study.search.proposal import Proposed
 from study.search.pruners import make_pruner
 from study.search.samplers import make_sampler, quasi_random
-from study.search.transfer import transferred
 from study.spec.conditions import Condition
 from study.surrogate.task import Known
 from study.trial import INTERRUPTED, Outcome
@@ -89,8 +88,7 @@ class Search:
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
             return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
-        transfer, full = self.plan.spec.sampler.transfer, self.plan.trials_per_condition
-        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]) // (full if transfer else 1))
+        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]))
         number = len(self._started[condition.id])
         if number >= self.plan.trials_per_condition:
             return None
@@ -99,11 +97,8 @@ class Search:
         names = list(self.plan.spec.baselines)
         if number < len(names):
             return self._baseline(condition, trial, names[number])
-        index, known = number - len(names), self._transferred(condition) if transfer else []
-        if index < len(known):
-            return self._point(condition, trial, known[index])
-        sampler, seed = self.plan.spec.sampler, self._seed(condition, 0)
-        point = quasi_random(sampler, self._distributions, seed, index)
+        sampler = self.plan.spec.sampler
+        point = quasi_random(sampler, self._distributions, self._seed(condition, 0), number - len(names))
         if not point and sampler.kind == "joint":
             point = self._jointly(condition, self._seed(condition, number))
         return self._point(condition, trial, point)
@@ -230,11 +225,6 @@ class Search:
 
     def _setting(self, params: Mapping[str, Any]) -> dict[str, Value]:
         return {path: self.plan.spec.space[path].decode(value) for path, value in params.items()}
-
-    def _transferred(self, condition: Condition) -> list[dict[str, Any]]:
-        finished = [c for c in self.plan.conditions if len(self._started[c.id]) >= self.plan.trials_per_condition]
-        complete = {c: self._searched[c.id].get_trials(deepcopy=False, states=[TrialState.COMPLETE]) for c in finished}
-        return transferred(condition, {c: [(t.params, t.values[0]) for t in own] for c, own in complete.items()})
 
     def _end(self, study: optuna.Study, handle: optuna.Trial, outcome: Outcome) -> None:
         if outcome.cause:

@@ -86,9 +86,6 @@ class Sampler(Section):
     """Base seed; each condition derives its own from this one and its id."""
     startup: int = Field(default=10, ge=1, le=1_000)
     """tpe, joint, gp, cmaes: number of quasi-random (Sobol) points at the start of each condition."""
-    transfer: bool = False
-    """Search one condition after another, each starting from the best settings of its nearest neighbour along the noise
-    axis (study/search/transfer.py), instead of all conditions in turn."""
 
 
 class Pruner(Section):
