@@ -50,6 +50,8 @@ UNIT = 0.03
 FITTED, MOST = 300, 1_000
 """Maximum number of trials to which hyper-parameters are fitted, and of trials in the model, drawn evenly; the cost is
 cubic."""
+JITTER = 1e-6
+"""Variance that is added to each value that is drawn, in UNITs squared."""
 STEPS = 75
 """Maximum number of steps of that optimisation."""
 ASSUMED_IMAGES = 300
@@ -79,7 +81,8 @@ class Surrogate:
     def draws(self, settings: Sequence[Setting], tasks: Sequence[Task], n: int, seed: int = 0) -> Floats:
         """Draw values (n, tasks, settings) from the posterior, jointly over tasks and settings."""
         posterior = self.gp(torch.cat([self.points(settings, task) for task in tasks]))
-        root = psd_safe_cholesky(posterior.covariance_matrix).numpy()
+        covariance = posterior.covariance_matrix  # singular where settings repeat
+        root = psd_safe_cholesky(covariance + JITTER * torch.eye(len(covariance), dtype=covariance.dtype)).numpy()
         drawn = np.random.default_rng(seed).standard_normal((n, len(root))) @ root.T
         values: Floats = (posterior.mean.numpy() + drawn).reshape(n, len(tasks), len(settings)) * UNIT
         return values

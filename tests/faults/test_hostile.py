@@ -46,7 +46,7 @@ HOSTILE = {
     "infinitely many steps": (replaced("high: 0.9", "high: 0.9, step: 1e-300"), "step: 1e-300 is too small"),
     "infinitely many samples": (replaced("fixed:", "fixed:\n  train: {samples: 1000000000000000000000}"),
                                 "train/samples: Input should be less than or equal to"),
-    "a huge start": (replaced("startup: 6", "startup: 1000000000000"), "less than or equal to 1000"),
+    "a huge start": (replaced("startup: 3", "startup: 1000000000000"), "less than or equal to 1000"),
     "too many combinations": (
         replaced("space:", "space:\n" + "\n".join(
             f"  {path}: {{type: categorical, choices: [{', '.join(map(str, range(1, 51)))}]}}"

@@ -116,7 +116,7 @@ def when(parent: str, value: Any) -> dict[str, Any]:
             "kind: median",
             "'median' ranks trials by one objective",
         ),
-        ({"sampler": {"kind": "bayes"}}, "kind: bayes", "'tpe', 'gp', 'cmaes', 'random' or 'qmc'"),
+        ({"sampler": {"kind": "bayes"}}, "kind: bayes", "'tpe', 'joint', 'gp', 'cmaes', 'random' or 'qmc'"),
         ({"sampler": {"kind": "cmaes"}}, "kind: cmaes", "needs two or more dimensions of type float or int"),
         (
             {"sampler": {"kind": "cmaes"}, "objective": {"cost": "seconds"}},
