@@ -90,10 +90,14 @@ def test_an_interrupted_search_of_two_objectives_goes_on(two: Plan, tmp_path: Pa
     assert causes.count(INTERRUPTED.cause) == 2  # the third is a baseline
 
 
-def test_bounds_by_value(write_study: WriteStudy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["tpe", "joint"])
+def test_bounds_by_value(kind: str, write_study: WriteStudy, tmp_path: Path) -> None:
     """Epochs 3 to 7 have labelled fractions .3 to .7."""
     limits = {"seconds": BETWEEN, "labelled_fraction": {"min": 0.4}}
-    plan = load_plan(write_study(**ONE, baselines={}, constraints=limits, budget__trials_per_condition=40))
+    sampler = {"kind": kind, "startup": 10}
+    plan = load_plan(
+        write_study(**ONE, baselines={}, constraints=limits, sampler=sampler, budget__trials_per_condition=40)
+    )
     ended = drive(plan, tmp_path / "journal", costly)
     for attempt, outcome in ended:
         seconds = 8 * attempt.config.mixmatch.lambda_u / 100

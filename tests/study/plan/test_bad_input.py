@@ -118,10 +118,13 @@ def when(parent: str, value: Any) -> dict[str, Any]:
         ),
         ({"sampler": {"kind": "bayes"}}, "kind: bayes", "'tpe', 'joint', 'gp', 'cmaes', 'random' or 'qmc'"),
         ({"sampler": {"kind": "cmaes"}}, "kind: cmaes", "needs two or more dimensions of type float or int"),
-        (
-            {"sampler": {"kind": "cmaes"}, "objective": {"cost": "seconds"}},
-            "kind: cmaes",
-            "takes one objective, and objective -> cost adds a second; allowed beside it: tpe, gp, random, qmc",
+        *(
+            (
+                {"sampler": {"kind": kind}, "objective": {"cost": "seconds"}},
+                f"kind: {kind}",
+                "takes one objective, and objective -> cost adds a second; allowed beside it: tpe, gp, random, qmc",
+            )
+            for kind in ("cmaes", "joint")
         ),
         ({"pruner": {"kind": "wilcoxon"}}, "kind: wilcoxon", "trains with one seed of its own"),
         ({"pruner": {"kind": "halving"}}, "kind: halving", "'successive_halving', 'hyperband', 'median' or 'none'"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
@@ -15,11 +16,13 @@ from scipy.stats import qmc
 from codim.config.train_config import train_config
 from study.dimensions.ranges import IntDimension
 from study.dimensions.space import in_order, present, switched_on
+from study.dimensions.types import space_of
 from study.plan.plan import load_plan
-from study.search.distributions import at
+from study.search.distributions import at, quantile
 from study.search.optuna_search import Search
 from study.search.samplers import quasi_random
 from study.spec.study_spec import Sampler
+from study.trial import Outcome
 from tests.support.drive import drive
 from tests.support.studies import WriteStudy
 
@@ -153,3 +156,32 @@ def test_whole_numbers_in_steps_are_drawn_evenly() -> None:
     halves = [at(log, u) for u in (0, 0.49999, 0.50001, 0.99999)]
     assert halves == [1, 7, 8, 63]
     assert math.isclose(64**0.5, 8)
+
+
+@pytest.mark.parametrize("dimension", [*TWO.values(), *SWITCHED.values()])
+def test_a_quantile_is_where_its_value_lies(dimension: dict[str, Any]) -> None:
+    own = space_of({"space": {"a/b": dimension}})["a/b"].distribution()
+    for u in (0.0, 0.2, 0.5, 0.9, 1 - 1e-9):
+        value = at(own, u)
+        place = quantile(own, value)
+        assert 0 <= place < 1
+        assert at(own, place) == pytest.approx(value)
+
+
+def test_a_condition_learns_from_another_one(write_study: WriteStudy, tmp_path: Path) -> None:
+    """The second condition's trials alone cannot tell settings apart; those of the first can, and the best is the
+    same."""
+    conditions = [{"kind": "symmetric", "rate": rate} for rate in (0.2, 0.8)]
+    sampler = {"kind": "joint", "startup": 2}
+    plan = load_plan(
+        write_study(conditions=conditions, baselines={}, space=TWO, sampler=sampler, budget__trials_per_condition=9)
+    )
+    search, rng, asked = Search(plan, tmp_path / "journal", {}), np.random.default_rng(0), list[float]()
+    for attempt in iter(search.ask, None):
+        threshold = float(attempt.params["divide/p_threshold"])
+        noisy = attempt.condition.rate == 0.8
+        value = 0.25 + 0.05 * rng.normal() if noisy else 0.8 - (threshold - 0.3) ** 2
+        search.tell(attempt, Outcome("complete", "", value))
+        if noisy:
+            asked.append(threshold)
+    assert fmean(abs(threshold - 0.3) for threshold in asked[-4:]) < 0.15
