@@ -41,7 +41,7 @@ def choose(plan: Plan, records: Iterable[TrialRecord]) -> list[Chosen]:
     model, chosen = Values(plan, search), list[Chosen]()
     for condition in plan.conditions:
         own = [record for record in search if record.condition == condition.id]
-        best = _distinct(plan, model.ranked([r for r in own if r.can_be_best and not r.baseline], condition))
+        best = model.ranked(_distinct(plan, [r for r in own if r.can_be_best and not r.baseline]), condition)
         baselines = [r for r in own if r.status == "complete" and r.baseline in plan.spec.baselines]
         chosen += [Chosen(record, condition.id) for record in (*baselines, *best[: plan.spec.confirm.top_k])]
     robust, known = robust_setting(plan, search), {(c.source.trial, c.condition) for c in chosen}
