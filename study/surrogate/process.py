@@ -17,6 +17,7 @@ or test images.
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from study.surrogate.task import Known, Setting, Task
 with warnings.catch_warnings():
     # linear_operator still uses torch.jit, which PyTorch calls deprecated at each import.
     warnings.simplefilter("ignore", FutureWarning)
+    from botorch.exceptions.errors import ModelFittingError
     from botorch.exceptions.warnings import OptimizationWarning
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskGP
@@ -128,7 +130,8 @@ def fit(
             # A length at its bound only means that the setting matters little.
             warnings.simplefilter("ignore", OptimizationWarning)
             likelihood = ExactMarginalLogLikelihood(learnt.likelihood, learnt)
-            fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": STEPS}})
+            with suppress(ModelFittingError):  # the start, at the priors' middle, stays then
+                fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": STEPS}})
     else:
         learnt = like.gp
     gp = _process(x, y, variance, dimensions)

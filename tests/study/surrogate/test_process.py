@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from botorch.exceptions.errors import ModelFittingError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from study.dimensions.base import OFF, Dimension
@@ -173,3 +176,37 @@ def test_many_trials_are_thinned_for_the_hyper_parameters_alone() -> None:
     model = model_of(known)
     assert len(model.gp.train_targets) == len(known)
     assert len(model_of(trials(1_200), model).gp.train_targets) == 1_000
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*TASKS]),
+            st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1),
+            st.sampled_from([0.0, 0.1, 1.0, math.nan]) | st.floats(0, 1),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_the_trials_values_are_finite(drawn: list[tuple[str, float, float]]) -> None:
+    """Equal objectives, repeated settings, a single trial, accuracies of 0 and 1."""
+    known = [Known(name, {"a/x": x, "a/y": 0.0}, objective) for name, x, objective in drawn]
+    model = fit(SPACE, TASKS, known)
+    usable = [t for t in known if t.condition != "flat" and math.isfinite(t.objective)]
+    assert (model is None) == (not usable)
+    if model:
+        asked = [trial.setting for trial in known]
+        assert np.isfinite(model.mean(asked, TASKS["flat"])).all()
+        assert np.isfinite(model.draws(asked, [*TASKS.values()], 3)).all()
+
+
+def test_a_fit_that_fails_leaves_the_model_at_its_priors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise ModelFittingError("no luck")
+
+    monkeypatch.setattr("study.surrogate.process.fit_gpytorch_mll", fails)
+    known = trials(30, conditions=("clean",))
+    found = model_of(known).mean([{"a/x": x, "a/y": 10.0} for x in (0.3, 0.95)], TASKS["clean"])
+    assert found[0] > found[1]
