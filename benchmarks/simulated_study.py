@@ -38,7 +38,7 @@ from ray.tune.search.optuna import OptunaSearch  # noqa: E402
 
 from study.driver.run_study import run_study  # noqa: E402
 from study.monitor.console import Progress  # noqa: E402
-from study.plan.plan import load_plan  # noqa: E402
+from study.plan.plan import Plan, load_plan  # noqa: E402
 from study.ray_cluster.connection import connected  # noqa: E402
 from study.results.folder import ResultsFolder  # noqa: E402
 from study.worker.job import Job  # noqa: E402
@@ -54,6 +54,7 @@ fixed: {{train: {{samples: {SAMPLES}}}, pretrain: {{epochs: 1}}, warmup: {{epoch
 conditions: [{", ".join(f"{{kind: symmetric, rate: {rate}}}" for rate in RATES)}]
 space: {{mixmatch/lambda_u: {{type: float, low: 1, high: 100, log: true}}}}
 pruner: {{kind: successive_halving, min_budget: {MIN_BUDGET}}}
+sampler: {{kind: SAMPLER}}
 budget: {{trials_per_condition: TRIALS}}
 """
 
@@ -66,6 +67,8 @@ class Arguments:
     """Over all 8 conditions."""
     only: Literal["all", "study"] = "all"
     """study: leave the other two out, whose time grows too."""
+    sampler: Literal["tpe", "joint"] = "tpe"
+    """Of the study; the other two search by TPE."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,15 @@ def job(rate: float, lambda_u: float) -> Job:
     return Job("", config, "", "", 1, 0)
 
 
-def study(folder: Path, trials: int) -> Run:
+def plan_of(folder: Path, trials: int, sampler: str) -> Plan:
+    """The study, with so many trials a condition."""
+    (folder / "study.yaml").write_text(STUDY.replace("TRIALS", str(trials)).replace("SAMPLER", sampler))
+    return load_plan(folder / "study.yaml")
+
+
+def study(folder: Path, trials: int, sampler: str) -> Run:
     """This project's driver."""
-    (folder / "study.yaml").write_text(STUDY.replace("TRIALS", str(trials // len(RATES))))
-    plan = load_plan(folder / "study.yaml")
+    plan = plan_of(folder, trials // len(RATES), sampler)
     results = ResultsFolder(folder / "results")
     results.root.mkdir()
     began, started = time.time(), time.perf_counter()
@@ -108,11 +116,10 @@ def study(folder: Path, trials: int) -> Run:
     return Run("this project", seconds, ends)
 
 
-def resume(folder: Path, trials: int) -> float:
+def resume(folder: Path, trials: int, sampler: str) -> float:
     """Seconds from the start of a driver, Ray already there, on a study with so many finished trials to the end of the
     next one."""
-    (folder / "study.yaml").write_text(STUDY.replace("TRIALS", str(trials // len(RATES) + 1)))
-    plan, results = load_plan(folder / "study.yaml"), ResultsFolder(folder / "results")
+    plan, results = plan_of(folder, trials // len(RATES) + 1, sampler), ResultsFolder(folder / "results")
     known = {record.trial for record in results.read_trials()}
     with connected(None, cpus=2, gpus=0):
         started = time.time()
@@ -187,18 +194,18 @@ def gib() -> float:
 
 
 def main(arguments: Arguments) -> None:
-    ways: list[Callable[[Path, int], Run]] = [study]
-    if arguments.only == "all":
-        ways += [plain_tune, bare_optuna]
-    load, runs, memory, again = os.getloadavg()[0], [], 0.0, 0.0
-    for way in ways:
+    rivals: list[Callable[[Path, int], Run]] = [plain_tune, bare_optuna] if arguments.only == "all" else []
+    load, runs = os.getloadavg()[0], []
+    with tempfile.TemporaryDirectory() as scratch:
+        runs.append(study(Path(scratch), arguments.trials, arguments.sampler))
+        memory = gib()
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            again = process.submit(resume, Path(scratch), arguments.trials, arguments.sampler).result()
+    for way in rivals:
         with tempfile.TemporaryDirectory() as scratch:
             runs.append(way(Path(scratch), arguments.trials))
-            print(f"{runs[-1].name}: {runs[-1].trial:.3f} s a trial", flush=True)
-            if way is study:
-                memory = gib()
-                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                    again = process.submit(resume, Path(scratch), arguments.trials).result()
+    for run in runs:
+        print(f"{run.name}: {run.trial:.3f} s a trial", flush=True)
     lines = [
         f"{len(runs[0].ends)} trials over {len(RATES)} conditions, 2 at a time, 8 epochs each; load {load:.1f} before",
         "",
@@ -224,7 +231,7 @@ def main(arguments: Arguments) -> None:
         for run in runs
     }
     content = {"load_before": load, "driver_gib": memory, "resume_seconds": again, "runs": numbers}
-    keep(f"simulated_study-{arguments.trials}", "\n".join(lines), content)
+    keep(f"simulated_study-{arguments.trials}" + "-joint" * (arguments.sampler == "joint"), "\n".join(lines), content)
 
 
 if __name__ == "__main__":
