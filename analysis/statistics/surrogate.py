@@ -72,7 +72,7 @@ def fit_model(trials: Trials) -> TrialModel:
             parts.append(own)
             pairs = zip(params(trials.spec, own), own["objective"], strict=True)
             known += [Known(name, setting, float(objective)) for setting, objective in pairs]
-    surrogate = fit(space_of(trials.spec), tasks, known)
+    surrogate = fit(space_of(trials.spec), tasks, known, cautious=True)
     if surrogate is None:
         raise NotApplicable(
             f"A model of the trials needs a condition with {MIN_TRIALS} finished searched trials, one of them "

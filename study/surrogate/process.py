@@ -8,10 +8,9 @@ up to a constant of its condition:
 
 with Matern-5/2 kernels over the settings x, one length scale each; `own` varies along the noise rate of one kind of
 noise and is independent between kinds. How much is shared, between rates and between kinds, is estimated. The error's
-variance is the binomial one of the validation images, over the slope squared, times a factor that is estimated and is 1
-while trials are few: those of a condition share the images and their wrong labels, and so differ less by chance. The
-hyper-parameters maximise the posterior (Rasmussen and Williams 2006, chapter 5.4.1). No target is made from true labels
-or test images.
+variance is the binomial one of the validation images, over the slope squared, times a factor that is estimated: trials
+of a condition share the images and their wrong labels, and so differ less by chance. The hyper-parameters maximise the
+posterior (Rasmussen and Williams 2006, chapter 5.4.1). No target is made from true labels or test images.
 """
 
 import math
@@ -53,10 +52,11 @@ UNIT = 0.03
 FITTED, MOST = 300, 1_000
 """Maximum number of trials to which hyper-parameters are fitted, and of trials in the model, drawn evenly; the cost is
 cubic."""
-FACTOR_SPREAD = 0.5
-"""Standard deviation of the prior on the logarithm of the error's factor, around 1. On studies with a known bowl
-(tests/support/known_truth.py) and 12 to 40 trials a condition, the lower 95% bound of a gain was above the truth in 6%
-of 64 cases."""
+FACTOR, CAUTIOUS_FACTOR = (0.2, 1.0), (1.0, 0.5)
+"""Median, and standard deviation of the logarithm, of the prior on the error's factor; the second to claim a gain. With
+it, on studies with a known bowl (tests/support/known_truth.py) and 12 to 40 trials a condition, the lower 95% bound of
+a gain was above the truth in 6% of 64 cases. To search and to choose, it makes the model too slow to follow best values
+that move along the noise (benchmarks/trials_to_regret.py)."""
 JITTER = 1e-6
 """Variance that is added to each value that is drawn, in UNITs squared."""
 STEPS = 75
@@ -100,12 +100,14 @@ def fit(
     tasks: Mapping[str, Task],
     known: Sequence[Known],
     like: Surrogate | None = None,
+    cautious: bool = False,
 ) -> Surrogate | None:
     """Fit the model to the trials of all conditions whose objective can rank; None if there are none.
 
     Args:
         tasks: condition -> its task.
         like: a model of the same space and tasks, whose hyper-parameters are taken over unchanged.
+        cautious: expect errors as large as the binomial ones (CAUTIOUS_FACTOR).
     """
     known = [trial for trial in known if tasks[trial.condition].ranks and math.isfinite(trial.objective)]
     if not known:
@@ -125,7 +127,7 @@ def fit(
     dimensions = x.shape[1] - 3
     if like is None:
         some = _evenly(len(x), FITTED)
-        learnt = _process(x[some], y[some], variance[some], dimensions)
+        learnt = _process(x[some], y[some], variance[some], dimensions, cautious)
         with warnings.catch_warnings():
             # A length at its bound only means that the setting matters little.
             warnings.simplefilter("ignore", OptimizationWarning)
@@ -134,7 +136,7 @@ def fit(
                 fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": STEPS}})
     else:
         learnt = like.gp
-    gp = _process(x, y, variance, dimensions)
+    gp = _process(x, y, variance, dimensions, cautious)
     gp.mean_module.load_state_dict(learnt.mean_module.state_dict())
     gp.covar_module.load_state_dict(learnt.covar_module.state_dict())
     gp.likelihood.noise_covar.raw_factor.data.copy_(learnt.likelihood.noise_covar.raw_factor)
@@ -184,12 +186,13 @@ class _Same(Kernel):
 class _ScaledNoise(Noise):
     """Known variances times one factor that is estimated."""
 
-    def __init__(self, variance: Tensor) -> None:
+    def __init__(self, variance: Tensor, cautious: bool) -> None:
         super().__init__()
         self.register_buffer("variance", variance)
         self.register_parameter("raw_factor", torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)))
         self.register_constraint("raw_factor", Interval(1e-3, 2.0, initial_value=0.5))
-        self.register_prior("factor_prior", LogNormalPrior(0.0, FACTOR_SPREAD), lambda own: own.factor)
+        median, spread = CAUTIOUS_FACTOR if cautious else FACTOR
+        self.register_prior("factor_prior", LogNormalPrior(math.log(median), spread), lambda own: own.factor)
 
     @property
     def factor(self) -> Tensor:
@@ -204,7 +207,7 @@ class _ScaledNoise(Noise):
         return ZeroLinearOperator(*shape, shape[-1])
 
 
-def _process(x: Tensor, y: Tensor, variance: Tensor, dimensions: int) -> SingleTaskGP:
+def _process(x: Tensor, y: Tensor, variance: Tensor, dimensions: int, cautious: bool) -> SingleTaskGP:
     """The process before its hyper-parameters are learnt."""
 
     def over_settings() -> Kernel:
@@ -222,5 +225,5 @@ def _process(x: Tensor, y: Tensor, variance: Tensor, dimensions: int) -> SingleT
         + ScaleKernel(over_settings() * along, outputscale_prior=LogNormalPrior(-1.5, 1.0))
         + constant
     )
-    likelihood = _GaussianLikelihoodBase(noise_covar=_ScaledNoise(variance))
+    likelihood = _GaussianLikelihoodBase(noise_covar=_ScaledNoise(variance, cautious))
     return SingleTaskGP(x, y[:, None], likelihood=likelihood, covar_module=kernel, outcome_transform=None).double()
