@@ -68,7 +68,7 @@ class Arguments:
     only: Literal["all", "study"] = "all"
     """study: leave the other two out, whose time grows too."""
     sampler: Literal["tpe", "joint"] = "tpe"
-    """Of the study; the other two search by TPE."""
+    """Sampler of the study; the other two search by TPE."""
 
 
 @dataclass(frozen=True)

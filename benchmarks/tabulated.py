@@ -45,7 +45,7 @@ def forest(space: Space, known: Sequence[tuple[Mapping[str, Any], float]]) -> Pr
 
 @dataclass(frozen=True)
 class Surface:
-    """What a setting reaches in one condition."""
+    """Values of all settings in one condition."""
 
     shown: Predict
     """The objective."""

@@ -77,7 +77,7 @@ Setting = Mapping[str, Value]
 
 
 class World(Protocol):
-    """What settings are worth, condition by condition."""
+    """Worth of all settings, condition by condition."""
 
     def loss(self, setting: Setting, condition: int) -> float:
         """Return the accuracy on true labels that a setting lacks to the best one."""

@@ -1,4 +1,4 @@
-"""What the model knows of a noise condition, and of a trial. Needs no torch."""
+"""Facts about noise conditions and trials from which the model of the trials is fitted. Needs no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

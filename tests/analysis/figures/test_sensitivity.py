@@ -1,4 +1,4 @@
-"""What a factor of two in a setting costs: by value, and by the model of the trials."""
+"""The cost of a factor of two in a setting: by value, and by the model of the trials."""
 
 import math
 from dataclasses import replace
