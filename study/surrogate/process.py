@@ -60,7 +60,7 @@ that move along the noise (benchmarks/trials_to_regret.py)."""
 JITTER = 1e-6
 """Variance that is added to each value that is drawn, in UNITs squared."""
 STEPS = 75
-"""Maximum number of steps of that optimisation."""
+"""Maximum number of steps in which the hyper-parameters are fitted."""
 ASSUMED_IMAGES = 300
 """Validation images where their number is unknown."""
 
@@ -129,7 +129,7 @@ def fit(
         some = _evenly(len(x), FITTED)
         learnt = _process(x[some], y[some], variance[some], dimensions, cautious)
         with warnings.catch_warnings():
-            # A length at its bound only means that the setting matters little.
+            # Reaching the limit of steps is no fault.
             warnings.simplefilter("ignore", OptimizationWarning)
             likelihood = ExactMarginalLogLikelihood(learnt.likelihood, learnt)
             with suppress(ModelFittingError):  # the start, at the priors' middle, stays then
