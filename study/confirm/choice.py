@@ -44,7 +44,7 @@ def choose(plan: Plan, records: Iterable[TrialRecord]) -> list[Chosen]:
         best = model.ranked(_distinct(plan, [r for r in own if r.can_be_best and not r.baseline]), condition)
         baselines = [r for r in own if r.status == "complete" and r.baseline in plan.spec.baselines]
         chosen += [Chosen(record, condition.id) for record in (*baselines, *best[: plan.spec.confirm.top_k])]
-    robust, known = robust_setting(plan, search), {(c.source.trial, c.condition) for c in chosen}
+    robust, known = _robust(plan, search, model), {(c.source.trial, c.condition) for c in chosen}
     everywhere = [Chosen(robust, condition.id) for condition in plan.conditions] if robust else []
     return chosen + [c for c in everywhere if (c.source.trial, c.condition) not in known]
 
@@ -55,8 +55,13 @@ def robust_setting(plan: Plan, search: Iterable[TrialRecord]) -> TrialRecord | N
 
     None if there is only one condition, one has fewer than MIN_KNOWN trials, or no objective can rank.
     """
+    search = list(search)
+    return _robust(plan, search, Values(plan, search))
+
+
+def _robust(plan: Plan, search: Sequence[TrialRecord], model: "Values") -> TrialRecord | None:
     search = [r for r in search if not r.baseline and r.status in FINISHED]
-    candidates, model = [record for record in search if record.can_be_best], Values(plan, search)
+    candidates = [record for record in search if record.can_be_best]
     for condition in plan.conditions:
         own = [record for record in search if record.condition == condition.id]
         if len(own) < MIN_KNOWN or not any(record.status == "complete" for record in own):

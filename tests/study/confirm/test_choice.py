@@ -66,6 +66,20 @@ def test_the_robust_setting_lies_between_the_optima(plan: Plan, records: list[Tr
     assert not robust.baseline
 
 
+def test_a_condition_that_cannot_rank_does_not_count(write_study: WriteStudy) -> None:
+    conditions = [{"kind": "symmetric", "rate": rate} for rate in (0.2, 0.8, 0.97)]
+    plan = load_plan(write_study(conditions=conditions, confirm={"top_k": 2, "seeds": 3}))
+    records = search(plan)
+    expected = robust_setting(plan, records)
+    assert expected
+    flat = [replace(r, objective=1 - r.objective) if r.condition == "symmetric-0.97" else r for r in records]
+    found = robust_setting(plan, flat)
+    assert found
+    assert found.trial == expected.trial
+    only = load_plan(write_study(conditions=[{"kind": "symmetric", "rate": rate} for rate in (0.96, 0.97)]))
+    assert robust_setting(only, search(only)) is None
+
+
 def test_without_enough_to_go_by_there_is_no_robust_setting(plan: Plan, records: list[TrialRecord]) -> None:
     few = [r for r in records if r.condition == "symmetric-0.2" or int(r.trial[-4:]) < MIN_KNOWN]
     assert robust_setting(plan, few) is None
@@ -93,8 +107,11 @@ def test_the_best_of_each_condition_its_baselines_and_the_robust_one(plan: Plan,
     robust = robust_setting(plan, records)
     assert robust
     assert chosen[0] == ("symmetric-0.2-0000", "symmetric-0.2")
-    around = {(f"symmetric-0.2-{n:04d}", "symmetric-0.2") for n in (2, 3, 4, 5)}  # lambda_u 1.7 to 7.7; the best is 3
-    assert set(chosen[1:3]) < around, "0011 is the twin of 0003, and 0012 was stopped early"
+    # The model knows of a chance of some points, and may take either neighbour of the best; it may not take the twin
+    # 0011 of 0003, or 0012, which was stopped early.
+    near = {(f"symmetric-0.2-{n:04d}", "symmetric-0.2") for n in (2, 3, 4)}
+    assert ("symmetric-0.2-0003", "symmetric-0.2") in chosen[1:3]
+    assert set(chosen[1:3]) < near
     assert [condition for _, condition in chosen[3:5]] == ["symmetric-0.8"] * 2
     assert set(chosen[5:]) == {(robust.trial, "symmetric-0.2"), (robust.trial, "symmetric-0.8")} - set(chosen[:5])
     assert len(set(chosen)) == len(chosen)
