@@ -42,7 +42,7 @@ LAST = 5
 BASE: Settings = {
     "network": {"name": "small_cnn", "width": 16},
     "warmup": {"epochs": 4},
-    "mixmatch": {"rampup_epochs": 4, "alpha": 4.0},
+    "mixmatch": {"rampup_epochs": 4, "alpha": 4.0, "lambda_u": 25.0},
     "pretrain": {"epochs": 30, "batch_size": 128, "lr": 0.06},
     "optim": {"lr": 0.02, "step_at": 0.5},
     "divide": {"by_class": False, "loss_history": 1},
@@ -58,13 +58,13 @@ BY_DATA: dict[str, Settings] = {
 K: Settings = {
     "train": {"batch_size": 32},
     "optim": {"step_at": 0.8},
-    "mixmatch": {"alpha": 1.0},
+    "mixmatch": {"alpha": 0.2, "lambda_u": 2.0},
     "contrastive": {"running_statistics": False},
     "divide": {"by_class": True},
 }
-"""Smaller batches, a later step of the rate, a weaker MixUp, strong views beside batch norm's statistics, and
-a mixture per class."""
-WEAK = {"contrastive": {"weight": 0.03}}
+"""Smaller batches, a later step of the rate, a weaker MixUp and unlabelled loss, strong views beside batch norm's
+statistics, and a mixture per class."""
+WEAK = {"contrastive": {"weight": 0.03, "sets": "unlabelled"}}
 
 
 def _merged(*all_settings: Settings) -> Settings:
@@ -99,9 +99,10 @@ VARIANTS: dict[str, tuple[str, Settings]] = {
     "codim-sup K, batch 64": ("codim-sup", _without("train", "batch_size")),
     "codim-sup K, step at .5": ("codim-sup", _without("optim", "step_at")),
     "codim-sup K, alpha 4": ("codim-sup", _without("mixmatch", "alpha")),
+    "codim-sup K, lambda_u 25": ("codim-sup", _without("mixmatch", "lambda_u")),
     "codim-sup K, statistics of strong views": ("codim-sup", _without("contrastive", "running_statistics")),
     "codim-sup K, one mixture": ("codim-sup", _without("divide", "by_class")),
-    "codim-sup K, on U": ("codim-sup", _with({"contrastive": {"sets": "unlabelled"}})),
+    "codim-sup K, on both sets": ("codim-sup", _with({"contrastive": {"sets": "both"}})),
     "c2d K, rate .05": ("c2d", _merged(K, {"optim": {"lr": 0.05}})),
     "ce, rate .05": ("ce", {"train": {"batch_size": 32}, "optim": {"step_at": 0.8, "lr": 0.05}}),
     "codim-sup K, linear rate": ("codim-sup", _with({"optim": {"schedule": "linear", "warmup": 0.1}})),

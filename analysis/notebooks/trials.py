@@ -55,7 +55,8 @@ column_table(study.epochs)
 # %% [markdown]
 # ## What the search chose, against the best baseline
 #
-# Both are chosen by the objective, accuracy on given (noisy) validation labels.
+# The setting is chosen by the model of all trials, the baseline by the objective, accuracy on given (noisy) validation
+# labels.
 
 # %%
 comparison_table(study).round(3)

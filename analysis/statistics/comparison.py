@@ -35,7 +35,7 @@ _PAIRED_COLUMNS = [
 def confirmed_methods(trials: Trials) -> pd.DataFrame:
     """Return one row per method and complete confirmation, with the columns of `Trials.confirmations`.
 
-    Methods: each baseline; "chosen", the setting that the search ranked first in the condition, by the objective;
+    Methods: each baseline; "chosen", the setting that the search ranked first in the condition;
     "robust", the setting confirmed in the most conditions, if in more than one. If both are the same setting, its
     trainings count for both.
     """

@@ -20,10 +20,10 @@ def confirmation_table(trials: Trials) -> pd.DataFrame:
     setting and condition with either.
 
     Columns: `condition`, `method` (a baseline; "robust" for a setting begun in several conditions, "chosen, robust" if
-    that is the first by the objective; else "chosen"), `setting` (its trial in the search), `oracle_test_acc` (mean of
-    the n; NaN if all failed), `low`, `high` (95% interval, Student's t, within [0, 1]: a bootstrap of a handful of
-    values is too narrow; NaN for fewer than three values, and for equal ones, which say nothing about the spread), `n`,
-    `failed`, `begun` (trainings, including running ones).
+    the search ranked it first; else "chosen"), `setting` (its trial in the search), `oracle_test_acc` (mean of the n;
+    NaN if all failed), `low`, `high` (95% interval, Student's t, within [0, 1]: a bootstrap of a handful of values is
+    too narrow; NaN for fewer than three values, and for equal ones, which say nothing about the spread), `n`, `failed`,
+    `begun` (trainings, including running ones).
     """
     frame = trials.confirmations
     places = frame[["condition", "setting"]].drop_duplicates()["setting"]

@@ -10,13 +10,13 @@ import pandas as pd
 from analysis.frames.join import study_names
 from analysis.frames.load import Trials
 from analysis.frames.settings import Setting, searched_settings
-from study.results.rules import FINISHED, counted, unsearched
+from study.results.rules import FINISHED, counted, unsearched, worth
 
 
 def chosen(trials: Trials) -> pd.DataFrame:
-    """Per condition the complete searched trial with the highest objective; indexed by condition, those without one
-    left out."""
-    return _best(trials.searched, "objective")
+    """Per condition the complete searched trial that the study chose, by `rules.worth`; indexed by condition, those
+    without one left out. Of several studies the choice with the highest objective."""
+    return _best(pd.concat([trials.searched.iloc[:0], *_choices(trials)]), "objective")
 
 
 def baseline_trials(trials: Trials) -> pd.DataFrame:
@@ -27,9 +27,7 @@ def baseline_trials(trials: Trials) -> pd.DataFrame:
 
 def chosen_by_study(trials: Trials) -> set[tuple[str, str]]:
     """Condition and trial of what each search has `chosen` by itself, where several studies are read as one."""
-    searched = trials.searched
-    best = [_best(own, "objective")["trial"] for _, own in searched.groupby(study_names(searched["trial"]))]
-    return {(str(condition), trial) for own in best for condition, trial in own.items()}
+    return {(str(row.condition), str(row.trial)) for own in _choices(trials) for row in own.itertuples()}
 
 
 def confirmed_trainings(trials: Trials) -> pd.DataFrame:
@@ -91,6 +89,15 @@ def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
 def _unsearched(config: str, settings: Sequence[Setting]) -> str:
     """Return a trial's config (JSON) without its searched settings and its seed, comparable as text."""
     return json.dumps(unsearched(json.loads(config), [setting.path for setting in settings]), sort_keys=True)
+
+
+def _choices(trials: Trials) -> list[pd.DataFrame]:
+    """The trial that each study chose in each condition, a table of one row each."""
+    found, searched = [], trials.searched
+    for _, own in searched.groupby([study_names(searched["trial"]), "condition"], observed=True, sort=False):
+        ranked = own.assign(worth=worth(zip(own["objective"], own["value"], strict=True)))
+        found.append(_best(ranked, "worth").reset_index()[own.columns])
+    return found
 
 
 def _best(frame: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Tables of the report. Settings are chosen by the objective alone; test accuracy is only reported.
+"""Tables of the report. Settings are chosen from objectives alone; test accuracy is only reported.
 
 Accuracies, rates and shares are in [0, 1]; columns `oracle_*` hold what only an observer with true labels and test
 images knows. All tables keep the order of the conditions along the noise axis.
@@ -29,8 +29,8 @@ def condition_table(trials: Trials) -> pd.DataFrame:
 
 
 def comparison_table(trials: Trials) -> pd.DataFrame:
-    """Compare the chosen setting with the best baseline, both the best of their kind by the objective. One row per
-    condition with at least one of the two.
+    """Compare the chosen setting with the baseline of highest objective. One row per condition with at least one of the
+    two.
 
     Columns: `condition`, `noise_rate`, `oracle_noise_rate`, `searched` (complete searched trials), `trial`,
     `objective`, `oracle_test_acc`, `baseline`, `baseline_objective`, `baseline_oracle_test_acc`, `difference`,

@@ -38,8 +38,8 @@ _IDX_DEFAULTS: dict[str, dict[str, Any]] = {
     "pretrain": {"epochs": 20},
     "warmup": {"epochs": 2},
     "divide": {"by_class": True},
-    "contrastive": {"running_statistics": False},
-    "mixmatch": {"alpha": 1.0, "rampup_epochs": 2},
+    "contrastive": {"sets": "unlabelled", "running_statistics": False},
+    "mixmatch": {"lambda_u": 2.0, "alpha": 0.2, "rampup_epochs": 2},
     "optim": {"step_at": 0.8},
     "train": {"samples": 3_000_000, "batch_size": 32, "epoch": "dataset"},
 }
@@ -51,8 +51,8 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
     "pretrain": {"epochs": "auto", "batch_size": "auto"},
     "warmup": {"epochs": "auto"},
     "divide": {"by_class": True},
-    "mixmatch": {"alpha": 1.0, "rampup_epochs": "auto"},
-    "contrastive": {"weight": 0.03, "running_statistics": False},
+    "mixmatch": {"lambda_u": 2.0, "alpha": 0.2, "rampup_epochs": "auto"},
+    "contrastive": {"weight": 0.03, "sets": "unlabelled", "running_statistics": False},
     "optim": {"step_at": 0.8},
     "train": {"samples": "auto", "batch_size": "auto", "epoch": "dataset"},
 }

@@ -81,6 +81,19 @@ def minimax(values: Floats) -> int:
     return int((values.max(0) - values).max(1).argmin())
 
 
+def trial_values(plan: Plan, records: Iterable[TrialRecord]) -> dict[str, float]:
+    """Return searched trial -> TrialRecord.value, for those that are complete or pruned; empty where the trials of no
+    condition can be ranked."""
+    search = [record for record in records if record.phase == "search"]
+    model, found = Values(plan, search), dict[str, float]()
+    if not model.ranks:
+        return found
+    for condition in plan.conditions:
+        own = [r for r in search if r.condition == condition.id and not r.baseline and r.status in FINISHED]
+        found |= zip((record.trial for record in own), map(float, model.of(own, condition)), strict=True)
+    return found
+
+
 class Values:
     """Predicted values of settings, from all finished searched trials."""
 
@@ -98,6 +111,10 @@ class Values:
                 for record, value in zip(own, objectives, strict=True)
             ]
         self._model = fit(plan.spec.space, self.tasks, known)
+
+    @property
+    def ranks(self) -> bool:
+        return self._model is not None
 
     def of(self, records: Sequence[TrialRecord], condition: Condition) -> Floats:
         """Return the value of each record's setting at a condition, up to a constant; its objective where the trials of

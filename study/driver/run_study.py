@@ -12,6 +12,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from codim.runtime.progress_bar import LINE_SECONDS, clock
+from study.confirm.choice import trial_values
 from study.confirm.confirm import Confirm
 from study.driver.tune_adapters import ConditionSearcher, OptunaScheduler, Ticker
 from study.monitor.console import Progress
@@ -112,6 +113,8 @@ def run_study(
                 run(search, plan.trials)
             if recorder.ended("search") < plan.trials:
                 return False
+            recorder.judge(trial_values(plan, recorder.records.values()))
+            recorder.flush(now=True)
         if phase != "search" and plan.spec.confirm.seeds:
             confirm = Confirm(plan, recorder.records)
             progress.confirmations = confirm.trials

@@ -114,6 +114,12 @@ class Recorder:
         if self._loggers:
             self._loggers.end(record)
 
+    def judge(self, values: Mapping[str, float]) -> None:
+        """Set the `value` of these trials; of the others it becomes NaN."""
+        for name, record in self.records.items():
+            record.value = values.get(name, math.nan)
+        self._behind = True
+
     def flush(self, now: bool = False) -> None:
         """Write what has changed, if the last write is long enough ago or `now`."""
         started = time.monotonic()

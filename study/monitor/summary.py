@@ -7,6 +7,7 @@ from study.plan.plan import Plan
 from study.plan.rungs import rungs_of
 from study.results.folder import ResultsFolder
 from study.results.records import TrialRecord
+from study.results.rules import worth
 from study.results.verdicts import UNSAFE_CORRELATION, pareto_front, rank_correlation
 
 
@@ -21,7 +22,9 @@ def _found(plan: Plan, folder: ResultsFolder) -> list[str]:
     lines = []
     for condition in plan.conditions:
         own = [record for record in best if record.condition == condition.id]
-        searched = max((r for r in own if not r.baseline), key=lambda r: r.objective, default=None)
+        tried = [record for record in own if not record.baseline]
+        ranked = zip(worth((record.objective, record.value) for record in tried), tried, strict=True)
+        _, searched = max(ranked, key=lambda pair: pair[0], default=(None, None))
         baseline = max((r for r in own if r.baseline), key=lambda r: r.objective, default=None)
         told = [
             f"best setting {searched.trial} {searched.objective:.4f} ({_in_words(searched)})" if searched else "",

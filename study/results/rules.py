@@ -3,6 +3,7 @@
 Each rule takes plain values, so that it serves a record as well as a row of the table.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -36,6 +37,19 @@ def counted(trials: Iterable[tuple[str, float]]) -> list[float]:
     known = list(trials)
     worst = min((objective for status, objective in known if status == "complete"), default=float("inf"))
     return [objective if status == "complete" else min(objective, worst) for status, objective in known]
+
+
+def worth(trials: Iterable[tuple[float, float]]) -> list[float]:
+    """Numbers by which a condition's complete searched trials (objective, value) are ranked: their values if all have
+    one, as once the search has ended; else their objectives.
+
+    Example:
+        >>> worth([(0.61, -0.02), (0.59, 0.03)]), worth([(0.61, -0.02), (0.59, float("nan"))])
+        ([-0.02, 0.03], [0.61, 0.59])
+    """
+    known = list(trials)
+    valued = all(math.isfinite(value) for _, value in known)
+    return [value if valued else objective for objective, value in known]
 
 
 def unsearched(config: Mapping[str, Any], space: Collection[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from study.results.json_schema import LARGEST, LONGEST_HOURS, Phase, Status, req
 
 METADATA_KEY = b"codim_schema"
 """Key of the schema version in the metadata of a table."""
-ADDED = {"phase": "search", "setting": "", "constraints": "{}", "shared_samples": 0}
+ADDED = {"phase": "search", "setting": "", "constraints": "{}", "shared_samples": 0, "value": float("nan")}
 """Columns that the first tables of trials lacked -> value for their rows."""
 _ROUNDING = 1e-6
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

@@ -119,7 +119,7 @@ class Confirm(Section):
     every condition."""
 
     top_k: int = Field(default=3, ge=1, le=1000)
-    """Number of searched trials whose settings are confirmed per condition, the best by the objective."""
+    """Number of searched trials whose settings are confirmed per condition, the best by the model of all trials."""
     seeds: int = Field(default=0, ge=0, le=1000)
     """Trainings per setting, each with a fresh seed and fresh noise. 0: nothing is confirmed."""
 

@@ -5,6 +5,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ def start(file: Path, folder: ResultsFolder, head: Head, train: str = "slow") ->
 
 
 def finished(folder: ResultsFolder) -> dict[str, TrialRecord]:
-    return {record.trial: record for record in folder.read_trials() if record.status != "running"}
+    """Trials that have ended, without their values, which the study sets at the end of the search."""
+    ended = [record for record in folder.read_trials() if record.status != "running"]
+    return {record.trial: replace(record, value=0.0) for record in ended}
 
 
 def told(folder: ResultsFolder) -> dict[str, Counter[str]]:

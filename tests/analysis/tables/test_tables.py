@@ -8,11 +8,13 @@ import pytest
 
 from analysis.figures import budget
 from analysis.figures.catalogue import FIGURES
+from analysis.frames.join import join, study_names
 from analysis.frames.load import Trials, load_trials
 from analysis.page.page_tables import report_tables
 from analysis.page.sentences import cost_sentence
 from analysis.statistics.confirmation import confirmation_table
 from analysis.tables import study_tables as tables
+from analysis.tables.selection import chosen_by_study
 from tests.support import synthetic
 from tests.support.synthetic import BUDGET, record
 
@@ -26,6 +28,25 @@ def test_the_choice_follows_the_objective_and_never_the_test_set(tmp_path: Path)
     assert row["best_trial"] == better.trial
     assert row["regret"] == pytest.approx(0.05)
     assert row["searched"] == 2
+
+
+def test_once_all_have_a_value_the_choice_follows_it(tmp_path: Path) -> None:
+    lucky = record("symmetric-0.5", 1, 0.90, objective=0.60, value=-0.01)
+    better = record("symmetric-0.5", 2, 0.95, objective=0.59, value=0.02)
+    later = record("symmetric-0.5", 3, 0.80, objective=0.50)
+    ended = load_trials(synthetic.write(tmp_path / "ended", [lucky, better]))
+    grows = load_trials(synthetic.write(tmp_path / "grows", [lucky, better, later]))
+    assert list(tables.chosen(ended)["trial"]) == [better.trial]
+    assert list(tables.chosen(grows)["trial"]) == [lucky.trial]
+    both = join([ended, grows])
+    assert chosen_by_study(both) == {
+        ("symmetric-0.5", f"{own}/symmetric-0.5-{n:04d}") for own, n in zip(names(both), (2, 1), strict=True)
+    }
+    assert list(tables.chosen(both)["objective"]) == [0.60]
+
+
+def names(trials: Trials) -> list[str]:
+    return list(dict.fromkeys(study_names(trials.trials["trial"])))
 
 
 @pytest.mark.parametrize("status", ["pruned", "failed", "running"])

@@ -1,5 +1,6 @@
 """Which settings are confirmed: by value, and without a look at what only an observer knows."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from codim.noise.asymmetric import AsymmetricNoise
 from codim.noise.kinds import NOISE_ADAPTER
 from codim.noise.transition import confusable_slope, symmetric_slope, transition_matrix
-from study.confirm.choice import MIN_KNOWN, choose, minimax, robust_setting
+from study.confirm.choice import MIN_KNOWN, choose, minimax, robust_setting, trial_values
 from study.confirm.confirm import FRESH_SEEDS, wanted
 from study.plan.plan import Plan, load_plan
 from study.plan.shared_stages import warm_up
@@ -115,6 +116,26 @@ def test_the_best_of_each_condition_its_baselines_and_the_robust_one(plan: Plan,
     assert [condition for _, condition in chosen[3:5]] == ["symmetric-0.8"] * 2
     assert set(chosen[5:]) == {(robust.trial, "symmetric-0.2"), (robust.trial, "symmetric-0.8")} - set(chosen[:5])
     assert len(set(chosen)) == len(chosen)
+
+
+def test_values_rank_as_the_choice_does(plan: Plan, records: list[TrialRecord], tmp_path: Path) -> None:
+    pruned = searched(plan, 12, 0, 2.0, status="pruned", objective=0.1)
+    broken = searched(plan, 13, 0, 2.0, status="failed")
+    values = trial_values(plan, [*records, pruned, broken])
+    assert set(values) == {r.trial for r in [*records, pruned] if not r.baseline}
+    for condition in plan.conditions:
+        tried = [r for r in records if r.condition == condition.id and not r.baseline]
+        first = next(c for c in choose(plan, records) if c.condition == condition.id and not c.source.baseline)
+        assert max(tried, key=lambda record: values[record.trial]).trial == first.source.trial
+    valued = [replace(record, value=values.get(record.trial, math.nan)) for record in records]
+    assert {r.trial: r.value for r in stored(valued, tmp_path) if not r.baseline} == {
+        r.trial: r.value for r in valued if not r.baseline
+    }
+
+
+def test_where_nothing_can_rank_there_are_no_values(write_study: WriteStudy) -> None:
+    flat = load_plan(write_study(conditions=[{"kind": "symmetric", "rate": rate} for rate in (0.96, 0.97)]))
+    assert trial_values(flat, search(flat)) == {}
 
 
 def scrambled(records: list[TrialRecord]) -> list[TrialRecord]:
