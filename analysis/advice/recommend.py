@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.advice.candidates import candidates
 from analysis.advice.noise_rate import NoiseRate
 from analysis.frames.load import Trials
 from analysis.frames.settings import Setting, searched_settings
+from analysis.statistics.candidates import candidates
 from analysis.statistics.surrogate import fit_model
 from codim.config.auto import UNCOUNTED, resolved
 from codim.config.train_config import merge, train_config

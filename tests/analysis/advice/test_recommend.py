@@ -14,12 +14,12 @@ from PIL import Image
 from scipy.stats import qmc
 
 from analysis.__main__ import main
-from analysis.advice.candidates import candidates
 from analysis.advice.noise_rate import NoiseRate, given
 from analysis.advice.recommend import _neighbours, recommend
 from analysis.commands.recommend import settings_for
 from analysis.frames.load import NotApplicable, Trials, load_trials
 from analysis.frames.settings import searched_settings
+from analysis.statistics.candidates import candidates
 from analysis.statistics.surrogate import fit_model
 from codim.config.train_config import train_config
 from codim.data.counts import with_counts

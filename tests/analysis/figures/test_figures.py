@@ -225,6 +225,7 @@ def test_one_trial_is_enough_or_the_figure_says_why(tmp_path: Path, name: str) -
         "contours": r"symmetric-0\.5 has 1, 1 of them complete",
         "critical_difference": r"methods: 1, conditions that have all of them: 1\.$",
         "sensitivity": r"^symmetric-0\.5: 10 finished searched trials are needed, it has 1\.$",
+        "optima": "needs a condition with 10 finished searched trials",
         "confirmed": "No setting has been trained again",
         "variance": "No setting has been trained again",
         "rung_correlation": "No condition has two complete searched trials that differ",

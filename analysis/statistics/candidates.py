@@ -1,4 +1,4 @@
-"""Candidate settings for the advice."""
+"""Candidate settings, from which the model of the trials picks."""
 
 from collections.abc import Sequence
 
