@@ -53,6 +53,15 @@ def test_what_is_given_is_kept_and_decides_the_rest() -> None:
     assert short.pretrain.epochs < long.pretrain.epochs
 
 
+@pytest.mark.parametrize("images", [500, 50_000])
+def test_a_step_of_co_training_draws_as_many_images_as_one_of_cross_entropy(images: int) -> None:
+    ce, co_trained = (
+        train_config(resolved(OWN | {"method": method}, counted(images))).train.batch_size
+        for method in ("ce", "codim-sup")
+    )
+    assert ce == 2 * co_trained
+
+
 def test_small_images_are_used_whole_and_photos_cropped() -> None:
     small, photos, on_gpu = (
         train_config(resolved(OWN, counts)) for counts in (counted(999, 32), counted(999), counted(999, gpu=True))
