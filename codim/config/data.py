@@ -18,7 +18,8 @@ class DataConfig(Section):
     """Data set to train on, and its validation part."""
 
     name: str = "digits"
-    """Data set: digits, mnist, fashion_mnist, cifar10, cifar100, webvision, clothing1m, folder or table."""
+    """Data set: digits, mnist, fashion_mnist, cifar10, cifar100, webvision, clothing1m, folder or table; arrays: what
+    `codim.train` was given."""
     root: Path | None = None
     """Location of the official files; for `folder` the folder, for `table` the .csv or .parquet file. Default: the
     environment variable CODIM_DATA, else `data` in the working directory; webvision and clothing1m in subfolders of

@@ -131,4 +131,5 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "folder": DatasetFacts(defaults=_OWN_DEFAULTS, own="the folder with a folder per class"),
     "table": DatasetFacts(defaults=_OWN_DEFAULTS, own="a .csv or .parquet file"),
+    "arrays": DatasetFacts(defaults=_OWN_DEFAULTS),
 }

@@ -20,7 +20,7 @@ from codim.data.digits import _digits
 from codim.data.image_source import Loader, Pixels
 from codim.data.images.image_cache import CachedImages, Images
 from codim.data.mnist import fashion_mnist, mnist
-from codim.data.own_images import folder, table
+from codim.data.own_images import folder, in_memory, table
 from codim.data.splits import stratified_split, subset_rows
 from codim.data.webvision import webvision
 from codim.noise.base import NoiseKind
@@ -77,6 +77,7 @@ DATASETS: dict[str, Loader] = {
     "clothing1m": clothing1m,
     "folder": folder,
     "table": table,
+    "arrays": in_memory,
 }
 """Loaders by name; the facts about each data set are in codim/config/datasets.py."""
 

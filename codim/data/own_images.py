@@ -23,6 +23,11 @@ def table(config: DataConfig) -> ImageSource:
     return _source(config, table_images(config.place).logged())
 
 
+def in_memory(config: DataConfig) -> ImageSource:
+    """Raise ValueError: only the program that called `codim.train` has these images."""
+    raise ValueError("data/name: 'arrays' are images in the memory of a program that calls codim.train")
+
+
 def _source(config: DataConfig, own: OwnImages) -> ImageSource:
     """Build the source of own images. Raises ValueError: there is a part `val` without `data/validation: official`."""
     parts = [own.rows[part] for part in PARTS]

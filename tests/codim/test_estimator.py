@@ -1,0 +1,111 @@
+"""`codim.train` on arrays: it predicts, finds wrong labels, keeps to its time, and refuses what it cannot use."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import codim
+from codim.estimator import Training
+
+N, TEST = 500, 100
+SHORT = {"train": {"samples": 9_000}, "warmup": {"epochs": 4}, "mixmatch": {"rampup_epochs": 2}}
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    return (load_digits().images[: N + TEST] * 15).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def true() -> NDArray[np.str_]:
+    return np.array([f"digit {k}" for k in load_digits().target[: N + TEST]])
+
+
+@pytest.fixture(scope="module")
+def given(true: NDArray[np.str_]) -> NDArray[np.str_]:
+    rng = np.random.default_rng(0)
+    return np.where(rng.random(len(true)) < 0.2, rng.permutation(true), true)
+
+
+@pytest.fixture(scope="module")
+def trained(images: NDArray[np.uint8], given: NDArray[np.str_]) -> Training:
+    return codim.train(images[:N], given[:N], method="dividemix", settings=SHORT)
+
+
+def test_it_predicts_classes_by_name(trained: Training, images: NDArray[np.uint8], true: NDArray[np.str_]) -> None:
+    found, probability = trained.predict(images[N:]), trained.predict_proba(images[N:])
+    assert (found == true[N:]).mean() > 0.8
+    assert probability.shape == (TEST, 10)
+    assert probability.sum(1) == pytest.approx(1, abs=1e-5)
+    assert list(trained.classes[probability.argmax(1)]) == list(found)
+    colour = np.repeat(images[N:, :, :, None], 3, axis=3)
+    with pytest.raises(ValueError, match=r"images: \(3, 8, 8\).*allowed: \(1, 8, 8\)"):
+        trained.predict(colour)
+
+
+def test_the_audit_names_wrong_labels_first(trained: Training, true: NDArray[np.str_], given: NDArray[np.str_]) -> None:
+    found = trained.audit()
+    first = found["index"].head(30)
+    assert (true[first] != given[first]).mean() > 0.9
+    assert list(found["given_label"].head(30)) == list(given[first])
+    assert found["rank"].is_monotonic_increasing
+
+
+def test_epochs_are_a_table_and_a_picture(trained: Training) -> None:
+    epochs = trained.epochs
+    assert list(epochs["epoch"]) == list(range(len(epochs)))
+    assert 0 <= epochs["samples"].iloc[-1] - trained.session.config.train.samples < 2 * 16  # the last step is whole
+    assert not any(name.startswith("oracle") for name in epochs)
+    html = trained._repr_html_()
+    assert html.count("<polyline") == 1
+    assert len(html.split('points="')[1].split('"')[0].split()) == epochs["val_acc"].notna().sum()
+    assert "500 images" not in repr(trained)  # a fifth is held out
+    assert "10 classes" in repr(trained)
+
+
+def test_the_commands_read_what_it_saved(trained: Training, images: NDArray[np.uint8], tmp_path: Path) -> None:
+    folder = trained.save(tmp_path / "mine")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == len(trained.epochs)
+    (tmp_path / "photos").mkdir()
+    for i, image in enumerate(images[N : N + 5]):
+        Image.fromarray(image).save(tmp_path / "photos" / f"{i}.png")
+    command = [sys.executable, "-m", "codim", "predict", "--checkpoint", folder, "--images", tmp_path / "photos"]
+    subprocess.run([*map(str, command), "--output", str(tmp_path / "found.csv")], check=True, capture_output=True)
+    with (tmp_path / "found.csv").open(newline="") as file:
+        assert [row["class"] for row in csv.DictReader(file)] == list(trained.predict(images[N : N + 5]))
+
+
+def test_it_keeps_to_its_time(images: NDArray[np.uint8], given: NDArray[np.str_]) -> None:
+    """A longer time has room for more samples; no clock is read here."""
+    short, long = (codim.train(images[:200], given[:200], method="ce", minutes=m) for m in (0.1, 0.2))
+    assert short.session.config.train.samples < long.session.config.train.samples
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((4, 8, 8))}, "images: values of type float64; allowed: uint8"),
+        ({"images": np.zeros((4, 2, 8, 8), np.uint8)}, r"images: an array of shape \(4, 2, 8, 8\); allowed"),
+        ({"labels": [0, 1, 0]}, "images, labels: 4 and 3"),
+        ({"labels": [0, 0, 0, 0]}, "labels: 1 class; allowed: two or more"),
+        ({"labels": [[0], [1], [0], [1]]}, r"labels: an array of shape \(4, 1\)"),
+        ({"labels": [0.5, 1, 0, 1]}, "labels: an array .* of float64"),
+        ({"method": "magic"}, "magic"),
+        ({"settings": {"optim": {"lr": -1}}}, "optim/lr"),
+        ({"minutes": 5, "settings": {"train": {"samples": 9_000}}}, "allowed: one of the two"),
+    ],
+)
+def test_what_cannot_be_used_is_told(change: dict[str, Any], message: str) -> None:
+    usable: dict[str, Any] = {"images": np.zeros((4, 8, 8), np.uint8), "labels": [0, 1, 0, 1]}
+    with pytest.raises(ValueError, match=message):
+        codim.train(**(usable | change))
