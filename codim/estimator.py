@@ -71,8 +71,10 @@ def train(
     train_rows, val_rows = stratified_split(numbers, first.data.val_fraction, first.data.split_seed)
     counts = Counts(count, len(train_rows), side, gpu_trains(given))
     config, device = train_config(resolved(given, counts)), torch_device(first.train.device)
-    parts = (torch.from_numpy(part).to(device) for part in (pixels, numbers, train_rows, val_rows))
-    data = TrainingData(*parts, classes=tuple(map(str, classes.tolist())))
+    x, y, train_index, val_index = (
+        torch.from_numpy(part).to(device) for part in (pixels, numbers, train_rows, val_rows)
+    )
+    data = TrainingData(x, y, train_index, val_index, tuple(map(str, classes.tolist())))
     session = Session(config, data)
     if minutes is not None:
         with progress("timing a few steps of each stage"):
