@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from codim.commands.settings_file import gpu_trains
-from codim.config.auto import Counts, fitted, resolved, timed
+from codim.config.auto import Counts, autos, fitted, resolved, timed
 from codim.config.train_config import merge, train_config
 from codim.data.load import TrainingData, Truth
 from codim.data.splits import stratified_split
@@ -78,7 +78,8 @@ def train(
     session = Session(config, data)
     if minutes is not None:
         with progress("timing a few steps of each stage"):
-            speed = measure_speed(config, data, _unknown(data), True, config.train.co_training)
+            pretrains = config.pretrain.epochs > 0 or "pretrain/epochs" in autos(given)
+            speed = measure_speed(config, data, _unknown(data), pretrains, config.train.co_training)
         session.config = train_config(fitted(given, counts, speed, minutes))
     session.start()
     rows: list[Row] = []

@@ -3,8 +3,11 @@
 import doctest
 import re
 from importlib import import_module
+from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from tests.support import ROOT
 
@@ -23,6 +26,11 @@ def test_examples(module: str) -> None:
     assert found.failed == 0
 
 
-def test_the_python_of_the_readme() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
-    exec(code.replace("results/digits", str(ROOT / "analysis" / "example")), {})
+def test_the_python_of_the_readme(tmp_path: Path) -> None:
+    train, study = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    digits = load_digits()
+    images = (digits.images * 15).astype(np.uint8)
+    known = {"images": images[:300], "labels": digits.target[:300], "others": images[300:310]}
+    exec(train.replace("minutes=5", "minutes=0.3").replace("results/mine", str(tmp_path / "mine")), known)
+    assert (tmp_path / "mine" / "checkpoint.pt").exists()
+    exec(study.replace("results/digits", str(ROOT / "analysis" / "example")), {})
