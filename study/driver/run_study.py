@@ -115,6 +115,7 @@ def run_study(
                 return False
             recorder.judge(trial_values(plan, recorder.records.values()))
             recorder.flush(now=True)
+            folder.keep(now=True)
         if phase != "search" and plan.spec.confirm.seeds:
             confirm = Confirm(plan, recorder.records)
             progress.confirmations = confirm.trials
