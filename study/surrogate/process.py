@@ -49,7 +49,7 @@ COLLAPSED = 0.15
 matters, not its depth."""
 UNIT = 0.03
 """Accuracy that counts as 1 inside the model; the priors are relative to it."""
-FITTED, MOST = 300, 1_000
+FITTED, MOST = 300, 500
 """Maximum number of trials to which hyper-parameters are fitted, and of trials in the model, drawn evenly; the cost is
 cubic."""
 FACTOR, CAUTIOUS_FACTOR = (0.2, 1.0), (1.0, 0.5)
