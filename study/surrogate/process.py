@@ -34,7 +34,7 @@ with warnings.catch_warnings():
     from botorch.exceptions.warnings import OptimizationWarning
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskGP
-    from gpytorch.constraints import Interval
+    from gpytorch.constraints import GreaterThan, Interval
     from gpytorch.kernels import Kernel, MaternKernel, RBFKernel, ScaleKernel
     from gpytorch.likelihoods.gaussian_likelihood import _GaussianLikelihoodBase
     from gpytorch.likelihoods.noise_models import Noise
@@ -59,6 +59,8 @@ a gain was above the truth in 6% of 64 cases. To search and to choose, it makes 
 that move along the noise (benchmarks/trials_to_regret.py)."""
 JITTER = 1e-6
 """Variance that is added to each value that is drawn, in UNITs squared."""
+LEAST = 1e-6
+"""Lower bound on lengths and scales."""
 STEPS = 75
 """Maximum number of steps in which the hyper-parameters are fitted."""
 ASSUMED_IMAGES = 300
@@ -212,17 +214,28 @@ def _process(x: Tensor, y: Tensor, variance: Tensor, dimensions: int, cautious: 
 
     def over_settings() -> Kernel:
         # Longer ones make planes, whose best corner then seems more certainly better than it is.
-        prior = LogNormalPrior(-0.5, 0.3)
-        return MaternKernel(2.5, ard_num_dims=dimensions, active_dims=tuple(range(dimensions)), lengthscale_prior=prior)
+        prior, own = LogNormalPrior(-0.5, 0.3), tuple(range(dimensions))
+        return MaternKernel(
+            2.5, ard_num_dims=dimensions, active_dims=own, lengthscale_prior=prior, lengthscale_constraint=above_0()
+        )
+
+    def scaled(kernel: Kernel, prior: LogNormalPrior) -> Kernel:
+        return ScaleKernel(kernel, outputscale_prior=prior, outputscale_constraint=above_0())
+
+    def above_0() -> GreaterThan:
+        # The usual constraint rounds to 0, where the priors end.
+        return GreaterThan(LEAST)
 
     rate, kind, condition = dimensions, dimensions + 1, dimensions + 2
-    along = RBFKernel(active_dims=(rate,), lengthscale_prior=LogNormalPrior(-1.0, 1.0)) * _Same(active_dims=(kind,))
+    lengths = LogNormalPrior(-1.0, 1.0)
+    along = RBFKernel(active_dims=(rate,), lengthscale_prior=lengths, lengthscale_constraint=above_0())
+    along = along * _Same(active_dims=(kind,))
     constant = ScaleKernel(_Same(active_dims=(condition,)))
     constant.outputscale = 4.0
     constant.raw_outputscale.requires_grad_(False)
     kernel = (
-        ScaleKernel(over_settings(), outputscale_prior=LogNormalPrior(-1.0, 1.0))
-        + ScaleKernel(over_settings() * along, outputscale_prior=LogNormalPrior(-1.5, 1.0))
+        scaled(over_settings(), LogNormalPrior(-1.0, 1.0))
+        + scaled(over_settings() * along, LogNormalPrior(-1.5, 1.0))
         + constant
     )
     likelihood = _GaussianLikelihoodBase(noise_covar=_ScaledNoise(variance, cautious))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from study.dimensions.base import OFF, Dimension
 from study.dimensions.categorical import CategoricalDimension
 from study.dimensions.ranges import FloatDimension, IntDimension
-from study.surrogate.process import COLLAPSED, FITTED, UNIT, Surrogate, fit
+from study.surrogate.process import COLLAPSED, FITTED, MOST, UNIT, Surrogate, fit
 from study.surrogate.task import Known, Task
 
 SPACE: dict[str, Dimension] = {
@@ -175,7 +175,7 @@ def test_many_trials_are_thinned_for_the_hyper_parameters_alone() -> None:
     known = trials(FITTED + 60)
     model = model_of(known)
     assert len(model.gp.train_targets) == len(known)
-    assert len(model_of(trials(1_200), model).gp.train_targets) == 1_000
+    assert len(model_of(trials(MOST + 200), model).gp.train_targets) == MOST
 
 
 @given(
