@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from botorch.exceptions.errors import ModelFittingError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -188,6 +188,9 @@ def test_many_trials_are_thinned_for_the_hyper_parameters_alone() -> None:
         min_size=1,
         max_size=12,
     )
+)
+@example(
+    [*[("clean", 0.0, 0.0)] * 4, ("clean", 1.0, 0.0), ("noisy", 0.0, 0.0), ("noisy", 0.0, 0.1), ("noisy", 0.5, 1.0)]
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_trials_values_are_finite(drawn: list[tuple[str, float, float]]) -> None:
