@@ -18,3 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Training", "train"]
 __getattr__ = lazily(__name__, Training="estimator", train="estimator")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,6 +1,7 @@
 """Training from Python on images and labels in memory: `codim.train`, and its result, which predicts and audits."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,16 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torchvision.transforms.functional import center_crop, resize
 
 from codim.commands.settings_file import gpu_trains
 from codim.config.auto import Counts, autos, fitted, resolved, timed
-from codim.config.train_config import merge, train_config
+from codim.config.train_config import TrainConfig, merge, train_config
 from codim.data.load import TrainingData, Truth
 from codim.data.splits import stratified_split
 from codim.evaluation.label_audit import Suspect, label_audit, suspects
 from codim.evaluation.predict import predict
-from codim.runtime.device import torch_device
+from codim.runtime.device import give_back_memory, torch_device
 from codim.runtime.progress_bar import progress
+from codim.text.safe_text import printable
 from codim.training.session import Row, Session
 from codim.training.speed import measure_speed
 
@@ -29,6 +33,14 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 480, 120
 """Size in pixels of the curve that a notebook shows."""
+TAKEN: dict[str, tuple[str, ...]] = {
+    "noise": (),
+    "data": ("name", "root", "subset", "validation", "download", "cache", "max_megapixels"),
+    "train": ("seed",),
+}
+"""Settings that the arguments of `train` decide, by section; (): all."""
+BLOCK = 1024
+"""Images that are resized at a time."""
 
 
 def train(
@@ -43,16 +55,18 @@ def train(
     """Train on images in memory whose labels may be wrong; a progress bar is shown on stderr.
 
     Args:
-        images: uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3.
-        labels: (N,) given labels, numbers or strings.
-        method: ce, dividemix, c2d, codim-self or codim-sup (README).
-        minutes: fit the budget into this time; by default the images are trained on for 120 passes.
-        settings: {section: {setting: value}}, as in a settings file. A share of the images, `data/val_fraction`, is
-            held out, and judges the epochs by its given labels.
+        images: uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3; copied. Large ones are resized as those of a folder
+            are: the shorter side to `data/cache_size`, of which the central square is kept.
+        labels: (N,) given labels: whole numbers, strings or booleans.
+        method: ce, dividemix, c2d, codim-self, codim-sup or cssl (README).
+        minutes: fit the budget into this time; by default it follows from the number of images (codim/config/auto.py).
+        settings: {section: {setting: value}}, as in a settings file, for all that no argument says. A share of the
+            images, `data/val_fraction`, is held out, and judges the epochs by its given labels.
         seed: seed of weights and order.
 
     Raises:
-        ValueError: unusable images, labels or settings.
+        ValueError: unusable images, labels or settings; names what is allowed.
+        FloatingPointError: the loss became infinite.
 
     Example:
         >>> from sklearn.datasets import load_digits
@@ -62,18 +76,20 @@ def train(
         (3,)
     """
     pixels, classes, numbers = _channels_first(images), *_classes(labels)
-    if len(pixels) != len(numbers):
-        raise ValueError(f"images, labels: {len(pixels)} and {len(numbers)}; allowed: as many of both")
-    given = merge(settings or {}, {"method": method, "data": {"name": "arrays"}, "train": {"seed": seed}})
+    if len(pixels) != len(numbers) or not len(pixels):
+        raise ValueError(f"images, labels: {len(pixels)} and {len(numbers)}; allowed: as many of both, and some")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ValueError(f"minutes: {minutes}; allowed: a number above 0")
+    own = {"method": method, "data": {"name": "arrays"}, "train": {"seed": seed}}
+    given = merge(_free(settings or {}), own)
     given = given if minutes is None else timed(given)
     count, side = len(pixels), min(pixels.shape[2:])
     first = train_config(resolved(given, Counts(count, count, side, gpu_trains(given))))
     train_rows, val_rows = stratified_split(numbers, first.data.val_fraction, first.data.split_seed)
     counts = Counts(count, len(train_rows), side, gpu_trains(given))
     config, device = train_config(resolved(given, counts)), torch_device(first.train.device)
-    x, y, train_index, val_index = (
-        torch.from_numpy(part).to(device) for part in (pixels, numbers, train_rows, val_rows)
-    )
+    y, train_index, val_index = (torch.from_numpy(part).to(device) for part in (numbers, train_rows, val_rows))
+    x = _fitting(pixels, config).to(device)
     data = TrainingData(x, y, train_index, val_index, tuple(map(str, classes.tolist())))
     session = Session(config, data)
     if minutes is not None:
@@ -87,7 +103,9 @@ def train(
         meter.done = lambda: session.state.drawn
         for row in session.epochs():
             rows.append(row)
-            meter.description = f"after {row['phase']} epoch {row['epoch']}, val {row['val_acc']:.3f}"
+            score = f", val {row['val_acc']:.3f}" if row["val_acc"] == row["val_acc"] else ""
+            meter.description = f"after {row['phase']} epoch {row['epoch']}{score}"
+    give_back_memory()
     return Training(session, classes, rows)
 
 
@@ -105,10 +123,11 @@ class Training:
 
     def predict_proba(self, images: ArrayLike) -> NDArray[np.float32]:
         """Return the probability (M, K) of each class, in the order of `classes`, by both networks together."""
-        pixels, wanted = _channels_first(images), self.session.data.images.shape[1:]
-        if pixels.shape[1:] != wanted:
-            raise ValueError(f"images: {pixels.shape[1:]} (C, H, W); allowed: {tuple(wanted)}, as in training")
-        inputs = torch.from_numpy(pixels).to(self.session.data.images.device)
+        known = self.session.data.images
+        inputs = _fitting(_channels_first(images), self.session.config).to(known.device)
+        if inputs.shape[1:] != known.shape[1:]:
+            (channels, *size), (wanted, *side) = inputs.shape[1:], known.shape[1:]
+            raise ValueError(f"images: {size} pixels, {channels} channels; allowed: {side}, {wanted}, as in training")
         logits = predict(self.session.state.networks, inputs, self.session.augmenter)
         found: NDArray[np.float32] = logits.mean(0).softmax(1).cpu().numpy()
         return found
@@ -121,8 +140,11 @@ class Training:
     def audit(self) -> "pd.DataFrame":
         """Return the images whose given label the networks contradict, the most suspicious first; columns: the fields
         of `codim.evaluation.label_audit.Suspect`."""
-        rows = suspects(self._audit_table(), self.session.data)
-        return _frame([asdict(row) for row in rows] or dict.fromkeys(Suspect.__annotations__, ()))
+        label = {printable(str(name)): name for name in self.classes.tolist()}
+        rows = [asdict(row) for row in suspects(self._audit_table(), self.session.data)]
+        for row in rows:
+            row |= {name: label[row[name]] for name in ("given_label", "suggested_label")}
+        return _frame(rows or dict.fromkeys(Suspect.__annotations__, ()))
 
     def save(self, folder: str | Path) -> Path:
         """Write `checkpoint.pt`, which `python -m codim predict` and `export` read, `config.json`, `metrics.jsonl` and
@@ -140,10 +162,11 @@ class Training:
         return label_audit(self.session.data, self.session.predict(), self.session.config.divide)
 
     def __repr__(self) -> str:
-        config, last = self.session.config, self.rows[-1]
+        data, accuracy = self.session.data, self.rows[-1]["val_acc"]
+        held_out = f", accuracy on held-out given labels {accuracy:.1%}" if accuracy == accuracy else ""
         return (
-            f"{config.network.name} trained on {len(self.session.data.train_index):,} images of {len(self.classes)} "
-            f"classes, {len(self.rows)} epochs, accuracy on held-out given labels {last['val_acc']:.1%}"
+            f"{self.session.config.network.name} trained on {len(data.train_index):,} images of {len(self.classes)} "
+            f"classes, {len(self.rows)} epochs{held_out}"
         )
 
     def _repr_html_(self) -> str:
@@ -164,23 +187,50 @@ def _frame(rows: Any) -> "pd.DataFrame":
     return frame
 
 
+def _free(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings that no argument decides. Raises ValueError."""
+    if not isinstance(settings, Mapping) or not all(isinstance(own, Mapping) for own in settings.values()):
+        raise ValueError("settings: must be {section: {setting: value}}; the method is an argument of its own")
+    for section, names in TAKEN.items():
+        if taken := [name for name in settings.get(section, {}) if name in names or not names]:
+            raise ValueError(f"settings: {section}/{taken[0]} follows from the arguments; allowed: any other setting")
+    return settings
+
+
+def _fitting(pixels: NDArray[np.uint8], config: TrainConfig) -> Tensor:
+    """Return images as the networks see them: whole, or the central square of `data/cache_size` pixels."""
+    x, side = torch.from_numpy(pixels), config.data.cache_size
+    if not config.augment.size or x.shape[2:] == (side, side):
+        return x
+    return torch.cat([center_crop(resize(part, [side], antialias=True), [side, side]) for part in x.split(BLOCK)])
+
+
 def _channels_first(images: ArrayLike) -> NDArray[np.uint8]:
-    """Return images as (N, C, H, W). Raises ValueError."""
+    """Return a copy of the images as (N, C, H, W). Raises ValueError."""
     array = np.asarray(images)
     if array.dtype != np.uint8:
         raise ValueError(f"images: values of type {array.dtype}; allowed: uint8, from 0 to 255")
     if array.ndim == 3:
         array = array[..., None]
-    if array.ndim != 4 or array.shape[3] not in (1, 3) or not len(array):
-        raise ValueError(f"images: an array of shape {np.shape(images)}; allowed: (N, H, W), (N, H, W, 1 or 3)")
-    return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
+    if array.ndim != 4 or array.shape[3] not in (1, 3):
+        raise ValueError(
+            f"images: an array of shape {np.shape(images)}; allowed: (N, H, W), (N, H, W, 1 or 3), channels last"
+        )
+    return np.array(array.transpose(0, 3, 1, 2), order="C")
 
 
 def _classes(labels: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the classes, sorted, and the number of each label's class. Raises ValueError."""
-    array = np.asarray(labels)
-    if array.ndim != 1 or array.dtype.kind not in "iuUSb":
-        raise ValueError(f"labels: an array of shape {array.shape} of {array.dtype}; allowed: (N,) numbers or strings")
+    array = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
+    if array.dtype == object:
+        for kind in (str, (bool, np.bool_), (int, np.integer)):
+            if all(isinstance(label, kind) for label in array.flat):
+                array = np.array(array.tolist())
+                break
+    if array.ndim != 1 or array.dtype.kind not in "iuUb":
+        raise ValueError(
+            f"labels: shape {array.shape}, type {array.dtype}; allowed: (N,), all whole numbers, strings or booleans"
+        )
     classes, numbers = np.unique(array, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"labels: {len(classes)} class; allowed: two or more")

@@ -56,7 +56,7 @@ def overview(trials: Trials) -> Table:
 
 
 def _records(trials: Trials) -> list[str]:
-    return [frame[["trial", "status"]].to_json() for frame in (trials.trials, trials.confirmations)]
+    return [frame[["trial", "status", "value"]].to_json() for frame in (trials.trials, trials.confirmations)]
 
 
 def _percent(share: float | None) -> str:

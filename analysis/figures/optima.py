@@ -93,13 +93,13 @@ def caption(info: Info) -> str:
         f"{name}: {100 * row.gain:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
         for name, row in info.room.iterrows()
     )
+    gains = f" What the best setting would gain over the chosen one, in points, with its 90% interval: {room}."
     return (
         "Line: the middle of where the best value probably lies; dark band: half of the posterior draws, light band: "
-        "four fifths, of the model of all trials. A band as wide as the axis says that the value does not "
-        "matter or that too little was tried. Dots: trials; stars: the chosen settings. The x axis is the realised "
-        "rate, known to the observer only. What the best setting in the space would gain over the chosen one, in "
-        f"points of accuracy on true labels, with its 90% interval; near 0, further search has little to find. {room}. "
-        f"n = {len(info.tried)} trials."
+        "four fifths, of the model of all trials, which is more cautious here than where it chooses. A band as wide as "
+        "the axis says that the value does not matter or that too little was tried. Dots: trials; stars: the chosen "
+        "settings. The x axis is the realised rate, known to the observer only."
+        f"{gains if room else ''} n = {len(info.tried)} trials."
     )
 
 

@@ -55,8 +55,8 @@ column_table(study.epochs)
 # %% [markdown]
 # ## What the search chose, against the best baseline
 #
-# The setting is chosen by the model of all trials, the baseline by the objective, accuracy on given (noisy) validation
-# labels.
+# The setting is chosen by the model of all trials where the table has its values, else by the objective, accuracy on
+# given (noisy) validation labels, as the baseline is.
 
 # %%
 comparison_table(study).round(3)

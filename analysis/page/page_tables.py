@@ -85,8 +85,9 @@ def report_tables(trials: Trials) -> list[Table]:
     found = [
         _table(
             "Chosen setting against the best baseline",
-            "The setting is chosen by the model of all trials once the search has ended, the baseline by the "
-            "objective, accuracy on given validation labels. Test accuracy is read only afterwards; one training each.",
+            "The setting is chosen by the model of all trials where the table of trials has its values, as it has "
+            "once a search has ended, else by the objective, accuracy on given validation labels, as the baseline is. "
+            "Test accuracy is read only afterwards; one training each.",
             tables.comparison_table(trials),
         ),
         _table(

@@ -30,11 +30,12 @@ _RESOLUTION_COLUMNS = [
 def resolution_table(trials: Trials) -> pd.DataFrame:
     """Table of the objective's resolution, one row per condition with a chosen setting.
 
-    Columns: `condition`, `oracle_noise_rate` (realised e), `slope`, `images` (n of the validation part), `objective`
-    (best, p), `standard_error` (of p on given labels, sqrt(p(1 - p)/n)), `clean_standard_error` (that over the slope:
-    in accuracy on true labels), `ties` (complete searched trials within 2 standard errors of the best, itself
-    included), `searched`, `can_rank` (bool), `reason` (why a number is missing or the objective cannot rank; else
-    empty). The five evaluated epochs that the objective averages share their images, so n is not multiplied by five.
+    Columns: `condition`, `oracle_noise_rate` (realised e), `slope`, `images` (n of the validation part),
+    `objective` (p, of the chosen setting), `standard_error` (of p on given labels, sqrt(p(1 - p)/n)),
+    `clean_standard_error` (that over the slope: in accuracy on true labels), `ties` (complete searched trials
+    within 2 standard errors of the best, itself included), `searched`, `can_rank` (bool), `reason` (why a number is
+    missing or the objective cannot rank; else empty). The five evaluated epochs that the objective averages share
+    their images, so n is not multiplied by five.
     """
     conditions = condition_table(trials)
     images = trials.environment.get("validation_images")

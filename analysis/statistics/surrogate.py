@@ -14,6 +14,7 @@ from analysis.statistics.resolution import objective_slope
 from analysis.tables.selection import baseline_points, finished_trials
 from analysis.tables.study_tables import condition_table
 from codim.noise.transition import Floats
+from study.dimensions.space import present
 from study.dimensions.types import space_of
 from study.surrogate.process import Surrogate, fit
 from study.surrogate.task import Known, Task
@@ -46,8 +47,10 @@ class TrialModel:
         return pd.Series(found).sort_values()
 
     def draws(self, settings: pd.DataFrame, tasks: Sequence[Task], n: int) -> Floats:
-        """Draw values (n, tasks, settings) of settings (columns `param/...`) from the posterior, jointly over both."""
-        return self.surrogate.draws(params(self.trials.spec, settings), tasks, n)
+        """Draw values (n, tasks, settings) of settings (columns `param/...`) from the posterior, jointly over both. A
+        value whose dimension is switched off does not count."""
+        rows = [present(self.surrogate.space, row) for row in params(self.trials.spec, settings)]
+        return self.surrogate.draws(rows, tasks, n)
 
 
 def fit_model(trials: Trials) -> TrialModel:

@@ -29,8 +29,8 @@ def condition_table(trials: Trials) -> pd.DataFrame:
 
 
 def comparison_table(trials: Trials) -> pd.DataFrame:
-    """Compare the chosen setting with the baseline of highest objective. One row per condition with at least one of the
-    two.
+    """Compare the chosen setting (see `analysis.tables.selection.chosen`) with the baseline of highest objective. One
+    row per condition with at least one of the two.
 
     Columns: `condition`, `noise_rate`, `oracle_noise_rate`, `searched` (complete searched trials), `trial`,
     `objective`, `oracle_test_acc`, `baseline`, `baseline_objective`, `baseline_oracle_test_acc`, `difference`,

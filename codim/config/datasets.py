@@ -32,28 +32,33 @@ class DatasetFacts:
     """For a user's own images, a description of what `data/root` must name; otherwise empty."""
 
 
+_SHORT: dict[str, dict[str, Any]] = {
+    "divide": {"by_class": True},
+    "mixmatch": {"lambda_u": 2.0, "alpha": 0.2},
+    "contrastive": {"sets": "unlabelled", "running_statistics": False},
+    "optim": {"step_at": 0.8},
+}
+"""For trainings of far fewer steps than the papers' (what each is worth: benchmarks/README.md)."""
+
 _IDX_DEFAULTS: dict[str, dict[str, Any]] = {
+    **_SHORT,
     "network": {"name": "small_cnn", "width": 32},
     "augment": {"crop_padding": 2, "flip": False, "strong_scale_min": 0.5, "strong_rotation": 15, "strong_grey": 0},
     "pretrain": {"epochs": 20},
     "warmup": {"epochs": 2},
-    "divide": {"by_class": True},
-    "contrastive": {"sets": "unlabelled", "running_statistics": False},
-    "mixmatch": {"lambda_u": 2.0, "alpha": 0.2, "rampup_epochs": 2},
-    "optim": {"step_at": 0.8},
+    "mixmatch": {**_SHORT["mixmatch"], "rampup_epochs": 2},
     "train": {"samples": 3_000_000, "batch_size": 32, "epoch": "dataset"},
 }
 
 _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
+    **_SHORT,
     "data": {"cache_size": "auto"},
     "network": {"name": "auto", "width": "auto"},
     "augment": {"size": "auto", "crop_padding": "auto"},
     "pretrain": {"epochs": "auto", "batch_size": "auto"},
     "warmup": {"epochs": "auto"},
-    "divide": {"by_class": True},
-    "mixmatch": {"lambda_u": 2.0, "alpha": 0.2, "rampup_epochs": "auto"},
-    "contrastive": {"weight": 0.03, "sets": "unlabelled", "running_statistics": False},
-    "optim": {"step_at": 0.8},
+    "mixmatch": {**_SHORT["mixmatch"], "rampup_epochs": "auto"},
+    "contrastive": {**_SHORT["contrastive"], "weight": 0.03},
     "train": {"samples": "auto", "batch_size": "auto", "epoch": "dataset"},
 }
 """Defaults for own images; each `auto` is computed from the data (codim/config/auto.py)."""

@@ -2,4 +2,4 @@
 
 from codim.lazy import lazily
 
-__getattr__ = lazily(__name__, choose="choice", trial_values="choice")
+__getattr__ = lazily(__name__, choose="choice")

@@ -24,6 +24,10 @@ MIN_KNOWN = 5
 """Minimum number of complete or pruned searched trials in each condition for a setting to be called robust."""
 
 
+DIGITS = 9
+"""Digits behind the point to which values are told."""
+
+
 class Chosen(NamedTuple):
     """A setting to confirm, and the condition in which to confirm it."""
 
@@ -84,13 +88,15 @@ def minimax(values: Floats) -> int:
 def trial_values(plan: Plan, records: Iterable[TrialRecord]) -> dict[str, float]:
     """Return searched trial -> TrialRecord.value, for those that are complete or pruned; empty where the trials of no
     condition can be ranked."""
-    search = [record for record in records if record.phase == "search"]
+    search = sorted((r for r in records if r.phase == "search"), key=lambda record: record.trial)
     model, found = Values(plan, search), dict[str, float]()
     if not model.ranks:
         return found
     for condition in plan.conditions:
         own = [r for r in search if r.condition == condition.id and not r.baseline and r.status in FINISHED]
-        found |= zip((record.trial for record in own), map(float, model.of(own, condition)), strict=True)
+        # Repeats of a setting differ in their last bits.
+        values = model.of(own, condition).round(DIGITS).tolist() if own else []
+        found |= zip((record.trial for record in own), values, strict=True)
     return found
 
 

@@ -113,9 +113,9 @@ def run_study(
                 run(search, plan.trials)
             if recorder.ended("search") < plan.trials:
                 return False
-            recorder.judge(trial_values(plan, recorder.records.values()))
-            recorder.flush(now=True)
-            folder.keep(now=True)
+        recorder.judge(trial_values(plan, recorder.records.values()))
+        recorder.flush(now=True)
+        folder.keep(now=True)
         if phase != "search" and plan.spec.confirm.seeds:
             confirm = Confirm(plan, recorder.records)
             progress.confirmations = confirm.trials

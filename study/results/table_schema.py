@@ -120,6 +120,7 @@ TRIAL_RULES: dict[str, Rule] = {
         ("noise_rate", "objective", "oracle_noise_rate", "oracle_test_acc", "oracle_test_acc_best"), _SHARE
     ),
     **dict.fromkeys(("seed", "budget", "samples", "shared_samples", "epochs"), _COUNT),
+    "value": _between(-10.0, 10.0, "-10 to 10"),
     "seconds": _SECONDS,
     "started": _TIME,
     "ended": _TIME,

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import math
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,6 +20,7 @@ import codim
 from codim.estimator import Training
 
 N, TEST = 500, 100
+TINY: dict[str, Any] = {"train": {"samples": 256}, "network": {"name": "small_cnn", "width": 4}}
 SHORT = {"train": {"samples": 9_000}, "warmup": {"epochs": 4}, "mixmatch": {"rampup_epochs": 2}}
 
 
@@ -48,7 +52,8 @@ def test_it_predicts_classes_by_name(trained: Training, images: NDArray[np.uint8
     assert probability.sum(1) == pytest.approx(1, abs=1e-5)
     assert list(trained.classes[probability.argmax(1)]) == list(found)
     colour = np.repeat(images[N:, :, :, None], 3, axis=3)
-    with pytest.raises(ValueError, match=r"images: \(3, 8, 8\).*allowed: \(1, 8, 8\)"):
+    assert trained.predict(images[:0]).shape == (0,)
+    with pytest.raises(ValueError, match=r"images: \[8, 8\] pixels, 3 channels; allowed: \[8, 8\], 1"):
         trained.predict(colour)
 
 
@@ -58,6 +63,52 @@ def test_the_audit_names_wrong_labels_first(trained: Training, true: NDArray[np.
     assert (true[first] != given[first]).mean() > 0.9
     assert list(found["given_label"].head(30)) == list(given[first])
     assert found["rank"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("kind", [int, bool, str])
+def test_labels_keep_their_type(kind: type, images: NDArray[np.uint8]) -> None:
+    """As an array, as a data frame's column, and as a list."""
+    labels = np.array([kind(k % 2) for k in load_digits().target[:60]])
+    trained = codim.train(images[:60], pd.Series(labels), method="ce", settings=TINY)
+    assert trained.classes.dtype == labels.dtype
+    assert trained.predict(images[:5]).dtype == labels.dtype
+    assert set(map(type, trained.audit()["given_label"])) <= {kind}
+    again = codim.train(images[:60], labels.tolist(), method="ce", settings=TINY)
+    assert (again.predict_proba(images[:5]) == trained.predict_proba(images[:5])).all()
+
+
+def test_photos_are_cut_to_the_central_square(images: NDArray[np.uint8]) -> None:
+    """It is resized: all of it counts, and nothing beside it."""
+    rng = np.random.default_rng(0)
+    photos = rng.integers(0, 256, (24, 100, 150, 3), dtype=np.uint8)
+    trained = codim.train(photos, [0, 1] * 12, method="ce", settings=TINY)
+    before = trained.predict_proba(photos)
+    beside, corner = photos.copy(), photos.copy()
+    beside[:, :, :20] = 0
+    corner[:, :20, 25:50] = 0
+    assert (trained.predict_proba(beside) == before).all()
+    assert (trained.predict_proba(corner) != before).any()
+    assert trained.predict_proba(photos[:, :, 25:125]) == pytest.approx(before, abs=0.05)
+
+
+def test_the_callers_arrays_and_settings_stay_his_own(images: NDArray[np.uint8]) -> None:
+    mine, labels, settings = images[:60].copy(), load_digits().target[:60].copy(), deepcopy(TINY)
+    trained = codim.train(mine, labels, method="ce", settings=settings)
+    held = trained.session.data.images.clone()
+    mine[:] = 0
+    assert settings == TINY
+    assert (trained.session.data.images == held).all()
+
+
+def test_without_a_held_out_part_nothing_is_said_of_it(images: NDArray[np.uint8]) -> None:
+    settings = TINY | {"data": {"val_fraction": 0}}
+    trained = codim.train(images[:60], load_digits().target[:60], method="ce", settings=settings)
+    assert "nan" not in trained._repr_html_()
+    assert "held-out" not in repr(trained)
+
+
+def test_the_names_are_offered() -> None:
+    assert {"train", "Training"} <= set(dir(codim))
 
 
 def test_epochs_are_a_table_and_a_picture(trained: Training) -> None:
@@ -96,12 +147,22 @@ def test_it_keeps_to_its_time(images: NDArray[np.uint8], given: NDArray[np.str_]
     [
         ({"images": np.zeros((4, 8, 8))}, "images: values of type float64; allowed: uint8"),
         ({"images": np.zeros((4, 2, 8, 8), np.uint8)}, r"images: an array of shape \(4, 2, 8, 8\); allowed"),
+        ({"images": np.zeros((0, 8, 8), np.uint8), "labels": []}, "labels: shape"),
         ({"labels": [0, 1, 0]}, "images, labels: 4 and 3"),
+        ({"labels": ["a", "b", math.nan, "a"]}, "labels: shape .* object; allowed"),
+        ({"labels": [1, "b", 1, "b"]}, "labels: shape .* object; allowed"),
+        ({"labels": [b"a", b"b", b"a", b"b"]}, "labels: shape .* object; allowed"),
         ({"labels": [0, 0, 0, 0]}, "labels: 1 class; allowed: two or more"),
-        ({"labels": [[0], [1], [0], [1]]}, r"labels: an array of shape \(4, 1\)"),
-        ({"labels": [0.5, 1, 0, 1]}, "labels: an array .* of float64"),
+        ({"labels": [[0], [1], [0], [1]]}, r"labels: shape \(4, 1\)"),
+        ({"labels": np.array([0.5, 1, 0, 1])}, "labels: shape .* float64; allowed"),
         ({"method": "magic"}, "magic"),
         ({"settings": {"optim": {"lr": -1}}}, "optim/lr"),
+        ({"settings": {"method": "ce"}}, "the method is an argument"),
+        ({"settings": [1]}, "settings: must be"),
+        ({"settings": {"train": {"seed": 7}}}, "settings: train/seed follows from the arguments"),
+        ({"settings": {"data": {"subset": 2}}}, "settings: data/subset follows"),
+        ({"settings": {"noise": {"kind": "symmetric"}}}, "settings: noise/kind follows"),
+        ({"minutes": 0}, "minutes: 0; allowed: a number above 0"),
         ({"minutes": 5, "settings": {"train": {"samples": 9_000}}}, "allowed: one of the two"),
     ],
 )
