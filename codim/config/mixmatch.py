@@ -20,7 +20,9 @@ class MixMatchConfig(Section):
     """The semi-supervised part of stage 3."""
 
     lambda_u: float = Field(default=25.0, ge=0)
-    """Weight of the unlabelled loss after the ramp-up. Reference: 0 to 50 on CIFAR-10, 25 to 150 on CIFAR-100."""
+    """Weight of the unlabelled loss after the ramp-up. Reference: 0 to 50 on CIFAR-10, 25 to 150 on CIFAR-100. In short
+    trainings the guessed labels are wrong more often, and 2 does better, above all where few labels are wrong
+    (benchmarks/README.md)."""
     rampup_epochs: float = Field(default=16.0, ge=0)
     """Length of the linear ramp-up of `lambda_u` after the warm-up; one epoch here = as many samples as the training
     part has."""
