@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from study.results.folder import ResultsFolder
+from tests.support.faulty import finished
 from tests.support.interrupted import left, start, told, under_way
 from tests.support.studies import WriteStudy
 from tests.support.waits import end_of, until
@@ -44,7 +45,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     assert "Traceback" not in said
     before = {record.trial: record for record in folder.read_trials()}
     assert {record.status for record in before.values()} <= {"running", "complete"}
-    complete = {name for name, record in before.items() if record.status == "complete"}
+    complete = finished(folder)
     assert complete
     assert len(complete) < 6
     assert not list(folder.root.rglob(".*.parquet.*"))
@@ -56,7 +57,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
     records = {record.trial: record for record in folder.read_trials()}
     assert len(records) == len(folder.read_trials()) == 6
     assert {record.status for record in records.values()} == {"complete"}
-    assert {name: records[name] for name in complete} == {name: before[name] for name in complete}
+    assert {name: finished(folder)[name] for name in complete} == complete
     for name in records:
         epochs = [row["epoch"] for row in folder.read_epochs(name)]
         assert epochs == list(range(epochs[0], epochs[0] + records[name].epochs))
