@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +27,6 @@ from codim.runtime.progress_bar import progress
 from codim.text.safe_text import printable
 from codim.training.session import Row, Session
 from codim.training.speed import measure_speed
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WIDTH, HEIGHT = 480, 120
 """Size in pixels of the curve that a notebook shows."""
@@ -117,8 +114,8 @@ class Training:
         self.session, self.classes, self.rows = session, classes, rows
 
     @property
-    def epochs(self) -> "pd.DataFrame":
-        """Metrics of the training (`codim.metrics.EpochMetrics`), a row per epoch."""
+    def epochs(self) -> Any:
+        """Metrics of the training (`codim.metrics.EpochMetrics`), a data frame with a row per epoch."""
         return _frame([{name: row[name] for name in row if not name.startswith("oracle")} for row in self.rows])
 
     def predict_proba(self, images: ArrayLike) -> NDArray[np.float32]:
@@ -137,9 +134,9 @@ class Training:
         found: NDArray[Any] = self.classes[self.predict_proba(images).argmax(1)]
         return found
 
-    def audit(self) -> "pd.DataFrame":
-        """Return the images whose given label the networks contradict, the most suspicious first; columns: the fields
-        of `codim.evaluation.label_audit.Suspect`."""
+    def audit(self) -> Any:
+        """Return a data frame of the images whose given label the networks contradict, the most suspicious first;
+        columns: the fields of `codim.evaluation.label_audit.Suspect`."""
         label = {printable(str(name)): name for name in self.classes.tolist()}
         rows = [asdict(row) for row in suspects(self._audit_table(), self.session.data)]
         for row in rows:
@@ -181,10 +178,8 @@ class Training:
         )
 
 
-def _frame(rows: Any) -> "pd.DataFrame":
-    table = pa.table(rows) if isinstance(rows, dict) else pa.Table.from_pylist(rows)
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+def _frame(rows: Any) -> Any:
+    return (pa.table(rows) if isinstance(rows, dict) else pa.Table.from_pylist(rows)).to_pandas()
 
 
 def _free(settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ class Info:
     tried: pd.DataFrame
     """Trials in the model, with `oracle_noise_rate` of their condition and `chosen` (bool)."""
     room: pd.DataFrame
-    """What the best candidate has more than the chosen setting, in accuracy on true labels; indexed by condition:
+    """Gain of the best candidate over the chosen setting, in accuracy on true labels; indexed by condition:
     `gain` (mean over the draws), `low`, `high` (90%)."""
     settings: tuple[Setting, ...]
 

@@ -59,8 +59,8 @@ class TrialRecord:
     objective: float = float("nan")
     """The study's objective, in [0, 1]; NaN until the trial has one. Pruned trials keep their last value."""
     value: float = float("nan")
-    """What the model of all trials predicts for the trial's setting in its condition, in accuracy on true labels up to
-    a constant of the condition. NaN for baselines and failed trials, until the search has ended or is confirmed, and
+    """Prediction of the model of all trials for the trial's setting in its condition: accuracy on true labels, up to a
+    constant of the condition. NaN for baselines and failed trials, until the search has ended or is confirmed, and
     where no objective can rank."""
     started: datetime | None = None
     """Time when the trial was first handed out, UTC."""
