@@ -17,6 +17,7 @@ from torchvision.transforms.functional import center_crop, resize
 
 from codim.commands.settings_file import gpu_trains
 from codim.config.auto import Counts, autos, fitted, resolved, timed
+from codim.config.datasets import IN_MEMORY
 from codim.config.train_config import TrainConfig, merge, train_config
 from codim.data.load import TrainingData, Truth
 from codim.data.splits import stratified_split
@@ -77,7 +78,7 @@ def train(
         raise ValueError(f"images, labels: {len(pixels)} and {len(numbers)}; allowed: as many of both, and some")
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"minutes: {minutes}; allowed: a number above 0")
-    own = {"method": method, "data": {"name": "arrays"}, "train": {"seed": seed}}
+    own = {"method": method, "data": {"name": IN_MEMORY}, "train": {"seed": seed}}
     given = merge(_free(settings or {}), own)
     given = given if minutes is None else timed(given)
     count, side = len(pixels), min(pixels.shape[2:])

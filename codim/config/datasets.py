@@ -32,6 +32,12 @@ class DatasetFacts:
     """For a user's own images, a description of what `data/root` must name; otherwise empty."""
 
 
+IN_MEMORY = "arrays"
+"""Name for the images that `codim.train` was given, which no loader can find."""
+NOT_HERE = (
+    f"data/name: {IN_MEMORY!r} are images in the memory of a program that calls codim.train; allowed: another name"
+)
+
 _SHORT: dict[str, dict[str, Any]] = {
     "divide": {"by_class": True},
     "mixmatch": {"lambda_u": 2.0, "alpha": 0.2},
@@ -136,5 +142,5 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "folder": DatasetFacts(defaults=_OWN_DEFAULTS, own="the folder with a folder per class"),
     "table": DatasetFacts(defaults=_OWN_DEFAULTS, own="a .csv or .parquet file"),
-    "arrays": DatasetFacts(defaults=_OWN_DEFAULTS),
+    IN_MEMORY: DatasetFacts(defaults=_OWN_DEFAULTS),
 }

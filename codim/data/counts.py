@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from codim.config.auto import AUTO, RULES, Counts, autos, resolved
 from codim.config.data import DataConfig
+from codim.config.datasets import IN_MEMORY, NOT_HERE
 from codim.config.train_config import explain, layered
 from codim.data.images.decode import FORMATS
 from codim.data.own_files import OwnImages, folder_images, table_images
@@ -46,6 +47,8 @@ def count_images(settings: Mapping[str, Any], gpu: bool) -> Counts:
         own = folder_images(config.place) if config.name == "folder" else table_images(config.place)
         train, val, side = len(own.rows["train"]), len(own.rows["val"]), _side(own)
     else:
+        if config.name == IN_MEMORY:
+            raise ValueError(NOT_HERE)
         shape = config.facts.shape
         if shape is None:
             raise ValueError(f"data/name: the size of {config.name} is not known, so no setting of it can be 'auto'")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codim.config.data import DataConfig
-from codim.config.datasets import DATASET_FACTS, DatasetFacts
+from codim.config.datasets import DATASET_FACTS, IN_MEMORY, DatasetFacts
 from codim.data.cifar import cifar10, cifar100
 from codim.data.clothing1m import clothing1m
 from codim.data.digits import _digits
@@ -77,7 +77,7 @@ DATASETS: dict[str, Loader] = {
     "clothing1m": clothing1m,
     "folder": folder,
     "table": table,
-    "arrays": in_memory,
+    IN_MEMORY: in_memory,
 }
 """Loaders by name; the facts about each data set are in codim/config/datasets.py."""
 

@@ -7,6 +7,7 @@ accuracy is measured (NaN); nothing is silently held out for one.
 import numpy as np
 
 from codim.config.data import DataConfig
+from codim.config.datasets import NOT_HERE
 from codim.data.image_source import ImageSource, cached_parts
 from codim.data.own_files import OwnImages, folder_images, table_images
 from codim.text.parts import PARTS
@@ -25,7 +26,7 @@ def table(config: DataConfig) -> ImageSource:
 
 def in_memory(config: DataConfig) -> ImageSource:
     """Raise ValueError: only the program that called `codim.train` has these images."""
-    raise ValueError("data/name: 'arrays' are images in the memory of a program that calls codim.train")
+    raise ValueError(NOT_HERE)
 
 
 def _source(config: DataConfig, own: OwnImages) -> ImageSource:

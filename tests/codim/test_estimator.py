@@ -107,6 +107,15 @@ def test_without_a_held_out_part_nothing_is_said_of_it(images: NDArray[np.uint8]
     assert "held-out" not in repr(trained)
 
 
+@pytest.mark.parametrize("more", [[], ["--minutes", "1"]])
+def test_the_commands_cannot_load_what_was_in_memory(more: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "codim", "--data", "arrays", "--output", str(tmp_path / "out"), *more]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "in the memory of a program that calls codim.train; allowed" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_names_are_offered() -> None:
     assert {"train", "Training"} <= set(dir(codim))
 

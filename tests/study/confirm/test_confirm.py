@@ -16,6 +16,7 @@ import ray
 
 from analysis.frames.load import load_trials
 from codim.config.train_config import TrainConfig
+from study.confirm.choice import trial_values
 from study.confirm.confirm import FRESH_SEEDS, Confirm, wanted
 from study.driver.run_study import run_study
 from study.monitor.console import Progress
@@ -37,8 +38,8 @@ def of(phase: str, folder: ResultsFolder) -> dict[str, TrialRecord]:
 
 
 def told(records: Iterable[TrialRecord]) -> list[str]:
-    """All that they say but their values, which each run of the study sets; text, because NaN differs from itself."""
-    return [repr(replace(record, value=0.0)) for record in records]
+    """All that they say; text, because NaN differs from itself."""
+    return [repr(record) for record in records]
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -107,7 +108,9 @@ def test_killed_it_goes_on_from_its_checkpoints(write_study: WriteStudy, tmp_pat
     file = write_study(confirm=CONFIRM)
     plan = load_plan(file)
     folder = ResultsFolder(tmp_path / "results")
-    folder.write_trials(found.search(plan))
+    records = found.search(plan)
+    values = trial_values(plan, records)  # as a search leaves them at its end
+    folder.write_trials([replace(record, value=values.get(record.trial, math.nan)) for record in records])
     search = of("search", folder)
 
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(file), str(folder.root)], stderr=subprocess.DEVNULL)
