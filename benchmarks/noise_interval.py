@@ -10,8 +10,6 @@ the images. Each case is a line of --rows, and one that is there is not repeated
 
 import contextlib
 import io
-import json
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 import tyro
-from kept import RESULTS, keep
-from rich.progress import track
+from kept import RESULTS, Bar, finished, judge, keep
 from scipy.stats import binomtest
 
 from analysis.advice.noise_rate import estimate
@@ -32,6 +29,8 @@ from codim.config.train_config import merge, train_config
 from codim.data.load import load_data
 from codim.noise.base import NoNoise
 
+COVERAGE = 0.95
+"""Share of the cases in which the interval has to hold the rate."""
 WEAK = 0.6
 """Accuracy on true labels below which a network counts as weak."""
 MOST = 0.9
@@ -51,17 +50,24 @@ class Arguments:
     """Data sets to draw from."""
     rows: Path = RESULTS / "noise_interval.jsonl"
     """Finished cases, a line each."""
-    needs: float = 0.95
-    """Coverage below which the exit status is 1."""
     workers: int = 2
     """Processes, one thread each."""
 
 
-def case(seed: int, names: tuple[str, ...]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """One draw."""
+
+    seed: int
+    names: str
+    """Data sets to draw from, with commas between."""
+
+
+def measure(case: Case) -> dict[str, Any]:
     """Return the facts and the estimate of one case; `counted` is false where a class has too few labels."""
     torch.set_num_threads(1)
-    rng = np.random.default_rng([7, seed])
-    name = str(rng.choice(names))
+    rng = np.random.default_rng([7, case.seed])
+    name = str(rng.choice(case.names.split(",")))
     classes, tail = int(rng.choice([3, 5, 10])), bool(rng.random() < 0.3)
     count = min(int(rng.choice([150, 300, 600, 1200])), 1200 if name == "digits" else 600)
     blur = float(rng.choice([0, 30, 60, 120] if name == "digits" else [0, 40]))
@@ -87,8 +93,6 @@ def case(seed: int, names: tuple[str, ...]) -> dict[str, Any]:
         "train": {"batch_size": 32, "device": "cpu"},
     }
     facts = {
-        "seed": seed,
-        "names": list(names),
         "data": name,
         "images": len(true),
         "classes": classes,
@@ -152,23 +156,14 @@ def summary(cases: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
-    args.rows.parent.mkdir(parents=True, exist_ok=True)
-    done = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
-    seeds = range(args.first, args.first + args.cases)
-    done = [row for row in done if row["seed"] in seeds and row.get("names", []) == list(args.data)]
-    missing = sorted({*seeds} - {row["seed"] for row in done})
-    with ProcessPoolExecutor(args.workers) as pool, args.rows.open("a") as file:
-        for future in track([pool.submit(case, seed, args.data) for seed in missing], description="cases"):
-            done.append(future.result())
-            file.write(json.dumps(done[-1]) + "\n")
-            file.flush()
-    cases = pd.DataFrame([row for row in done if row["counted"]])
-    table = summary(cases)
-    keep("noise_interval", table.to_markdown(index=False, disable_numparse=True), {"cases": cases.to_dict("records")})
-    held = float(((cases.low <= cases.rate + 1e-9) & (cases.rate <= cases.high + 1e-9)).mean())
-    verdict = "held" if held >= args.needs else "missed"
-    print(f"bar noise interval: {table.held[0]}, needs {args.needs}: {verdict}")
-    raise SystemExit(verdict == "missed")
+    cases = [Case(seed, ",".join(args.data)) for seed in range(args.first, args.first + args.cases)]
+    rows = finished(args.rows, cases, measure, args.workers, "cases")
+    counted = pd.DataFrame([row for row in rows if row["counted"]])
+    table = summary(counted)
+    kept = {"cases": counted.to_dict("records")}
+    keep("noise_interval", table.to_markdown(index=False, disable_numparse=True), kept)
+    held = float(((counted.low <= counted.rate + 1e-9) & (counted.rate <= counted.high + 1e-9)).mean())
+    judge([Bar("noise interval", str(table.held[0]), f"{COVERAGE:g}", held >= COVERAGE)])
 
 
 if __name__ == "__main__":

@@ -12,13 +12,11 @@ Each training is a line of --rows, and one that is there is not repeated: the sa
 of each cell and the differences to `ce`, keeps them in results/, and exits 1 where a bar is missed.
 """
 
-import json
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,9 +24,8 @@ import numpy as np
 import pandas as pd
 import torch
 import tyro
-from kept import RESULTS, keep
+from kept import RESULTS, Bar, finished, judge, keep
 from PIL import Image
-from rich.progress import track
 from scipy import stats
 from torch import Tensor
 
@@ -46,6 +43,10 @@ TEST_IMAGES = 2_000
 TAIL = 10
 """Images of the most frequent class for each of the least frequent."""
 GAINS_AT = ("symmetric:0.5", "symmetric:0.8")
+LEAST_GAIN = 3
+"""Points of accuracy over `ce` that a method has to gain there, in the mean."""
+MOST_LOSS = 1
+"""Points that it may lose to `ce` in any cell."""
 
 
 @dataclass
@@ -65,10 +66,6 @@ class Arguments:
     """Trainings of each, from seed 0: of images, noise, weights and order."""
     samples: int | None = None
     """Images that one network draws; None: as computed for own images."""
-    most_loss: float = 1.0
-    """Loss against `ce` in any cell, in points of accuracy, beyond which the exit status is 1."""
-    least_gain: float = 3.0
-    """Mean gain over `ce` at symmetric .5 and .8 below which it is 1."""
     rows: Path = RESULTS / "own_data.jsonl"
     """Finished trainings, a line each."""
     workers: int = 2
@@ -96,8 +93,8 @@ class Run:
     """Budget; None: computed from the data."""
 
 
-def train(run: Run) -> list[dict[str, Any]]:
-    """Train; return the run's fields and what was measured, accuracies in %: a row, and one more for `ce early`."""
+def train(run: Run) -> dict[str, Any]:
+    """Train; return what was measured, accuracies in %; of `ce` also, as `early`, that of `ce early`."""
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="own-data-"))
     try:
@@ -107,23 +104,24 @@ def train(run: Run) -> list[dict[str, Any]]:
             "data": {"name": "folder", "root": str(folder), "cache": str(folder / "cache")},
             "train": {"seed": run.seed, "device": "cpu"} | ({"samples": run.samples} if run.samples else {}),
         }
-        session = Session.load(train_config(with_counts(settings, gpu=False)))
-        return list(measure(run, session))
+        return measure(run, Session.load(train_config(with_counts(settings, gpu=False))))
     finally:
         shutil.rmtree(folder)
 
 
-def measure(run: Run, session: Session) -> Iterator[dict[str, Any]]:
+def measure(run: Run, session: Session) -> dict[str, Any]:
     session.start()
     truth, started, best, early = session.truth, time.process_time(), -1.0, None
     assert truth
     for metrics in run_epochs(session.config, session.data, session.state):
         if run.method == "ce" and metrics.val_acc > best:
             best, early = metrics.val_acc, tested(session)
-    facts = {"epochs": session.state.epoch, "network": session.config.network.name}
-    yield asdict(run) | scores(tested(session), truth.test_labels) | facts | {"seconds": time.process_time() - started}
-    if early is not None:
-        yield asdict(replace(run, method="ce early")) | scores(early, truth.test_labels) | facts
+    return scores(tested(session), truth.test_labels) | {
+        "epochs": session.state.epoch,
+        "network": session.config.network.name,
+        "seconds": time.process_time() - started,
+        "early": None if early is None else scores(early, truth.test_labels),
+    }
 
 
 def tested(session: Session) -> Tensor:
@@ -208,20 +206,20 @@ def interval(values: pd.Series) -> str:
     return f"{values.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def bars(rows: pd.DataFrame, args: Arguments) -> Iterator[tuple[str, str, str, bool]]:
-    """Name, figure, what it needs, and whether it is held, of each bar that the rows can tell."""
+def bars(rows: pd.DataFrame) -> Iterator[Bar]:
+    """Bars that the rows can tell."""
     gains = differences(rows[rows.method != "ce early"])
     cells = gains.groupby([*CELL, "method"], sort=False).gain.mean()
     least, where = cells.min(), ", ".join(map(str, cells.idxmin()))
-    yield "worst cell", f"{least:+.1f} ({where})", f">= -{args.most_loss:g}", least >= -args.most_loss
+    yield Bar("worst cell", f"{least:+.1f} ({where})", f">= -{MOST_LOSS}", least >= -MOST_LOSS)
     for method, own in gains[gains.noise.isin(GAINS_AT)].groupby("method", sort=False):
-        held = own.gain.mean() >= args.least_gain
-        yield f"gain of {method} at {' and '.join(GAINS_AT)}", interval(own.gain), f">= {args.least_gain:g}", held
+        held = own.gain.mean() >= LEAST_GAIN
+        yield Bar(f"gain of {method} at {' and '.join(GAINS_AT)}", interval(own.gain), f">= {LEAST_GAIN}", held)
     tailed = rows[(rows.balance == "long tail") & (rows.method != "ce early")]
     for method, own in tailed[tailed.method != "ce"].groupby("method", sort=False):
         lowest, gain = own.worst_recall.min(), gains[(gains.balance == "long tail") & (gains.method == method)].gain
-        yield f"long tail, worst recall of {method}", f"{lowest:.1f}", "> 0", lowest > 0
-        yield f"long tail, balanced accuracy of {method} over ce", interval(gain), "> 0", gain.mean() > 0
+        yield Bar(f"long tail, worst recall of {method}", f"{lowest:.1f}", "> 0", lowest > 0)
+        yield Bar(f"long tail, balanced accuracy of {method} over ce", interval(gain), "> 0", gain.mean() > 0)
 
 
 def main() -> None:
@@ -235,26 +233,12 @@ def main() -> None:
         for balance in args.balance
         for method in args.methods
     ]
-    done = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
-    known = {tuple(row[name] for name in asdict(runs[0])) for row in done}
-    args.rows.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(args.workers) as pool, args.rows.open("a") as file:
-        futures = [pool.submit(train, run) for run in runs if tuple(asdict(run).values()) not in known]
-        for future in track(as_completed(futures), description="trainings", total=len(futures)):
-            for row in future.result():
-                done.append(row)
-                file.write(json.dumps(row) + "\n")
-            file.flush()
-    asked = {tuple(asdict(run).values()) for run in runs}
-    early = {tuple(asdict(replace(run, method="ce early")).values()) for run in runs if run.method == "ce"}
-    rows = pd.DataFrame([row for row in done if tuple(row[name] for name in asdict(runs[0])) in asked | early])
+    found = finished(args.rows, runs, train, args.workers, "trainings")
+    early = [row | row["early"] | {"method": "ce early"} for row in found if row["early"]]
+    rows = pd.DataFrame(found + early).drop(columns="early")
     text = table(rows).to_markdown(index=False, disable_numparse=True)
     keep("own_data" + "-quick" * args.quick, text, {"runs": rows.to_dict("records")})
-    missed = False
-    for name, figure, needs, held in bars(rows, args):
-        print(f"bar {name}: {figure}, needs {needs}: {'held' if held else 'missed'}")
-        missed |= not held
-    raise SystemExit(missed)
+    judge(bars(rows))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ Each study and way is a line of --rows, and one that is there is not repeated. B
 trials joint search and choice need for the regret that TPE reaches with --trials trials, chosen by the best objective.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Protocol
@@ -24,9 +22,8 @@ import numpy as np
 import pandas as pd
 import torch
 import tyro
-from kept import RESULTS, keep
+from kept import RESULTS, Bar, finished, judge, keep
 from numpy.typing import NDArray
-from rich.progress import track
 from tabulated import STUDY, Surface, surface, tabulated
 
 from study.dimensions.base import Value
@@ -41,6 +38,8 @@ Family = Literal["moves", "fixed", "unrelated", "digits"]
 ERROR = 0.01
 WORST = 0.3
 STARTUP = {"tpe": 6, "joint": 3}
+NEEDS: dict[Family, float] = {"moves": 2.5, "fixed": 2.5, "unrelated": 0.95, "digits": 2.0}
+"""How many times fewer trials the joint search has to need."""
 COUNTS = (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
 """Trials of a condition after which a setting is chosen."""
 
@@ -53,10 +52,6 @@ class Arguments:
     trials: int = 40
     """Most trials of a condition."""
     families: tuple[Family, ...] = ("moves", "fixed", "unrelated", "digits")
-    needs: float = 2.5
-    """How many times fewer trials, below which the exit status is 1, where the best values move, stay, or are real."""
-    needs_unrelated: float = 0.95
-    """The same where they are unrelated."""
     rows: Path = RESULTS / "trials_to_regret.jsonl"
     workers: int = 2
     quick: bool = False
@@ -132,7 +127,7 @@ def _surfaces(plan: Plan) -> list[Surface]:
 
 
 def searched(run: Run) -> dict[str, Any]:
-    """Search; return regrets in points, by number of trials, chosen by the best objective and by the model."""
+    """Search; return `regret` in points, by number of trials, chosen by the best objective and by the model."""
     torch.set_num_threads(1)
     plan = load_plan(STUDY, nominal=True)
     sampler = Sampler(kind=run.sampler, seed=run.seed, startup=STARTUP[run.sampler])
@@ -161,7 +156,7 @@ def searched(run: Run) -> dict[str, Any]:
                     by_model = own[int(model.mean([trial.setting for trial in own], tasks[name]).argmax())]
                     regrets.append([world.loss(of.setting, k) for of in (by_objective, by_model)])
                 found[str(count)] = (100 * np.mean(regrets, axis=0)).tolist()
-    return asdict(run) | {"regret": found}
+    return {"regret": found}
 
 
 WAYS = {"TPE, best objective": ("tpe", 0), "TPE, model": ("tpe", 1), "joint, model": ("joint", 1)}
@@ -198,19 +193,9 @@ def main() -> None:
     logging.disable(logging.WARNING)
     samplers: tuple[Literal["tpe", "joint"], ...] = ("tpe", "joint")
     runs = [Run(f, s, sampler, args.trials) for s in range(args.studies) for f in args.families for sampler in samplers]
-    done = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
-    known = {tuple(row[name] for name in asdict(runs[0])) for row in done}
-    args.rows.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(args.workers) as pool, args.rows.open("a") as file:
-        futures = [pool.submit(searched, run) for run in runs if tuple(asdict(run).values()) not in known]
-        for future in track(as_completed(futures), description="searches", total=len(futures)):
-            done.append(future.result())
-            file.write(json.dumps(done[-1]) + "\n")
-            file.flush()
-    asked = {tuple(asdict(run).values()) for run in runs}
-    rows = [row for row in done if tuple(row[name] for name in asdict(runs[0])) in asked]
+    rows = finished(args.rows, runs, searched, args.workers, "searches")
     counts = np.array([count for count in COUNTS if count <= args.trials])
-    table, bars, rng = [], [], np.random.default_rng(0)
+    table, bars, rng = [], list[Bar](), np.random.default_rng(0)
     for family in args.families:
         curve = curves(rows, family)
         table += [{"family": family, "way": way} | _rounded(counts, own) for way, own in curve.items()]
@@ -219,20 +204,12 @@ def main() -> None:
             chosen = rng.integers(args.studies, size=args.studies)
             draws.append(fewer({way: own[chosen] for way, own in curve.items()}, counts))
         ratio, (low, high) = fewer(curve, counts), np.quantile(draws, [0.025, 0.975])
-        bars.append(
-            (
-                family,
-                ratio,
-                f"{ratio:.2f} [{low:.2f}, {high:.2f}] times fewer",
-                args.needs_unrelated if family == "unrelated" else args.needs,
-            )
-        )
+        told = f"{ratio:.2f} [{low:.2f}, {high:.2f}] times fewer"
+        bars.append(Bar(f"trials, optimum {family}", told, f"{NEEDS[family]:g}", ratio >= NEEDS[family]))
     text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
     text += f"\n\nRegret in points of accuracy after so many trials of each condition, mean of {args.studies} studies."
     keep("trials_to_regret" + "-quick" * args.quick, text, {"rows": rows})
-    for family, ratio, told, need in bars:
-        print(f"bar trials, optimum {family}: {told}, needs {need:.2f}: {'held' if ratio >= need else 'missed'}")
-    raise SystemExit(any(ratio < need for _, ratio, _, need in bars))
+    judge(bars)
 
 
 def _rounded(counts: NDArray[np.int64], own: NDArray[np.float64]) -> dict[str, str]:

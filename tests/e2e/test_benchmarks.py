@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,14 +16,14 @@ from tests.support import ROOT
 
 TINY = "--rounds 1 --threads 1 --network preact --width 2 --batch-size 8 --steps 1"
 REAL = (
-    "--data digits --images 200 --samples 2000 --seeds 2 --width 4 --noise symmetric:0.5 --variants dividemix codim-sup"
-    " --rows FOLDER/rows.jsonl --stages FOLDER/stages"
+    "--data digits --images 200 --samples 2000 --seeds 2 --width 4 --noise symmetric:0.5"
+    " --variants 'dividemix K' 'codim-sup K' --rows FOLDER/rows.jsonl --stages FOLDER/stages"
 )
 OWN = (
     "--data digits --images 100 --samples 3000 --seeds 2 --noise symmetric:0.5 asymmetric:0.4 --balance balanced"
-    " --methods ce dividemix --most-loss 100 --least-gain -100 --rows FOLDER/rows.jsonl"
+    " --methods ce dividemix --rows FOLDER/rows.jsonl"
 )
-TO_REGRET = "--studies 2 --trials 5 --families fixed --needs 0 --rows FOLDER/rows.jsonl"
+TO_REGRET = "--studies 2 --trials 5 --families fixed --rows FOLDER/rows.jsonl"
 
 CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
@@ -36,7 +37,7 @@ CASES = {
     "real_images": (REAL, "real_images-digits-200"),
     "trials_to_regret": (TO_REGRET, "trials_to_regret"),
     "own_data": (OWN, "own_data"),
-    "noise_interval": ("--cases 3 --data digits --needs 0 --rows FOLDER/rows.jsonl", "noise_interval"),
+    "noise_interval": ("--cases 3 --data digits --rows FOLDER/rows.jsonl", "noise_interval"),
     "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),
 }
 """Script -> arguments, and what it keeps."""
@@ -47,7 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
     """Script -> folder of what it keeps. Two at a time: most of their time is that of imports."""
     with ThreadPoolExecutor(2) as pool:
         yield {
-            script: pool.submit(run, script, arguments.replace("FOLDER", str(folder)).split(), folder)
+            script: pool.submit(run, script, shlex.split(arguments.replace("FOLDER", str(folder))), folder)
             for script, (arguments, _) in CASES.items()
             for folder in [tmp_path_factory.mktemp(script)]
         }
@@ -100,5 +101,5 @@ def run(script: str, arguments: list[str], results: Path) -> Path:
     command = [sys.executable, f"benchmarks/{script}.py", *arguments]
     env = os.environ | {"BENCHMARK_RESULTS": str(results), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ("missed" in done.stdout), done.stderr
     return results
