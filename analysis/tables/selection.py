@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.frames.join import study_names
 from analysis.frames.load import Trials
 from analysis.frames.settings import Setting, searched_settings
-from study.results.rules import FINISHED, counted, unsearched, worth
+from study.results.rules import FINISHED, compared, counted, unsearched, worth
 
 
 def chosen(trials: Trials) -> pd.DataFrame:
@@ -65,17 +65,18 @@ def ranking(trials: Trials) -> pd.DataFrame:
 
 
 def finished_trials(trials: Trials, condition: str) -> pd.DataFrame:
-    """Finished searched trials of a condition, to fit a surrogate to, with objectives as `rules.counted` counts
-    them."""
+    """Finished searched trials of a condition, to fit a surrogate to, with objectives as `rules.compared` and
+    `rules.counted` count them."""
     frame = trials.trials
     frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
     frame = frame[frame["status"].isin(FINISHED)]
-    return frame.assign(objective=counted(zip(frame["status"], frame["objective"], strict=True)))
+    return frame.assign(objective=counted(zip(frame["status"], _compared(frame), strict=True)))
 
 
 def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
     """A condition's complete baseline trials that are points of the space, as the study decides it for its search
-    (study/search/optuna_search.py): in all but searched settings and seed they are what its searched trials are."""
+    (study/search/optuna_search.py): in all but searched settings and seed they are what its searched trials are. Their
+    objectives are as `rules.compared` counts them."""
     frame = trials.complete[(trials.complete["condition"] == condition) & (trials.complete["baseline"] != "")]
     settings = searched_settings(trials.spec)
     inside = pd.Series(True, index=frame.index)
@@ -83,7 +84,12 @@ def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
         inside &= setting.allows(frame) | setting.values(frame).isna()  # NaN: it is conditional, and does not hold
     everyone = trials.trials[trials.trials["condition"] == condition]
     searched = {_unsearched(config, settings) for config in everyone.loc[everyone["baseline"] == "", "config"]}
-    return frame[inside & frame["config"].map(lambda config: _unsearched(config, settings) in searched).astype(bool)]
+    inside &= frame["config"].map(lambda config: _unsearched(config, settings) in searched).astype(bool)
+    return frame.assign(objective=_compared(frame))[inside]
+
+
+def _compared(frame: pd.DataFrame) -> list[float]:
+    return [compared(*pair) for pair in zip(frame["objective"], frame["consensus"], strict=True)]
 
 
 def _unsearched(config: str, settings: Sequence[Setting]) -> str:

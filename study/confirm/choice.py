@@ -16,7 +16,7 @@ from study.dimensions.base import Value
 from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
 from study.results.records import TrialRecord
-from study.results.rules import FINISHED, counted
+from study.results.rules import FINISHED, compared, counted
 from study.spec.conditions import Condition
 from study.surrogate.task import Known
 
@@ -111,7 +111,7 @@ class Values:
         known = []
         for condition in plan.conditions:
             own = [record for record in finished if record.condition == condition.id]
-            objectives = counted((record.status, record.objective) for record in own)
+            objectives = counted((record.status, compared(record.objective, record.consensus)) for record in own)
             known += [
                 Known(condition.id, _setting(plan, record), value)
                 for record, value in zip(own, objectives, strict=True)
@@ -126,7 +126,7 @@ class Values:
         """Return the value of each record's setting at a condition, up to a constant; its objective where the trials of
         no condition can be ranked."""
         if self._model is None:
-            return np.array([record.objective for record in records])
+            return np.array([compared(record.objective, record.consensus) for record in records])
         return self._model.mean([_setting(self.plan, record) for record in records], self.tasks[condition.id])
 
     def ranked(self, records: Sequence[TrialRecord], condition: Condition) -> list[TrialRecord]:

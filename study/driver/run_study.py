@@ -65,6 +65,7 @@ def run_study(
             stages=folder.stages_address,
             threads=threads(plan),
             checkpoint_seconds=plan.spec.checkpoint_seconds,
+            predicts=plan.spec.objective.consensus and attempt.phase == "search",
             epoch_timeout_minutes=plan.spec.resources.epoch_timeout_minutes,
         )
 
@@ -108,11 +109,13 @@ def run_study(
     with progress:
         tick()
         if phase != "confirm":
-            search = Search(plan, folder.journal, recorder.finished())
+            search = Search(plan, folder.journal, recorder.finished(), recorder.consensus)
             if recorder.ended("search") < plan.trials:
                 run(search, plan.trials)
             if recorder.ended("search") < plan.trials:
                 return False
+        for condition in plan.conditions:
+            recorder.consensus(condition.id)
         recorder.judge(trial_values(plan, recorder.records.values()))
         recorder.flush(now=True)
         folder.keep(now=True)

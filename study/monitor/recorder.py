@@ -17,9 +17,12 @@ from codim.metrics import EpochMetrics, OracleMetrics
 from study.monitor.loggers import Loggers
 from study.plan.plan import Plan
 from study.plan.shared_stages import drawn_by_trial, shared_stages
+from study.plan.tasks import tasks_of
 from study.results.folder import ResultsFolder
 from study.results.json_schema import Phase
+from study.results.predictions import SCALE, Predictions, decode
 from study.results.records import TrialRecord
+from study.surrogate.consensus import FEWEST, consensus
 from study.trial import Attempt, Outcome
 
 WRITE_SECONDS = 2.0
@@ -36,9 +39,19 @@ class Recorder:
         """Continue from the tables in `folder`, if there are any."""
         self.plan, self.folder, self._loggers = plan, folder, loggers
         self.records = {record.trial: record for record in folder.read_trials()}
+        self._tasks = tasks_of(plan)
         self._shared = {stage.key for stage in shared_stages(plan)}
         self._rows: dict[str, list[dict[str, Any]]] = {}
         """Trial -> its epochs; running trials only."""
+        self._predictions: dict[str, dict[str, Predictions]] = {condition.id: {} for condition in plan.conditions}
+        """Condition -> complete searched trials that have predictions."""
+        for record in self.records.values() if plan.spec.objective.consensus else ():
+            if record.phase == "search" and record.status == "complete" and record.condition in self._predictions:
+                self._count(record, folder.read_predictions(record.trial))
+        self._agreed: dict[str, int] = {}
+        """Condition -> number of trials in its newest consensus."""
+        self._told: dict[str, str] = {}
+        """Running trial -> its predictions, once it has drawn its budget."""
         self._changed: set[str] = set()
         self._behind = False
         """Whether a trial has ended since the table of trials was last written."""
@@ -87,6 +100,8 @@ class Recorder:
         while rows and rows[-1]["epoch"] >= row["epoch"]:
             rows.pop()
         rows.append({name: row.get(name) for name in _COLUMNS})
+        if text := row.get("predictions"):
+            self._told[attempt.trial] = text
         self._changed.add(attempt.trial)
         if self._loggers:
             self._loggers.epoch(self.records[attempt.trial], rows[-1])
@@ -107,12 +122,32 @@ class Recorder:
         test = [row["oracle_test_acc"] for row in self._evaluated(attempt.trial)]
         record.oracle_test_acc = _mean(test[-attempt.last :])
         record.oracle_test_acc_best = max(test, default=math.nan)
-        self._write_epochs([attempt.trial], record)
+        text = self._told.pop(attempt.trial, "")
+        self._write_epochs([attempt.trial], record, text)
+        if text and record.status == "complete":
+            self._count(record, decode(text))
         self._changed.discard(attempt.trial)
         self._behind = True
         del self._rows[attempt.trial]
         if self._loggers:
             self._loggers.end(record)
+
+    def consensus(self, condition: str) -> dict[str, float]:
+        """Return complete searched trials of a condition -> their newest consensus, which becomes that of their
+        records; none if there are too few, or the study takes none."""
+        crowd = self._predictions[condition]
+        if len(crowd) >= FEWEST and len(crowd) != self._agreed.get(condition):
+            labels = next(iter(crowd.values())).labels
+            slope = self._tasks[condition].slope
+            agreed = consensus([own.probability / SCALE for own in crowd.values()], labels, slope)
+            for trial, value in zip(crowd, agreed.tolist(), strict=True):
+                self.records[trial].consensus = value
+            self._agreed[condition], self._behind = len(crowd), True
+        return {trial: self.records[trial].consensus for trial in crowd} if len(crowd) >= FEWEST else {}
+
+    def _count(self, record: TrialRecord, predictions: Predictions | None) -> None:
+        if predictions and self._tasks[record.condition].ranks:
+            self._predictions[record.condition][record.trial] = predictions
 
     def judge(self, values: Mapping[str, float]) -> None:
         """Set the `value` of these trials; of the others it becomes NaN."""
@@ -144,11 +179,11 @@ class Recorder:
     def _evaluated(self, trial: str) -> list[dict[str, Any]]:
         return [r for r in self._rows[trial] if r["phase"] != "pretrain" and r["oracle_test_acc"] is not None]
 
-    def _write_epochs(self, trials: Iterable[str], ended: TrialRecord | None = None) -> None:
+    def _write_epochs(self, trials: Iterable[str], ended: TrialRecord | None = None, predictions: str = "") -> None:
         for trial in trials:
             condition = self.records[trial].condition
             rows = [{"trial": trial, "condition": condition, **row} for row in self._rows[trial]]
-            self.folder.write_epochs(trial, rows, ended)
+            self.folder.write_epochs(trial, rows, ended, predictions)
 
 
 def _mean(values: list[float]) -> float:

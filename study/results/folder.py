@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from codim.runtime.atomic_file import replaced
 from codim.text.safe_text import printable
 from study.results.json_schema import SCHEMA_VERSION, OtherVersion
+from study.results.predictions import Predictions, decode
 from study.results.records import TrialRecord
 from study.results.table_schema import METADATA_KEY, checked_epochs, checked_trials
 from study.results.tables import (
@@ -27,6 +28,8 @@ from study.results.tables import (
     records_of,
     trials_table,
 )
+
+_PREDICTIONS = b"codim_predictions"
 
 
 class ResultsFolder:
@@ -85,13 +88,18 @@ class ResultsFolder:
                         records[path.stem] = _checked_record(json.loads(text), path.stem)
         return list(records.values())
 
-    def write_epochs(self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None) -> None:
-        """Write the epochs of a trial. `ended`: its record, once that is final."""
+    def write_epochs(
+        self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None, predictions: str = ""
+    ) -> None:
+        """Write the epochs of a trial. `ended`: its record, once that is final; `predictions` as `encode` makes
+        them."""
         columns = [pa.array([row.get(f.name) for row in rows], f.type, from_pandas=True) for f in EPOCH_SCHEMA]
         table = pa.table(columns, schema=EPOCH_SCHEMA)
         metadata: dict[bytes, str] = {METADATA_KEY: SCHEMA_VERSION}
         if ended:
             metadata[_RECORD] = json.dumps(asdict(ended), default=datetime.isoformat)
+        if predictions:
+            metadata[_PREDICTIONS] = predictions
         with (
             replaced(self.epochs / f"{trial}.parquet") as file,
             # Arrow's copy of the schema, and dictionaries and bounds of all numbers, take more than most trials' rows.
@@ -101,6 +109,13 @@ class ResultsFolder:
         ):
             writer.write_table(table)
             writer.add_key_value_metadata(metadata)
+
+    def read_predictions(self, trial: str) -> Predictions | None:
+        """Return the predictions of a trial; None if it has none. Raises ValueError if they are damaged."""
+        path = self.epochs / f"{trial}.parquet"
+        with _whole(path):
+            text = (pq.read_schema(path).metadata or {}).get(_PREDICTIONS) if path.exists() else None
+            return decode(text.decode()) if text else None
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         """Return the epochs of a trial; none if it has not reported yet. Raises ValueError if they are damaged."""

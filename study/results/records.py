@@ -58,6 +58,9 @@ class TrialRecord:
     """Metric -> distance beyond the study's bounds; 0 or less: within them."""
     objective: float = float("nan")
     """The study's objective, in [0, 1]; NaN until the trial has one. Pruned trials keep their last value."""
+    consensus: float = float("nan")
+    """The objective without the luck of which validation labels are wrong, by the newest consensus of the condition's
+    complete trials (study/surrogate/consensus.py); NaN where the study takes none, or has too few of them."""
     value: float = float("nan")
     """Prediction of the model of all trials for the trial's setting in its condition: accuracy on true labels, up to a
     constant of the condition. NaN for baselines and failed trials, until the search has ended or is confirmed, and

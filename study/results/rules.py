@@ -39,6 +39,16 @@ def counted(trials: Iterable[tuple[str, float]]) -> list[float]:
     return [objective if status == "complete" else min(objective, worst) for status, objective in known]
 
 
+def compared(objective: float, consensus: float) -> float:
+    """Return the number by which a finished trial is compared with others: its consensus, where the study takes one.
+
+    Example:
+        >>> compared(0.25, float("nan")), compared(0.25, 0.27)
+        (0.25, 0.27)
+    """
+    return consensus if math.isfinite(consensus) else objective
+
+
 def worth(trials: Iterable[tuple[float, float]]) -> list[float]:
     """Numbers by which a condition's complete searched trials (objective, value) are ranked: their values if all have
     one, as once the search has ended; else their objectives.

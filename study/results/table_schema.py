@@ -20,7 +20,13 @@ from study.results.json_schema import LARGEST, LONGEST_HOURS, Phase, Status, req
 
 METADATA_KEY = b"codim_schema"
 """Key of the schema version in the metadata of a table."""
-ADDED = {"phase": "search", "setting": "", "constraints": "{}", "shared_samples": 0, "value": float("nan")}
+ADDED = {
+    "phase": "search",
+    "setting": "",
+    "constraints": "{}",
+    "shared_samples": 0,
+    **dict.fromkeys(("consensus", "value"), float("nan")),
+}
 """Columns that the first tables of trials lacked -> value for their rows."""
 _ROUNDING = 1e-6
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -120,7 +126,7 @@ TRIAL_RULES: dict[str, Rule] = {
         ("noise_rate", "objective", "oracle_noise_rate", "oracle_test_acc", "oracle_test_acc_best"), _SHARE
     ),
     **dict.fromkeys(("seed", "budget", "samples", "shared_samples", "epochs"), _COUNT),
-    "value": _between(-10.0, 10.0, "-10 to 10"),
+    **dict.fromkeys(("consensus", "value"), _between(-10.0, 10.0, "-10 to 10")),
     "seconds": _SECONDS,
     "started": _TIME,
     "ended": _TIME,

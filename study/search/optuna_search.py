@@ -9,7 +9,7 @@ point of the space is copied, once complete, into the condition's study, where i
 import contextlib
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from study.dimensions.space import in_order, searched
 from study.plan.plan import Plan
 from study.plan.rungs import common_step, first_step, stages_end
 from study.results.json_schema import Status
-from study.results.rules import counted, unsearched
+from study.results.rules import compared, counted, unsearched
 from study.search.distributions import suggested
 from study.search.journal import repair_journal
 from study.search.optuna_private import handle_of, params_of
@@ -47,14 +47,21 @@ _STATES: dict[Status, TrialState] = {
 class Search:
     """Asks Optuna for trials, reports their epochs and tells their outcomes. Only one process may use a journal."""
 
-    def __init__(self, plan: Plan, journal: Path, finished: Mapping[str, Outcome]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Path,
+        finished: Mapping[str, Outcome],
+        consensus: Callable[[str], Mapping[str, float]] = lambda condition: {},
+    ) -> None:
         """Open the journal, or create it. The caller holds the lock of the results folder.
 
         Args:
             finished: identifier -> outcome in the records; a driver that was killed may not have told Optuna of it.
+            consensus: returns a condition's complete trials -> consensus, where the study takes one.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.plan = plan
+        self.plan, self._consensus = plan, consensus
         repair_journal(journal)
         # Optuna's default lock is a symbolic link, which some file systems refuse.
         storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
@@ -92,7 +99,7 @@ class Search:
         number = len(self._started[condition.id])
         if number >= self.plan.trials_per_condition:
             return None
-        trial = f"{condition.id}-{number:04d}"
+        trial = _named(condition.id, number)
         self._started[condition.id].add(trial)
         names = list(self.plan.spec.baselines)
         if number < len(names):
@@ -220,8 +227,16 @@ class Search:
         within = [all(beyond <= 0 for beyond in trial.constraints.values()) for trial in trials]
         complete = [trial.state == TrialState.COMPLETE for trial in trials]
         statuses = ["complete" if a and b else "pruned" for a, b in zip(complete, within, strict=True)]
-        objectives = counted(zip(statuses, (trial.values[0] for trial in trials), strict=True))
+        agreed = self._consensus(condition)
+        names = (self._name(condition, trial.user_attrs) for trial in trials)
+        values = [compared(t.values[0], agreed.get(name, math.nan)) for t, name in zip(trials, names, strict=True)]
+        objectives = counted(zip(statuses, values, strict=True))
         return [Known(condition, self._setting(t.params), value) for t, value in zip(trials, objectives, strict=True)]
+
+    def _name(self, condition: str, attributes: Mapping[str, Any]) -> str:
+        """Return the identifier of a trial, or of the baseline that was copied into the search as one."""
+        baseline = attributes.get("baseline")
+        return _named(condition, list(self.plan.spec.baselines).index(baseline)) if baseline else attributes["trial"]
 
     def _setting(self, params: Mapping[str, Any]) -> dict[str, Value]:
         return {path: self.plan.spec.space[path].decode(value) for path, value in params.items()}
@@ -242,6 +257,10 @@ class Search:
         """Return the seed of a condition, the same on every machine, unlike Python's hash()."""
         text = f"{self.plan.spec.sampler.seed}/{condition.id}/{trials}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+def _named(condition: str, number: int) -> str:
+    return f"{condition}-{number:04d}"
 
 
 def _number(trial: str) -> int:

@@ -33,6 +33,10 @@ class Objective(Section):
     """Accuracy on the validation part against its given labels: val_acc of the ensemble, val_acc_a or _b of one net."""
     reduction: str = "mean_last_5"
     """mean_last_<k>: mean over the last k evaluated epochs. A maximum is not offered: it would select by luck."""
+    consensus: bool = False
+    """Whether trials are compared by their objectives without the luck of which validation labels are wrong, estimated
+    from the predictions of all complete trials of the condition (study/surrogate/consensus.py). Pruning goes by the
+    objective itself."""
     cost: Literal["seconds"] | None = None
     """Second objective, minimised: wall time of the whole training. Samples would not do, since all trials draw the
     same number of them."""

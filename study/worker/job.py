@@ -23,6 +23,8 @@ class Job:
     """Folder of the shared stages."""
     threads: int
     checkpoint_seconds: float
+    predicts: bool = False
+    """Whether the last row carries the predictions for the validation images, as `predictions`."""
     epoch_timeout_minutes: float | None = None
     """Longest time between two rows before `watched` ends the process."""
 

@@ -21,6 +21,7 @@ from study.worker.epoch_rows import read_rows, write_rows
 from study.worker.job import Job, OutOfStep, Train, note_failure
 from study.worker.stages import start_of
 from study.worker.staging import nothing, worked_on
+from study.worker.tail import Tail
 from study.worker.watchdog import watched
 
 
@@ -60,8 +61,10 @@ def train(job: Job) -> Iterator[Row]:
         raise OutOfStep(f"worker {rank()} found the checkpoint of epoch {epoch} and the first worker another")
     if rows and session.state.samples >= config.train.samples:
         yield _with_history(rows)
-    saved, first = time.monotonic(), True
+    saved, first, tail = time.monotonic(), True, Tail(session)
     for row in session.epochs():
+        if job.predicts and (told := tail.after_epoch()):
+            row["predictions"] = told
         rows.append(row)
         if rank() == 0 and time.monotonic() - saved >= job.checkpoint_seconds:
             write_rows(folder, rows)

@@ -5,14 +5,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from codim.config.train_config import TrainConfig
 from codim.data.load import TrainingData
+from codim.training.session import Session
+from study.results.predictions import SCALE, decode
 from study.worker.job import Job
 from study.worker.trainable import train
 from study.worker.watchdog import HUNG, Hung, watched
@@ -48,6 +52,31 @@ def test_a_process_that_hangs_ends_itself(how: str, tmp_path: Path) -> None:
 def test_time_that_the_driver_takes_is_not_the_trials(tmp_path: Path) -> None:
     for _ in watched(iter(range(3)), tmp_path, 0.5 / 60):
         time.sleep(0.7)
+
+
+def test_the_last_row_tells_the_predictions(
+    tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path
+) -> None:
+    """Their mean over the epochs of the last tenth of the budget; again where the trial had ended before."""
+    config, data = tiny()
+    settings = {"trial": "t", "config": config.model_dump(mode="json"), "stages": str(tmp_path), "threads": 1}
+    job = Job(**settings, folder=str(tmp_path / "t"), checkpoint_seconds=0, predicts=True)
+    *before, last = train(job)
+    assert not any("predictions" in row for row in before)
+    told = decode(last["predictions"])
+    assert told.labels.tolist() == data.labels[data.val_index].tolist()
+
+    session, expected = Session.load(config), list[torch.Tensor]()
+    session.start()
+    for row in session.epochs():
+        if row["samples"] > 0.9 * config.train.samples:
+            expected.append(session.predict(data.val_index).mean(0).softmax(1))
+    assert expected
+    assert told.probability / SCALE == pytest.approx(torch.stack(expected).mean(0).numpy(), abs=0.01)
+
+    (again,) = train(job)
+    assert again["predictions"] == last["predictions"]
+    assert "predictions" not in list(train(replace(job, folder=str(tmp_path / "other"), predicts=False)))[-1]
 
 
 def timeless(rows: list[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,88 @@
+"""Consensus on made-up trials whose accuracy is known."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from codim.noise.symmetric import SymmetricNoise
+from codim.noise.transition import Floats, Labels, symmetric_slope
+from study.surrogate.consensus import consensus
+
+CLASSES = 10
+
+
+class Crowd(NamedTuple):
+    probability: Floats
+    """(S, N, K)."""
+    labels: Labels
+    accuracy: Floats
+    """Of each trial, on true labels."""
+    slope: float
+
+    @property
+    def objective(self) -> Floats:
+        found: Floats = (self.probability.argmax(2) == self.labels).mean(1)
+        return found
+
+    @property
+    def gain(self) -> tuple[float, float]:
+        """Rank correlation with accuracy: of the objectives, and of the consensus."""
+        agreed = consensus(list(self.probability), self.labels, self.slope)
+        return spearmanr(self.objective, self.accuracy)[0], spearmanr(agreed, self.accuracy)[0]
+
+
+def crowd(seed: int, rate: float = 0.8, trials: int = 20, images: int = 300, misled: float = 0) -> Crowd:
+    """Trials with accuracies of .83 to .97 that err by themselves, on hard images more often. `misled`: share of the
+    images on which the bad half of them are sure of one and the same wrong class."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(CLASSES, size=images)
+    labels = SymmetricNoise(rate=rate, seed=seed).apply(true, CLASSES, np.zeros((images, 1)))
+    skill, difficulty = np.linspace(1.2, 2.5, trials), rng.normal(size=images)
+    wrong = (true + rng.integers(1, CLASSES, (trials, images))) % CLASSES
+    knows = rng.normal(size=(trials, images)) < skill[:, None] - 0.7 * difficulty
+    together = (rng.random(images) < misled) & (np.arange(trials) < trials // 2)[:, None]
+    named = np.where(together, (true + 1) % CLASSES, np.where(knows, true, wrong))
+    probability = np.eye(CLASSES)[named] * 0.8 + 0.02
+    return Crowd(probability, labels, (named == true).mean(1), symmetric_slope(rate * 0.9, CLASSES))
+
+
+def test_where_labels_say_little_the_crowd_says_more() -> None:
+    gains = np.array([crowd(seed).gain for seed in range(30)])
+    assert gains[:, 0].mean() < 0.8
+    assert gains[:, 1].mean() > 0.95
+
+
+def test_a_crowd_that_is_wrong_together_is_not_followed() -> None:
+    """Half of the trials share one mistake: their agreement with each other is no merit."""
+    gains = np.array([crowd(seed, rate=0.3, images=1000, misled=0.6).gain for seed in range(10)])
+    assert gains[:, 1].mean() > gains[:, 0].mean() - 0.03
+
+
+def test_right_labels_stay_what_they_are() -> None:
+    """Without noise the objective is accuracy itself, and moves by no more than its error on 300 images."""
+    own = crowd(0, rate=0.0)
+    agreed = consensus(list(own.probability), own.labels, slope=1)
+    assert agreed == pytest.approx(own.objective, abs=0.03)
+    assert spearmanr(agreed, own.accuracy)[0] > 0.95
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**6), st.integers(3, 8))
+def test_the_order_of_trials_and_images_does_not_count(seed: int, trials: int) -> None:
+    rng = np.random.default_rng(seed)
+    probability, labels = rng.dirichlet([0.5] * 4, (trials, 30)), rng.integers(4, size=30)
+    found = consensus(list(probability), labels, 0.5)
+    rows, images = rng.permutation(trials), rng.permutation(30)
+    moved = consensus(list(probability[rows][:, images]), labels[images], 0.5)
+    assert moved == pytest.approx(found[rows], abs=1e-9)
+    assert np.isfinite(found).all()
+
+
+def test_trials_that_all_agree_are_equal() -> None:
+    own = crowd(3)
+    agreed = consensus([own.probability[0]] * 4, own.labels, own.slope)
+    assert agreed == pytest.approx([own.objective[0]] * 4, abs=1e-6)
