@@ -14,15 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from codim.metrics import EpochMetrics, OracleMetrics
+from study.monitor.crowd import Crowd
 from study.monitor.loggers import Loggers
 from study.plan.plan import Plan
 from study.plan.shared_stages import drawn_by_trial, shared_stages
-from study.plan.tasks import tasks_of
 from study.results.folder import ResultsFolder
 from study.results.json_schema import Phase
-from study.results.predictions import SCALE, Predictions, decode
+from study.results.predictions import decode
 from study.results.records import TrialRecord
-from study.surrogate.consensus import FEWEST, consensus
 from study.trial import Attempt, Outcome
 
 WRITE_SECONDS = 2.0
@@ -39,17 +38,13 @@ class Recorder:
         """Continue from the tables in `folder`, if there are any."""
         self.plan, self.folder, self._loggers = plan, folder, loggers
         self.records = {record.trial: record for record in folder.read_trials()}
-        self._tasks = tasks_of(plan)
         self._shared = {stage.key for stage in shared_stages(plan)}
         self._rows: dict[str, list[dict[str, Any]]] = {}
         """Trial -> its epochs; running trials only."""
-        self._predictions: dict[str, dict[str, Predictions]] = {condition.id: {} for condition in plan.conditions}
-        """Condition -> complete searched trials that have predictions."""
+        self._crowd = Crowd(plan)
         for record in self.records.values() if plan.spec.objective.consensus else ():
-            if record.phase == "search" and record.status == "complete" and record.condition in self._predictions:
-                self._count(record, folder.read_predictions(record.trial))
-        self._agreed: dict[str, int] = {}
-        """Condition -> number of trials in its newest consensus."""
+            if record.status == "complete" and (predictions := folder.read_predictions(record.trial)):
+                self._crowd.add(record.condition, record.trial, predictions)
         self._told: dict[str, str] = {}
         """Running trial -> its predictions, once it has drawn its budget."""
         self._changed: set[str] = set()
@@ -125,7 +120,7 @@ class Recorder:
         text = self._told.pop(attempt.trial, "")
         self._write_epochs([attempt.trial], record, text)
         if text and record.status == "complete":
-            self._count(record, decode(text))
+            self._crowd.add(record.condition, record.trial, decode(text))
         self._changed.discard(attempt.trial)
         self._behind = True
         del self._rows[attempt.trial]
@@ -135,19 +130,11 @@ class Recorder:
     def consensus(self, condition: str) -> dict[str, float]:
         """Return complete searched trials of a condition -> their newest consensus, which becomes that of their
         records; none if there are too few, or the study takes none."""
-        crowd = self._predictions[condition]
-        if len(crowd) >= FEWEST and len(crowd) != self._agreed.get(condition):
-            labels = next(iter(crowd.values())).labels
-            slope = self._tasks[condition].slope
-            agreed = consensus([own.probability / SCALE for own in crowd.values()], labels, slope)
-            for trial, value in zip(crowd, agreed.tolist(), strict=True):
-                self.records[trial].consensus = value
-            self._agreed[condition], self._behind = len(crowd), True
-        return {trial: self.records[trial].consensus for trial in crowd} if len(crowd) >= FEWEST else {}
-
-    def _count(self, record: TrialRecord, predictions: Predictions | None) -> None:
-        if predictions and self._tasks[record.condition].ranks:
-            self._predictions[record.condition][record.trial] = predictions
+        agreed = self._crowd.consensus(condition)
+        for trial, value in agreed.items():
+            self._behind |= self.records[trial].consensus != value
+            self.records[trial].consensus = value
+        return agreed
 
     def judge(self, values: Mapping[str, float]) -> None:
         """Set the `value` of these trials; of the others it becomes NaN."""

@@ -101,6 +101,8 @@ def require_same_study(folder: ResultsFolder, resolved: Mapping[str, Any]) -> No
         raise SpecError(f"--results: {error}, or give another --results") from None
     old["config"] = completed(old.get("config", {}))
     old["baseline_configs"] = {name: completed(own) for name, own in old.get("baseline_configs", {}).items()}
+    if "objective" in old:
+        old["objective"] = {"consensus": False, **old["objective"]}
     if old.get("sampler", {}).get("transfer") is False:  # an entry of earlier versions, at its default
         del old["sampler"]["transfer"]
     advice = "give the changed study another `name`, or another --results"

@@ -71,6 +71,16 @@ class TestResultsFolder:
         with pytest.raises(SpecError, match=r"config -> optim -> lr = 0.05, now it is 0.07"):
             require_same_study(folder, resolved_spec(load_plan(write_study())))
 
+    def test_of_a_study_from_before_the_consensus(self, write_study: WriteStudy, tmp_path: Path) -> None:
+        """It goes on without one."""
+        folder, now = ResultsFolder(tmp_path), resolved_spec(load_plan(write_study()))
+        before = {name: value for name, value in now["objective"].items() if name != "consensus"}
+        write_json(folder.spec, {**now, "objective": before})
+        require_same_study(folder, now)
+        other = resolved_spec(load_plan(write_study(objective__consensus=True)))
+        with pytest.raises(SpecError, match="objective -> consensus = False, now it is True"):
+            require_same_study(folder, other)
+
     def test_of_a_study_whose_curves_had_other_steps(self, write_study: WriteStudy, tmp_path: Path) -> None:
         """As before the pruner counted from the end of the warm-up; without a pruner nothing compares them."""
         folder = ResultsFolder(tmp_path)

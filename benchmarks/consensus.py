@@ -1,0 +1,243 @@
+"""Does the consensus of trials rank them better than their accuracy on the given validation labels?
+
+Trials of random settings of the digits study, of the same space on 2,000 images of Fashion-MNIST (14x14, 10 epochs of
+pre-training, the rest as in real_images.py's K), and of `ce`, which memorises, are trained once and kept with their
+predictions in --table; the same command trains what is missing. Then the validation labels are drawn anew --repetitions
+times with the noise of the condition (no training has seen them), each time for a crowd of trials drawn at random. Ways
+to judge are compared by their rank correlation (Spearman) with accuracy on the test images, and by the regret of their
+best trial, in points:
+
+* given: accuracy on the given labels, mean of the last 5 epochs, as the study's objective
+* consensus: study/surrogate/consensus.py
+* true: accuracy on the true labels of the validation images, which no user has
+
+Crowds: of 5, 10 and 30 searched trials; of 30 with 100 validation images; of 5 and 10 with twice as many trials of
+`ce`; of 30, two thirds of which take one class for another together. Intervals: 95 %, of the mean over the repetitions,
+which share one table of trials. Bars: consensus at least .8 at symmetric .8, and nowhere below the given labels beyond
+chance.
+
+    CODIM_DATA=/folder/of/the/data python benchmarks/consensus.py [--data fashion_mnist]
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from kept import RESULTS, Bar, finished, judge, keep
+from numpy.typing import NDArray
+from real_images import BASE, BY_DATA, K, _half, _merged
+from scipy import stats
+from scipy.stats import qmc, spearmanr
+
+from codim.config.budget import pretrain_samples
+from codim.config.methods import METHODS
+from codim.config.train_config import TrainConfig, merge, train_config
+from codim.evaluation.predict import predict
+from codim.noise.kinds import NOISE_ADAPTER
+from codim.training.loop import run_epochs
+from codim.training.session import Session
+from study.results.predictions import SCALE, decode, encode
+from study.surrogate.consensus import consensus
+
+CONDITIONS = ("symmetric-0.2", "symmetric-0.5", "symmetric-0.8", "asymmetric-0.4")
+SPACE = ("contrastive/temperature", "contrastive/weight", "mixmatch/lambda_u", "divide/p_threshold")
+MEMORISING = 1_000
+"""Number of the first trial of `ce`; those below are searched ones."""
+LAST = 5
+"""Epochs over which predictions and test accuracy are averaged."""
+IMAGES, PASSES = 2_000, 20
+"""Of Fashion-MNIST: images, a quarter of them for validation, and passes over the others."""
+NEEDS = 0.8
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Compare the consensus of trials with their accuracy on given labels."""
+
+    data: Literal["digits", "fashion_mnist"] = "digits"
+    conditions: tuple[str, ...] = CONDITIONS
+    trials: int = 60
+    """Searched trials of each condition."""
+    memorising: int = 20
+    """Trials of `ce` of each condition."""
+    repetitions: int = 200
+    table: Path | None = None
+    """Trials with their predictions; by default the one kept in results/."""
+    workers: int = 2
+    """Processes, one thread each, for the trials that the table lacks."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training."""
+
+    data: str
+    condition: str
+    number: int
+
+
+class Judged(NamedTuple):
+    """A trial that was trained."""
+
+    searched: bool
+    probability: NDArray[np.float64]
+    """(N, K)."""
+    test_acc: float
+
+
+def settings(trial: Trial) -> dict[str, Any]:
+    """Settings of a trial: quasi-random ones of the digits study, of `codim-self` and `codim-sup` by turns; or `ce`."""
+    if trial.number >= MEMORISING:
+        lr, samples = (np.random.default_rng(trial.number) for _ in range(2))
+        train = {"samples": int(samples.choice([20_000, 40_000, 60_000]))}
+        return merge(METHODS["ce"], {"optim": {"lr": float(10 ** lr.uniform(-2, -0.7))}, "train": train})
+    u = qmc.Sobol(len(SPACE), seed=CONDITIONS.index(trial.condition)).random(256)[trial.number]
+    lambda_u = 0.0 if u[2] < 0.2 else 100 ** ((u[2] - 0.2) / 0.8)
+    values = (0.05 * 20 ** u[0], 0.001 * 1000 ** u[1], lambda_u, 0.02 + 0.88 * u[3])
+    found = METHODS["codim-sup" if trial.number % 2 else "codim-self"]
+    for path, value in zip(SPACE, values, strict=True):
+        section, name = path.split("/")
+        found = merge(found, {section: {name: float(value)}})
+    return found
+
+
+def config(trial: Trial) -> TrainConfig:
+    kind, rate = trial.condition.rsplit("-", 1)
+    noise = {"kind": kind, "rate": float(rate)} | ({"map": trial.data} if kind == "asymmetric" else {})
+    own = merge(settings(trial), {"noise": noise, "train": {"seed": trial.number, "device": "cpu"}})
+    if trial.data == "digits":
+        return train_config(merge({"data": {"name": "digits", "val_fraction": 0.25}, "warmup": {"seed": 0}}, own))
+    data = {"name": trial.data, "subset": IMAGES, "val_fraction": 0.25}
+    base = _merged(BASE, BY_DATA[trial.data], K, {"data": data, "pretrain": {"epochs": 10}})
+    if trial.number >= MEMORISING:
+        del base["pretrain"]
+        return train_config(merge(base, own))
+    without = train_config(merge(merge(base, own), {"train": {"samples": 10**9}}))
+    samples = IMAGES * 3 // 4 * PASSES + pretrain_samples(without.pretrain, IMAGES)
+    return train_config(merge(merge(base, own), {"train": {"samples": samples}}))
+
+
+def train(trial: Trial) -> dict[str, Any]:
+    """Train; return the predictions with the *true* labels of the validation images, and the test accuracy."""
+    torch.set_num_threads(1)
+    session = Session.load(config(trial))
+    data, truth = session.data, session.truth
+    assert truth
+    if trial.data != "digits":
+        data, truth = replace(data, images=_half(data.images)), replace(truth, test_images=_half(truth.test_images))
+        session = Session(session.config, data, truth)
+    session.start()
+    seen: list[tuple[NDArray[np.float64], float]] = []
+    for _ in run_epochs(session.config, data, session.state):
+        if session.state.samples >= 0.7 * session.config.train.samples:
+            own = session.predict(data.val_index).mean(0).double().softmax(1).numpy()
+            found = predict(session.state.networks, truth.test_images, session.augmenter).sum(0).argmax(1)
+            seen.append((own, (found == truth.test_labels).double().mean().item()))
+    probability, test_acc = zip(*seen[-LAST:], strict=True)
+    told = encode(np.mean(probability, 0), truth.labels[data.val_index].numpy())
+    return {"predictions": told, "test_acc": float(np.mean(test_acc))}
+
+
+class Crowd(NamedTuple):
+    """How a crowd is drawn."""
+
+    name: str
+    searched: int
+    memorising: int = 0
+    images: int = 0
+    """Validation images; 0: all."""
+    misled: bool = False
+    """Two thirds of the trials take one class for another."""
+
+
+CROWDS = (
+    Crowd("5 trials", 5),
+    Crowd("10 trials", 10),
+    Crowd("30 trials", 30),
+    Crowd("30 trials, 100 images", 30, images=100),
+    Crowd("5 trials, 10 of ce", 5, 10),
+    Crowd("10 trials, 20 of ce", 10, 20),
+    Crowd("30 trials, 20 misled", 30, misled=True),
+)
+
+
+def compared(
+    trials: Sequence[Judged], labels: NDArray[np.int64], condition: str, data: str, crowd: Crowd, repetitions: int
+) -> Iterator[dict[str, float]]:
+    """Rank correlation and regret of each way to judge, a repetition at a time. `labels`: true ones."""
+    kind, rate = condition.rsplit("-", 1)
+    classes = int(labels.max()) + 1
+    groups = [[i for i, trial in enumerate(trials) if trial.searched == of] for of in (True, False)]
+    for seed in range(repetitions):
+        rng = np.random.default_rng([3, seed])
+        noise = NOISE_ADAPTER.validate_python(
+            {"kind": kind, "rate": float(rate), "seed": seed} | ({"map": data} if kind == "asymmetric" else {})
+        )
+        given = noise.apply(labels, classes, labels)
+        counts = (crowd.searched, crowd.memorising)
+        drawn = [i for own, n in zip(groups, counts, strict=True) for i in rng.permutation(own)[:n]]
+        rows = rng.permutation(len(labels))[: crowd.images or None]
+        probability = np.stack([trials[i].probability for i in drawn])[:, rows]
+        worth = np.array([trials[i].test_acc for i in drawn])
+        if crowd.misled:
+            one, other = rng.permutation(classes)[:2]
+            led = rng.permutation(len(drawn))[: 2 * len(drawn) // 3]
+            worth[led] -= worth[led] * (labels == one).mean()
+            probability[led, :, other] += probability[led, :, one]
+            probability[led, :, one] = 0
+        named = probability.argmax(2)
+        ways = {
+            "given": (named == given[rows]).mean(1),
+            "consensus": consensus(list(probability), given[rows], noise.slope(classes)),
+            "true": (named == labels[rows]).mean(1),
+        }
+        found = {f"rank, {name}": float(spearmanr(of, worth)[0]) for name, of in ways.items()}
+        yield found | {f"regret, {name}": 100 * float(worth.max() - worth[of.argmax()]) for name, of in ways.items()}
+
+
+def interval(values: pd.Series, form: str) -> str:
+    """Mean with its 95 % t-interval."""
+    low, high = stats.ttest_1samp(values, 0).confidence_interval()
+    return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
+
+
+def main() -> None:
+    args = tyro.cli(Arguments, description=__doc__)
+    numbers = [*range(args.trials), *range(MEMORISING, MEMORISING + args.memorising)]
+    asked = [Trial(args.data, condition, number) for number in numbers for condition in args.conditions]
+    path = args.table or RESULTS / f"consensus_trials-{args.data}.jsonl"
+    rows = finished(path, asked, train, args.workers, "trainings")
+    table, bars = [], list[Bar]()
+    for condition in args.conditions:
+        own = [row for row in rows if row["condition"] == condition]
+        seen = [decode(row["predictions"]) for row in own]
+        pairs = zip(own, seen, strict=True)
+        trials = [Judged(row["number"] < MEMORISING, of.probability / SCALE, row["test_acc"]) for row, of in pairs]
+        for crowd in CROWDS:
+            if crowd.searched > args.trials or crowd.memorising > args.memorising:
+                continue
+            found = pd.DataFrame(
+                compared(trials, seen[0].labels, condition, args.data, crowd, args.repetitions)
+            ).dropna()
+            gain, saved = (found[f"{of}, consensus"] - found[f"{of}, given"] for of in ("rank", "regret"))
+            row = {"condition": condition, "crowd": crowd.name}
+            row |= {name: f"{values.mean():.2f}" for name, values in found.items()}
+            table.append(row | {"rank gained": interval(gain, "+.2f"), "regret saved": interval(-saved, "+.2f")})
+            if condition == "symmetric-0.8" and crowd.name == "30 trials":
+                rank = found["rank, consensus"]
+                bars.append(Bar("rank at symmetric .8", interval(rank, ".2f"), f">= {NEEDS}", rank.mean() >= NEEDS))
+            held = bool(stats.ttest_1samp(gain, 0).confidence_interval().high >= 0)
+            bars.append(Bar(f"rank gained, {condition}, {crowd.name}", interval(gain, "+.2f"), "not below 0", held))
+    text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
+    text += f"\n\nMeans of {args.repetitions} repetitions over one table of {len(rows)} trials."
+    keep(f"consensus-{args.data}", text, {"table": table})
+    judge(bars)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Crowd: the predictions of a study's complete searched trials, and the consensus of each condition's."""
+
+from study.plan.plan import Plan
+from study.plan.tasks import tasks_of
+from study.results.predictions import SCALE, Predictions
+from study.surrogate.consensus import FEWEST, consensus
+
+
+class Crowd:
+    """Keeps the newest consensus of each condition until trials are added."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._tasks = tasks_of(plan)
+        self._predictions: dict[str, dict[str, Predictions]] = {name: {} for name in self._tasks}
+        self._newest: dict[str, dict[str, float]] = {}
+
+    def add(self, condition: str, trial: str, predictions: Predictions) -> None:
+        self._predictions[condition][trial] = predictions
+        self._newest.pop(condition, None)
+
+    def consensus(self, condition: str) -> dict[str, float]:
+        """Return trial -> objective by the consensus of all; empty where they are too few, or their labels too noisy
+        to say anything."""
+        own, task = self._predictions[condition], self._tasks[condition]
+        if len(own) < FEWEST or not task.ranks:
+            return {}
+        if condition not in self._newest:
+            labels = next(iter(own.values())).labels
+            agreed = consensus([one.probability / SCALE for one in own.values()], labels, task.slope)
+            self._newest[condition] = dict(zip(own, agreed.tolist(), strict=True))
+        return self._newest[condition]
