@@ -22,8 +22,6 @@ from study.surrogate.task import Known
 
 MIN_KNOWN = 5
 """Minimum number of complete or pruned searched trials in each condition for a setting to be called robust."""
-
-
 DIGITS = 9
 """Digits behind the point to which values are told."""
 
@@ -141,8 +139,7 @@ def _setting(plan: Plan, record: TrialRecord) -> dict[str, Value]:
 
 def _distinct(plan: Plan, records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """Return the records without those that repeat the setting of an earlier one."""
-    kept: list[TrialRecord] = []
+    kept: dict[tuple[tuple[str, Value], ...], TrialRecord] = {}
     for record in records:
-        if _setting(plan, record) not in [_setting(plan, other) for other in kept]:
-            kept.append(record)
-    return kept
+        kept.setdefault(tuple(_setting(plan, record).items()), record)
+    return list(kept.values())
