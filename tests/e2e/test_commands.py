@@ -37,6 +37,7 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec["fixed"]["train"] = {"samples": 7000}
     spec["pruner"] |= {"min_budget": 5000}
     spec["budget"] |= {"trials_per_condition": 2}
+    spec["confirm"] |= {"seeds": 1}
     with (folder / "digits.yaml").open("w") as file:
         yaml.dump(spec, file)
     done = run("study/run.py", "--space", folder / "digits.yaml", "--results", folder / "results")
@@ -51,8 +52,11 @@ def test_make_study_calls_what_is_tested_here() -> None:
 
 
 def test_study_runs_every_trial_it_planned(small_study: Path) -> None:
-    trials = load_trials(small_study).trials
+    loaded = load_trials(small_study)
+    trials = loaded.trials
     assert len(trials) == 4 * (4 + 2)
+    assert len(loaded.confirmations) == 4 * (4 + 1)
+    assert set(loaded.confirmations.status) == {"complete"}
     assert set(trials.status) <= {"complete", "pruned"}
     assert trials[trials.baseline != ""].status.eq("complete").all()
     assert trials[trials.status == "complete"].objective.between(0, 1).all()
