@@ -83,7 +83,7 @@ install-test: $(TEST_STAMP)
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 
 $(STAMP): constraints.txt pyproject.toml Makefile
-	$(call environment,what a study needs)
+	$(call environment,what a study needs,[study])
 
 $(TEST_STAMP): constraints.txt pyproject.toml Makefile
 	$(call environment,what the tests need,[test])
