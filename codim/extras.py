@@ -19,5 +19,5 @@ def require_extra(extra: str, user: str) -> None:
     """
     if missing := [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]:
         raise ValueError(
-            f"{user} needs {', '.join(missing)}, which is not installed; pip install 'codim-study[{extra}]'"
+            f"{user} needs libraries that are not installed, {', '.join(missing)}; pip install 'codim-study[{extra}]'"
         )

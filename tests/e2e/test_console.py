@@ -107,13 +107,13 @@ importlib.util.find_spec = lambda name: None if name == {hidden!r} else real(nam
             "ray",
             "codim-study",
             ["--space", "digits"],
-            "error: codim-study needs ray, which is not installed; pip install 'codim-study[study]'\n",
+            "error: codim-study needs libraries that are not installed, ray; pip install 'codim-study[study]'\n",
         ),
         (
             "matplotlib",
             "codim-report",
             ["none"],
-            "codim-report: the analysis of a study needs matplotlib, which is not installed; "
+            "codim-report: the analysis of a study needs libraries that are not installed, matplotlib; "
             "pip install 'codim-study[report]'\n",
         ),
     ],
