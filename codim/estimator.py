@@ -112,7 +112,7 @@ class Training:
         >>> from sklearn.datasets import load_digits
         >>> digits = load_digits()
         >>> images = digits.images.astype(np.uint8) * 15
-        >>> trained = train(images, digits.target, method="ce", settings={"train": {"samples": 9000}})
+        >>> trained: Training = train(images, digits.target, method="ce", settings={"train": {"samples": 9000}})
         >>> suspicious = trained.audit()
         >>> trained.predict_proba(images[:3]).shape
         (3, 10)

@@ -22,7 +22,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from codim.config.budget import Speed
 from codim.runtime.announce import announced
 from codim.runtime.progress_bar import LINE_SECONDS, clock
-from codim.version import DISTRIBUTION, __version__
 from study.errors import ClusterError
 from study.plan.plan import Plan
 from study.preflight.checks import LIBRARIES, concurrent_trials, threads
@@ -244,7 +243,7 @@ def _storage_fault(folder: str, mark: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {DISTRIBUTION: __version__, "python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = version(name)
