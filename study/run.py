@@ -27,8 +27,10 @@ from codim.text.safe_text import message
 class Arguments:
     """Run a hyper-parameter study over several noise conditions, or resume one that was stopped.
 
-    python study/run.py --space digits --dry-run    the plan and its cost
-    python study/run.py --space digits
+        python study/run.py --space digits --dry-run    the plan and its cost; starts nothing
+        python study/run.py --space digits              on this machine
+
+    --version prints the version.
     """
 
     space: Path

@@ -18,6 +18,8 @@ class ReportArguments:
         python -m analysis recommend --help    settings for own data, whose noise it estimates
         python -m analysis watch --help        the page and a table in the terminal while a study runs
         python -m analysis export --help       the trials for other programs, a table for a paper
+
+    --version prints the version.
     """
 
     results: Annotated[

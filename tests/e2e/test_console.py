@@ -32,6 +32,7 @@ def test_each_command_tells_its_name_and_version(name: str, tmp_path: Path) -> N
     told = called(name, "--help", folder=tmp_path)
     assert told.returncode == 0, told.stderr
     assert f"usage: {name} " in told.stdout
+    assert "--version prints the version." in told.stdout
     assert not [line for line in told.stdout.splitlines() if "python -m" in line or "run.py" in line]
     told = called(name, "--version", folder=tmp_path)
     assert (told.returncode, told.stdout) == (0, f"codim-study {version('codim-study')}\n")
