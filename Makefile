@@ -1,4 +1,4 @@
-# make study: the main job on the digits data.   make test: the whole test suite.   make bench, bench-gpu: speed.
+# make study: the main job on the digits data.   make test: the whole test suite, or TESTS=folder.   make package: wheel.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,14 +6,14 @@ HASH := $(shell cat constraints.txt pyproject.toml Makefile | cksum | cut -d' ' 
 STAMP := $(VENV)/installed-$(HASH)
 TEST_STAMP := $(VENV)/installed-test-$(HASH)
 
-.PHONY: study test test-avx2 check space-check bench bench-gpu install install-test format clean
+.PHONY: study test test-avx2 check space-check package try-package bench bench-gpu install install-test format clean
 
 study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
 	$(BIN)/python -m analysis results/digits
 
 test: install-test
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 # As on a CPU without AVX-512: what computes, without what only counts on it.
 test-avx2: install-test
@@ -29,6 +29,19 @@ check: install-test
 # The study files, without their data.
 space-check: install
 	$(BIN)/python -m study.check search_spaces/*.yaml
+
+# Wheel and source archive, checked; needs nothing of what a study needs.
+package:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --quiet setuptools build check-wheel-contents twine
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# The wheel in new environments of PYTHON, without and with the extra `study`; minutes.
+try-package: package
+	.ci/try-package $(PYTHON)
 
 # Speed and memory, see benchmarks/README.md. On a CPU an epoch of PreAct ResNet-18 takes a minute.
 BENCH := $(BIN)/python benchmarks
@@ -83,11 +96,11 @@ install-test: $(TEST_STAMP)
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 
 $(STAMP): constraints.txt pyproject.toml Makefile
-	$(call environment,what a study needs)
+	$(call environment,what a study needs,[study])
 
 $(TEST_STAMP): constraints.txt pyproject.toml Makefile
 	$(call environment,what the tests need,[test])
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv results
+	rm -rf .venv results build dist

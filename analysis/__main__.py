@@ -1,13 +1,12 @@
-"""Entry point of `python -m analysis`: the page of a study, and other commands."""
+"""Entry point of `codim-report` and `python -m analysis`: the page of a study, and other commands."""
 
 import sys
 from importlib import import_module
-from inspect import getdoc
 from typing import Any
 
-import tyro
-
 from analysis.commands.arguments import ExportArguments, RecommendArguments, ReportArguments, WatchArguments
+from codim.extras import require_extra
+from codim.text.command_line import as_called, parsed
 from codim.text.safe_text import message
 
 COMMANDS: dict[str, tuple[type[Any], str]] = {
@@ -24,14 +23,14 @@ def main(argv: list[str] | None = None) -> int:
     name = argv[0] if argv and argv[0] in COMMANDS else ""
     arguments, module = COMMANDS.get(name, (ReportArguments, "analysis.commands.report"))
     prog = f"python -m analysis {name}".rstrip()
-    # Left to read the docstring itself, tyro would lose the indentation of the examples.
-    args = tyro.cli(arguments, prog=prog, description=getdoc(arguments), args=argv[1:] if name else argv)
+    args = parsed(arguments, prog, argv[1:] if name else argv)
     try:
+        require_extra("report", "the analysis of a study")
         import_module(module).main(args)
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:
-        print(f"{prog}: {message(error)}", file=sys.stderr)
+        print(message(as_called(f"{prog}: {error}")), file=sys.stderr)
         return 2
     return 0
 

@@ -1,15 +1,12 @@
-"""Entry point of `python -m codim`: train without Ray, or work with a finished training. See --help."""
+"""Entry point of `codim` and `python -m codim`: train without Ray, or work with a finished training. See --help."""
 
 import logging
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from inspect import getdoc
 from io import TextIOWrapper
-from typing import Any, TypeVar
-
-import tyro
+from typing import Any
 
 from codim.commands.arguments import (
     AuditArguments,
@@ -18,9 +15,8 @@ from codim.commands.arguments import (
     PredictArguments,
     TrainArguments,
 )
+from codim.text.command_line import as_called, parsed
 from codim.text.safe_text import message
-
-T = TypeVar("T")
 
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "predict": (PredictArguments, "codim.commands.predict"),
@@ -35,7 +31,7 @@ def main() -> int:
     _set_up()
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         return _command(sys.argv[1], sys.argv[2:])
-    args = _parsed(TrainArguments, "python -m codim", sys.argv[1:])
+    args = parsed(TrainArguments, "python -m codim", sys.argv[1:])
     from codim.commands import train as once
 
     return once.main(args)
@@ -52,20 +48,15 @@ def _set_up() -> None:
     warnings.filterwarnings("ignore", module="PIL")
 
 
-def _parsed(arguments: type[T], command: str, argv: Sequence[str]) -> T:
-    # Left to read the docstring itself, tyro would lose the indentation of the examples.
-    return tyro.cli(arguments, prog=command, description=getdoc(arguments), args=argv)
-
-
 def _command(name: str, argv: Sequence[str]) -> int:
     arguments, module = COMMANDS[name]
-    args = _parsed(arguments, f"python -m codim {name}", argv)
+    args = parsed(arguments, f"python -m codim {name}", argv)
     try:
         status: int = import_module(module).main(args)
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:
-        print(message(f"python -m codim {name}: {error}"), file=sys.stderr)
+        print(message(as_called(f"python -m codim {name}: {error}")), file=sys.stderr)
         return 2
     return status
 

@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
-from torchvision.transforms.functional import center_crop, resize
 
 from codim.commands.settings_file import gpu_trains
 from codim.config.auto import Counts, autos, fitted, resolved, timed
 from codim.config.datasets import IN_MEMORY
-from codim.config.train_config import TrainConfig, merge, train_config
+from codim.config.train_config import merge, train_config
+from codim.data.arrays import channels_first, fitting, inputs
 from codim.data.load import TrainingData, Truth
 from codim.data.splits import stratified_split
 from codim.evaluation.label_audit import Suspect, label_audit, suspects
 from codim.evaluation.predict import predict
+from codim.finished import frame
 from codim.runtime.device import give_back_memory, torch_device
 from codim.runtime.progress_bar import progress
 from codim.text.safe_text import printable
@@ -37,8 +37,6 @@ TAKEN: dict[str, tuple[str, ...]] = {
     "train": ("seed",),
 }
 """Settings that the arguments of `train` decide, by section; (): all."""
-BLOCK = 1024
-"""Images that are resized at a time."""
 
 
 def train(
@@ -73,7 +71,7 @@ def train(
         >>> trained.predict(digits.images[:3].astype(np.uint8) * 15).shape
         (3,)
     """
-    pixels, classes, numbers = _channels_first(images), *_classes(labels)
+    pixels, classes, numbers = channels_first(images), *_classes(labels)
     if len(pixels) != len(numbers) or not len(pixels):
         raise ValueError(f"images, labels: {len(pixels)} and {len(numbers)}; allowed: as many of both, and some")
     if minutes is not None and not 0 < minutes < math.inf:
@@ -87,7 +85,7 @@ def train(
     counts = Counts(count, len(train_rows), side, gpu_trains(given))
     config, device = train_config(resolved(given, counts)), torch_device(first.train.device)
     y, train_index, val_index = (torch.from_numpy(part).to(device) for part in (numbers, train_rows, val_rows))
-    x = _fitting(pixels, config).to(device)
+    x = fitting(pixels, config).to(device)
     data = TrainingData(x, y, train_index, val_index, tuple(map(str, classes.tolist())))
     session = Session(config, data)
     if minutes is not None:
@@ -108,7 +106,19 @@ def train(
 
 
 class Training:
-    """A finished training: both networks, and what they make of the labels."""
+    """A finished training: both networks, and what they make of the labels.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> digits = load_digits()
+        >>> images = digits.images.astype(np.uint8) * 15
+        >>> trained: Training = train(images, digits.target, method="ce", settings={"train": {"samples": 9000}})
+        >>> suspicious = trained.audit()
+        >>> trained.predict_proba(images[:3]).shape
+        (3, 10)
+        >>> trained.classes
+        array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    """
 
     def __init__(self, session: Session, classes: NDArray[Any], rows: list[Row]) -> None:
         """`rows`: one per epoch, in order."""
@@ -117,16 +127,14 @@ class Training:
     @property
     def epochs(self) -> Any:
         """Metrics of the training (`codim.metrics.EpochMetrics`), a data frame with a row per epoch."""
-        return _frame([{name: row[name] for name in row if not name.startswith("oracle")} for row in self.rows])
+        names = [name for name in self.rows[0] if not name.startswith("oracle")]
+        return frame(names, ([row[name] for name in names] for row in self.rows))
 
     def predict_proba(self, images: ArrayLike) -> NDArray[np.float32]:
         """Return the probability (M, K) of each class, in the order of `classes`, by both networks together."""
         known = self.session.data.images
-        inputs = _fitting(_channels_first(images), self.session.config).to(known.device)
-        if inputs.shape[1:] != known.shape[1:]:
-            (channels, *size), (wanted, *side) = inputs.shape[1:], known.shape[1:]
-            raise ValueError(f"images: {size} pixels, {channels} channels; allowed: {side}, {wanted}, as in training")
-        logits = predict(self.session.state.networks, inputs, self.session.augmenter)
+        x = inputs(images, self.session.config, tuple(known.shape[1:])).to(known.device)
+        logits = predict(self.session.state.networks, x, self.session.augmenter)
         found: NDArray[np.float32] = logits.mean(0).softmax(1).cpu().numpy()
         return found
 
@@ -142,7 +150,7 @@ class Training:
         rows = [asdict(row) for row in suspects(self._audit_table(), self.session.data)]
         for row in rows:
             row |= {name: label[row[name]] for name in ("given_label", "suggested_label")}
-        return _frame(rows or dict.fromkeys(Suspect.__annotations__, ()))
+        return frame(Suspect.__annotations__, (row.values() for row in rows))
 
     def save(self, folder: str | Path) -> Path:
         """Write `checkpoint.pt`, which `python -m codim predict` and `export` read, `config.json`, `metrics.jsonl` and
@@ -179,10 +187,6 @@ class Training:
         )
 
 
-def _frame(rows: Any) -> Any:
-    return (pa.table(rows) if isinstance(rows, dict) else pa.Table.from_pylist(rows)).to_pandas()
-
-
 def _free(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return settings that no argument decides. Raises ValueError."""
     if not isinstance(settings, Mapping) or not all(isinstance(own, Mapping) for own in settings.values()):
@@ -191,28 +195,6 @@ def _free(settings: Mapping[str, Any]) -> Mapping[str, Any]:
         if taken := [name for name in settings.get(section, {}) if name in names or not names]:
             raise ValueError(f"settings: {section}/{taken[0]} follows from the arguments; allowed: any other setting")
     return settings
-
-
-def _fitting(pixels: NDArray[np.uint8], config: TrainConfig) -> Tensor:
-    """Return images as the networks see them: whole, or the central square of `data/cache_size` pixels."""
-    x, side = torch.from_numpy(pixels), config.data.cache_size
-    if not config.augment.size or x.shape[2:] == (side, side):
-        return x
-    return torch.cat([center_crop(resize(part, [side], antialias=True), [side, side]) for part in x.split(BLOCK)])
-
-
-def _channels_first(images: ArrayLike) -> NDArray[np.uint8]:
-    """Return a copy of the images as (N, C, H, W). Raises ValueError."""
-    array = np.asarray(images)
-    if array.dtype != np.uint8:
-        raise ValueError(f"images: values of type {array.dtype}; allowed: uint8, from 0 to 255")
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise ValueError(
-            f"images: an array of shape {np.shape(images)}; allowed: (N, H, W), (N, H, W, 1 or 3), channels last"
-        )
-    return np.array(array.transpose(0, 3, 1, 2), order="C")
 
 
 def _classes(labels: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:

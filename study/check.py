@@ -7,11 +7,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from tyro.conf import Positional
 
+from codim.text.command_line import parsed
 from study.errors import SpecError
 from study.plan.plan import load_plan
+from study.study_files import study_file
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Arguments:
     """Check study files against the published shapes of their data sets, without reading images or label files."""
 
     files: Positional[tuple[Path, ...]]
-    """Study files to check."""
+    """Study files to check, or names of those that come with the package."""
 
 
 def main(arguments: Arguments) -> int:
@@ -27,7 +28,7 @@ def main(arguments: Arguments) -> int:
     faults = 0
     for path in arguments.files:
         try:
-            plan = load_plan(path, nominal=True)
+            plan = load_plan(study_file(path), nominal=True)
         except SpecError as error:
             faults += 1
             print(f"error: {error}", file=sys.stderr)
@@ -37,4 +38,4 @@ def main(arguments: Arguments) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Arguments)))
+    sys.exit(main(parsed(Arguments, "python -m study.check", sys.argv[1:])))

@@ -1,4 +1,5 @@
-"""Run a hyper-parameter study over several noise conditions: python study/run.py --space search_spaces/digits.yaml
+"""Run a hyper-parameter study over several noise conditions: `codim-study --space digits`, or in a checkout
+`python study/run.py --space search_spaces/digits.yaml`.
 
 The same command resumes a study that was stopped, and extends one whose file now asks for more trials or conditions.
 Exit status: 0 done; 1 every trial failed; 2 nothing was started, because the study file, the results folder or the
@@ -17,15 +18,24 @@ if not __package__:  # run as a script: Python puts study/ on the path, not its 
 
 import tyro
 
+from codim.extras import require_extra
+from codim.text.command_line import as_called, parsed
 from codim.text.safe_text import message
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Run a hyper-parameter study over several noise conditions, or resume one that was stopped."""
+    """Run a hyper-parameter study over several noise conditions, or resume one that was stopped.
+
+        python study/run.py --space digits --dry-run    the plan and its cost; starts nothing
+        python study/run.py --space digits              on this machine
+
+    --version prints the version.
+    """
 
     space: Path
-    """Study file, e.g. search_spaces/digits.yaml; search_spaces/README.md documents its keys."""
+    """Study file, e.g. search_spaces/digits.yaml, or the name of one that comes with the package, e.g. digits;
+    search_spaces/README.md documents its keys."""
     results: str = "results"
     """Folder that receives <name of the study>/; on a cluster without shared disks s3://bucket/folder or the like."""
     address: str | None = None
@@ -45,10 +55,13 @@ def main(arguments: Arguments) -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, _interrupted)
     try:
+        require_extra("study", as_called("python study/run.py"))
         from study.driver.start import start  # --help must not wait for pydantic and numpy
+        from study.study_files import study_file
 
         phase = None if arguments.phase == "all" else arguments.phase
-        finished = start(arguments.space, arguments.results, arguments.address, arguments.dry_run, phase, arguments.set)
+        space = study_file(arguments.space)
+        finished = start(space, arguments.results, arguments.address, arguments.dry_run, phase, arguments.set)
     except (ValueError, OSError) as error:  # SpecError, ClusterError, errors of the data; failing storage
         print(f"error: {message(error)}", file=sys.stderr)
         return 2
@@ -65,5 +78,10 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def console() -> int:
+    """Run the study that the command line describes."""
+    return main(parsed(Arguments, "python study/run.py", sys.argv[1:]))
+
+
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Arguments)))
+    sys.exit(console())

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.advice.noise_rate import NoiseRate
+from analysis.advice.noise_rate import NoiseRate, given
 from analysis.frames.load import Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.statistics.candidates import candidates
@@ -64,8 +64,28 @@ class Advice:
     cautions: tuple[str, ...]
 
 
-def recommend(trials: Trials, rate: NoiseRate, kind: str = "symmetric") -> Advice:
-    """Compare the options at `rate`. Raises NotApplicable: too little data (see `fit_model`)."""
+def recommend(trials: Trials, rate: NoiseRate | float, kind: str = "symmetric") -> Advice:
+    """Recommend settings for data of which the share `rate` of the labels is wrong, and compare them with others.
+
+    Args:
+        trials: a study, as `load_trials` returns it.
+        rate: a number in [0, 1), taken as exact; or an estimate with its interval.
+        kind: noise kind of the study's conditions that are most like the data.
+
+    Raises:
+        ValueError: a rate that is none; NotApplicable, a ValueError, if there are too few trials (see `fit_model`).
+
+    Example:
+        >>> from pathlib import Path
+        >>> import analysis
+        >>> study = analysis.load_trials(Path(analysis.__file__).with_name("example"))
+        >>> advice = analysis.recommend(study, 0.3)
+        >>> list(advice.options.index)
+        ['recommended', 'candidate', 'robust', 'default']
+        >>> advice.config["data"]["name"]
+        'digits'
+    """
+    rate = rate if isinstance(rate, NoiseRate) else given(rate)
     model, settings = fit_model(trials), searched_settings(trials.spec)
     rates = model.rates(kind)
     tried = model.tried[model.tried["condition"].isin(rates.index)]

@@ -18,6 +18,8 @@ class ReportArguments:
         python -m analysis recommend --help    settings for own data, whose noise it estimates
         python -m analysis watch --help        the page and a table in the terminal while a study runs
         python -m analysis export --help       the trials for other programs, a table for a paper
+
+    --version prints the version.
     """
 
     results: Annotated[
@@ -51,11 +53,11 @@ class RecommendArguments:
     """Folder that the paths of --labels are relative to (default: the table's own); without --labels: a folder with a
     folder of images per class."""
     predictions: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Out-of-fold predictions of python -m codim crossval; then nothing is trained."""
+    """Out-of-fold predictions, as `crossval` writes them; then nothing is trained."""
     noise_kind: str = "symmetric"
     """Noise kind of the study's conditions that are most like your data, such as symmetric, asymmetric or pairflip."""
     output: Path = Path("recommended.json")
-    """File for the settings, for python -m codim --config."""
+    """File for the settings, for `--config` of a training."""
 
 
 @dataclass

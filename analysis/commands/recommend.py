@@ -25,6 +25,7 @@ from codim.config.auto import AUTO, RULES, put
 from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.config.methods import METHODS
 from codim.data.own_files import folder_images, table_images
+from codim.text.command_line import as_called
 
 MEASURES = ("regret", "low", "high", "gain", "gain_low", "gain_high")
 """Columns of the options that are not settings."""
@@ -61,7 +62,7 @@ def main(args: RecommendArguments) -> None:
             if found.agreement < WEAK_AGREEMENT:
                 console.print(
                     f"! The two networks agree on only {_percent(found.agreement)} of the images: they are too weak to "
-                    "tell the rate. A longer training (python -m codim crossval --config) may help.",
+                    + as_called("tell the rate. A longer training (python -m codim crossval --config) may help."),
                     highlight=False,
                 )
             rate = found.rate
@@ -80,7 +81,7 @@ def main(args: RecommendArguments) -> None:
         )
     limit = "--minutes 30 " if settings.get("train", {}).get("samples") == AUTO else ""
     command = f"python -m codim --config {shlex.quote(str(args.output))} {limit}--output results/mine"
-    console.print(command, soft_wrap=True, highlight=False)
+    console.print(as_called(command), soft_wrap=True, highlight=False)
 
 
 def settings_for(study: dict[str, Any], trials: Trials, data: dict[str, Any]) -> dict[str, Any]:

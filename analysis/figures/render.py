@@ -38,6 +38,12 @@ def figure(trials: Trials, name: str) -> "Figure":
     """Draw one figure of the page (a name in FIGURES) for display in a notebook.
 
     Raises NotApplicable: the trials lack what it needs. Raises ValueError: there is no such figure.
+
+    Example:
+        >>> import analysis
+        >>> study = analysis.load_trials(Path(analysis.__file__).with_name("example"))
+        >>> len(analysis.figure(study, "best_values").axes) > 0
+        True
     """
     if name not in FIGURES:
         raise ValueError(f"no figure {name!r}; allowed: {', '.join(FIGURES)}")

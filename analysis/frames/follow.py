@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.frames.load import Trials, find_results, read_results
+from analysis.frames.load import Trials, read_results
+from study.results.opened import find_results
 
 
 class Follower:

@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from codim.text.safe_text import printable
 from study.results.folder import ResultsFolder, read_trials_table
 from study.results.json_schema import Environment, OtherVersion, Spec, read_json
-from study.results.object_storage import is_remote
+from study.results.opened import find_results, require_results
 from study.results.remote import RemoteResults
 from study.results.rules import may_be_best
 from study.results.table_schema import checked_epochs, require_numbers
@@ -136,23 +136,21 @@ def load_trials(path: Path | str) -> Trials:
 
     Files that a running study has not written yet count as empty; epochs are read on demand. Raises ValueError: `path`
     is not a results folder, or a file in it cannot be read.
+
+    Example:
+        >>> import analysis
+        >>> study = analysis.load_trials(Path(analysis.__file__).with_name("example"))
+        >>> study.name, len(study.trials), study.conditions[0]
+        ('digits', 96, 'symmetric-0.2')
+        >>> study.epochs["phase"].unique().tolist()
+        ['warmup', 'cotrain']
     """
     return read_results(find_results(path))
 
 
-def find_results(path: Path | str) -> ResultsFolder:
-    """Open a results folder, local or on object storage. Raises ValueError: object storage cannot be reached."""
-    return RemoteResults.of(str(path)) if is_remote(path) else ResultsFolder(path)
-
-
 def read_results(folder: ResultsFolder) -> Trials:
     """Read an open folder like `load_trials`; from object storage, only changes since the last time are fetched."""
-    folder.refresh()
-    wanted = "give a study's results folder, which holds spec.json and trials.parquet"
-    if not folder.root.is_dir():
-        raise ValueError(f"{folder.root} is not a folder; {wanted}")
-    if not folder.spec.exists() and not folder.trials.exists():
-        raise ValueError(f"{folder.root} holds neither spec.json nor trials.parquet; {wanted}")
+    require_results(folder)
     spec, table = read_json(folder.spec, Spec), read_trials_table(folder.trials)
     try:
         require_numbers(table, spec)

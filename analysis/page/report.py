@@ -44,6 +44,22 @@ def _drawn_in_lines(trials: Trials) -> Path:
         return write_report(trials, steps)
 
 
+def report(trials: Trials) -> Path:
+    """Write the page of a study, `report/index.html` in its results folder, with its figures; return the page's path.
+
+    Example:
+        >>> import analysis
+        >>> from shutil import copytree
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     results = copytree(Path(analysis.__file__).with_name("example"), Path(folder) / "digits")
+        ...     page = analysis.report(analysis.load_trials(results))
+        ...     page.name, page.parent.parent.name
+        ('index.html', 'digits')
+    """
+    return write_report(trials)
+
+
 def write_report(trials: Trials, steps: Callable[[Iterable[Drawn]], Iterable[Drawn]] = iter) -> Path:
     """Write `report/index.html` and `report/figures/` into the results folder; return the page's path.
 

@@ -24,6 +24,8 @@ class TrainArguments:
     Before a training, to estimate how noisy the labels are:
 
         python -m codim crossval --help    out-of-fold predictions, which python -m analysis recommend reads
+
+    --version prints the version.
     """
 
     config: Path | None = None

@@ -34,20 +34,7 @@ def main(args: AuditArguments) -> int:
     if args.limit < 1:
         raise ValueError(f"--limit: {args.limit} must be at least 1")
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
-    device = torch_device()
-    trained = load_trained(args.checkpoint, device)
-    config = TrainConfig.model_validate(trained.config)
-    data, _ = load_data(config.data, config.noise, device)
-    if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
-        raise ValueError(
-            f"--checkpoint: {args.checkpoint} was trained on other images or classes than those loaded now"
-        )
-    logits = []
-    with progress("predicting", len(data.images), "images") as meter:
-        for chunk in data.images.split(BATCH):
-            logits.append(predict(trained.networks, chunk, trained.augmenter))
-            meter.advance(len(chunk))
-    found = suspects(label_audit(data, torch.cat(logits, dim=1), config.divide), data)
+    config, data, found = contradicted(args.checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / "label_audit.csv", found)
     page = folder / "label_audit.html"
@@ -56,6 +43,23 @@ def main(args: AuditArguments) -> int:
         f"{len(found)} of {len(data.images)} labels are contradicted; {min(len(found), args.limit)} are shown in {page}"
     )
     return 0
+
+
+def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Suspect]]:
+    """Load the networks of a checkpoint and the data of its training; return its settings, the data, and the images
+    whose given label is contradicted. Raises ValueError: the data are not what they were, or as `load_trained`."""
+    device = torch_device()
+    trained = load_trained(checkpoint, device)
+    config = TrainConfig.model_validate(trained.config)
+    data, _ = load_data(config.data, config.noise, device)
+    if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
+        raise ValueError(f"--checkpoint: {checkpoint} was trained on other images or classes than those loaded now")
+    logits = []
+    with progress("predicting", len(data.images), "images") as meter:
+        for chunk in data.images.split(BATCH):
+            logits.append(predict(trained.networks, chunk, trained.augmenter))
+            meter.advance(len(chunk))
+    return config, data, suspects(label_audit(data, torch.cat(logits, dim=1), config.divide), data)
 
 
 def _write_table(path: Path, found: list[Suspect]) -> None:

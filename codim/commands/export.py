@@ -1,7 +1,6 @@
 """The command `export`: the ensemble of a checkpoint as one file that needs none of this code."""
 
 import copy
-import importlib.util
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -12,13 +11,13 @@ from torch import Tensor, nn
 
 from codim.commands.arguments import ExportArguments
 from codim.data.augment import Augmenter
+from codim.extras import require_extra
 from codim.runtime.atomic_file import replacement
 from codim.runtime.progress_bar import progress
 from codim.training.checkpoint import Trained, load_trained
 
 TOLERANCE = 1e-4
 """Allowed absolute difference of probabilities: kernels may sum in another order, about 1e-6 in float32."""
-ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 Model = Callable[[Tensor], Tensor]
 
@@ -38,12 +37,17 @@ class Ensemble(nn.Module):
 
 def main(args: ExportArguments) -> int:
     """Run the command. Raises ValueError and OSError for unusable input."""
-    if args.output.suffix not in WRITERS:
-        raise ValueError(f"--output: {args.output} must end in {' or '.join(WRITERS)}")
-    with progress("exporting and comparing"):
-        difference = export(load_trained(args.checkpoint, torch.device("cpu")), args.output)
+    difference = export_checkpoint(args.checkpoint, args.output)
     print(f"{args.output}: outputs agree with the checkpoint's to {difference:.1e} (allowed: {TOLERANCE:.0e})")
     return 0
+
+
+def export_checkpoint(checkpoint: Path, output: Path) -> float:
+    """Export the networks of a checkpoint as `export` does, by the ending of `output`. Raises ValueError."""
+    if output.suffix not in WRITERS:
+        raise ValueError(f"--output: {output} must end in {' or '.join(WRITERS)}")
+    with progress("exporting and comparing"):
+        return export(load_trained(checkpoint, torch.device("cpu")), output)
 
 
 def export(trained: Trained, output: Path) -> float:
@@ -88,11 +92,7 @@ def _write_torch(model: nn.Module, trained: Trained, path: Path) -> Model:
 
 
 def _write_onnx(model: nn.Module, trained: Trained, path: Path) -> Model:
-    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"--output: ONNX needs {', '.join(missing)}, which is not installed; pip install 'codim-study[export]'"
-        )
+    require_extra("export", "--output: ONNX")
     import onnxruntime
 
     program = torch.onnx.export(

@@ -18,6 +18,7 @@ from codim.evaluation.predict import predict
 from codim.runtime.atomic_file import replacement
 from codim.runtime.device import torch_device
 from codim.runtime.progress_bar import progress
+from codim.text.command_line import as_called
 from codim.text.safe_text import cell, printable
 from codim.training.checkpoint import Trained, load_trained
 
@@ -37,6 +38,10 @@ class Prediction(NamedTuple):
     confidence_b: float
 
 
+COLUMNS = tuple("class" if name == "label" else name for name in Prediction._fields)
+"""Columns of the table."""
+
+
 def main(args: PredictArguments) -> int:
     """Run the command. Raises ValueError and OSError for unusable input."""
     paths = images_in(args.images)
@@ -49,7 +54,7 @@ def main(args: PredictArguments) -> int:
             progress("predicting", len(paths), "images") as meter,
         ):
             table = csv.writer(file)
-            table.writerow(["class" if name == "label" else name for name in Prediction._fields])
+            table.writerow(COLUMNS)
             for found in predictions(trained, args.images, paths, megapixels):
                 meter.advance()
                 if isinstance(found, Prediction):
@@ -59,7 +64,7 @@ def main(args: PredictArguments) -> int:
                 else:
                     faults.append(found)
         for fault in faults:
-            print(f"python -m codim predict: {fault}", file=sys.stderr)
+            print(as_called(f"python -m codim predict: {fault}"), file=sys.stderr)
         if len(faults) == len(paths):
             raise ValueError(f"none of the {len(paths)} images in {printable(args.images)} could be read")
     left_out = f"; {len(faults)} could not be read" if faults else ""
@@ -87,13 +92,14 @@ def predictions(
     device = trained.augmenter.mean.device
     for block, decoded in decode_blocks(paths, trained.input.shape, megapixels):
         images = [image for image in decoded if not isinstance(image, ValueError)]
-        found = iter(_predict(trained, torch.from_numpy(np.stack(images)).to(device)) if images else [])
+        found = iter(classified(trained, torch.from_numpy(np.stack(images)).to(device)) if images else [])
         for path, image in zip(block, decoded, strict=True):
             name = path.relative_to(root).as_posix()
             yield image if isinstance(image, ValueError) else Prediction(name, *next(found))
 
 
-def _predict(trained: Trained, images: torch.Tensor) -> list[tuple[str, float, bool, float, float]]:
+def classified(trained: Trained, images: torch.Tensor) -> list[tuple[str, float, bool, float, float]]:
+    """Return the fields of Prediction after `file` for images (N, C, H, W) on the device of the networks."""
     logits = predict(trained.networks, images, trained.augmenter)
     probability, label = logits.mean(0).softmax(1).max(1)
     agree = (logits.argmax(2) == label).all(0)

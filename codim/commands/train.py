@@ -18,6 +18,7 @@ from codim.evaluation.probe import probe
 from codim.evaluation.scorecard import scorecard_table, write_scorecard
 from codim.runtime.distributed import broadcast, process_group, rank
 from codim.runtime.progress_bar import progress
+from codim.text.command_line import as_called
 from codim.text.safe_text import message, printable
 from codim.training.session import Row, Session
 
@@ -39,7 +40,7 @@ def _main(args: TrainArguments) -> int:
             if not rank():
                 _write_noise(args.output / "noise.json", session)
         except (ValueError, OSError) as error:
-            print(message(f"python -m codim: {error}"), file=sys.stderr)
+            print(message(as_called(f"python -m codim: {error}")), file=sys.stderr)
             return 2
         if rank():
             _follow(session, args.probe)
@@ -49,7 +50,7 @@ def _main(args: TrainArguments) -> int:
         print("interrupted; run the same command to resume from the last epoch", file=sys.stderr)
         return 130
     except FloatingPointError as error:
-        print(f"python -m codim: {error}, with another --output", file=sys.stderr)
+        print(as_called(f"python -m codim: {error}, with another --output"), file=sys.stderr)
         return 1
     return 0
 

@@ -70,6 +70,11 @@ def train_config(settings: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ValueError: unknown method or setting, value of the wrong type, out of range or contradicting the method; names
             path, value and what is allowed.
+
+    Example:
+        >>> config = train_config({"method": "ce", "noise": {"kind": "symmetric", "rate": 0.5}, "optim": {"lr": 0.01}})
+        >>> config.noise.label, config.optim.lr, config.train.co_training
+        ('symmetric-0.5', 0.01, False)
     """
     return checked(layered(settings))
 

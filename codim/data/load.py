@@ -86,6 +86,21 @@ def register_dataset(name: str, loader: Loader, facts: DatasetFacts) -> None:
     """Register a data set, so that `data/name` may name it.
 
     Each process that loads it must do so, the workers of a study too.
+
+    Example:
+        >>> import codim
+        >>> from codim.config.datasets import DatasetFacts
+        >>> from codim.data.image_source import ImageSource
+        >>> def stripes(config: DataConfig) -> ImageSource:
+        ...     labels = np.arange(160) % 4
+        ...     images = np.zeros((160, 1, 8, 8), dtype=np.uint8)
+        ...     images[np.arange(160), 0, 2 * labels] = 255
+        ...     return ImageSource(images, labels, images[:40], labels[:40], ("a", "b", "c", "d"))
+        >>> codim.register_dataset("stripes", stripes, DatasetFacts())
+        >>> config = codim.train_config({"data": {"name": "stripes"}})
+        >>> data, truth = codim.load_data(config.data, config.noise)
+        >>> data.classes
+        ('a', 'b', 'c', 'd')
     """
     DATASETS[name], DATASET_FACTS[name] = loader, facts
 
@@ -96,6 +111,13 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     Raises:
         ValueError: files are missing, damaged or in another layout than the loader documents; the noise, the subset or
             the kind of validation does not fit the data.
+
+    Example:
+        >>> import codim
+        >>> config = codim.train_config({"data": {"name": "digits"}, "noise": {"kind": "symmetric", "rate": 0.5}})
+        >>> data, truth = codim.load_data(config.data, config.noise)
+        >>> tuple(data.images.shape), 0.4 < truth.noise_rate < 0.5
+        ((1347, 1, 8, 8), True)
     """
     source = DATASETS[config.name](config)
     num_classes = len(source.classes)

@@ -40,5 +40,14 @@ def register_encoder(name: str, build: Build, facts: EncoderFacts) -> None:
     """Register an encoder, so that `network/name` may name it.
 
     Each process that builds it must do so, the workers of a study too.
+
+    Example:
+        >>> import codim
+        >>> def shallow(config: NetworkConfig, channels: int) -> tuple[nn.Module, int]:
+        ...     layers = nn.Conv2d(channels, config.channels, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten()
+        ...     return nn.Sequential(*layers), config.channels
+        >>> codim.register_encoder("shallow", shallow, EncoderFacts(width=32))
+        >>> codim.train_config({"network": {"name": "shallow", "width": 64}}).network.channels
+        64
     """
     ENCODERS[name], ENCODER_FACTS[name] = build, facts

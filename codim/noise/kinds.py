@@ -20,6 +20,21 @@ def register_noise_kind(noise: type[NoiseKind]) -> None:
     """Register a kind of noise under the default of its field `kind`, so that settings may name it.
 
     Each process that reads such settings must do so, the workers of a study too.
+
+    Example:
+        >>> import codim
+        >>> from typing import Literal
+        >>> class EverySecond(NoiseKind):
+        ...     kind: Literal["every-second"] = "every-second"
+        ...     def apply(self, labels, num_classes, images):
+        ...         given = labels.copy()
+        ...         given[::2] = 0
+        ...         return given
+        ...     def slope(self, classes):
+        ...         return 0.5
+        >>> codim.register_noise_kind(EverySecond)
+        >>> codim.train_config({"noise": {"kind": "every-second"}}).noise.kind
+        'every-second'
     """
     NOISE_KINDS[noise.model_fields["kind"].default] = noise
 

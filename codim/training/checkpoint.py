@@ -22,6 +22,7 @@ from codim.division.divide import Division
 from codim.models.network import Network, seeded_network
 from codim.runtime.tensor_file import DamagedFile, previous, read_tensors, write_tensors
 from codim.training.state import TrainState
+from codim.version import __version__
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
     write_tensors(
         path,
         {
+            "version": __version__,
             "config": config.model_dump(mode="json"),
             "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
             "networks": [net.state_dict() for net in state.networks],

@@ -70,6 +70,15 @@ def register_loss_term(name: str, term: LossTerm) -> None:
     """Register a further loss term, a scalar, under a name to which `mixmatch/terms` may give a weight.
 
     Each process that trains with it must do so, the workers of a study too.
+
+    Example:
+        >>> import codim
+        >>> def entropy(step: Mixed) -> Tensor:
+        ...     log_p = step.logits.log_softmax(1)
+        ...     return -(log_p.exp() * log_p).sum(1).mean()
+        >>> codim.register_loss_term("entropy", entropy)
+        >>> codim.train_config({"mixmatch": {"terms": {"entropy": 0.5}}}).mixmatch.terms
+        {'entropy': 0.5}
     """
     _TERMS[name] = term
     TERM_NAMES.add(name)

@@ -31,7 +31,18 @@ _UNKNOWN: Row = {field.name: NAN if field.type is float else [] for field in fie
 
 
 class Session:
-    """One training. With several workers each has its own Session, and all see the same rows and state."""
+    """One training. With several workers each has its own Session, and all see the same rows and state.
+
+    Example:
+        >>> import codim
+        >>> session = codim.Session.load(codim.train_config({"method": "ce", "train": {"samples": 6000}}))
+        >>> session.start()
+        >>> rows = list(session.epochs())
+        >>> session.predict().shape  # both networks, images, classes
+        torch.Size([2, 1347, 10])
+        >>> rows[-1]["samples"] >= 6000
+        True
+    """
 
     state: TrainState
 

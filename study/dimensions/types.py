@@ -21,6 +21,18 @@ def register_dimension_type(name: str, dimension: type[Dimension]) -> None:
     """Register a type of dimension that a study file may name.
 
     Every process that reads such a file must register the type, and so must the analysis of its results.
+
+    Example:
+        >>> from typing import Literal
+        >>> import study
+        >>> class Width(IntDimension):
+        ...     type: Literal["width"]
+        ...     def range_in_words(self) -> str:
+        ...         return f"{self.low} to {self.high} channels"
+        >>> study.register_dimension_type("width", Width)
+        >>> space = space_of({"space": {"network/width": {"type": "width", "low": 4, "high": 64}}})
+        >>> space["network/width"].in_words()
+        '4 to 64 channels'
     """
     DIMENSION_TYPES[name] = dimension
 

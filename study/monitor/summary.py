@@ -3,6 +3,7 @@
 import math
 import shlex
 
+from codim.text.command_line import as_called
 from study.plan.plan import Plan
 from study.plan.rungs import rungs_of
 from study.results.folder import ResultsFolder
@@ -39,7 +40,8 @@ def _in_words(record: TrialRecord) -> str:
 
 
 def _next(folder: ResultsFolder) -> str:
-    return f"next: python -m analysis {shlex.quote(folder.at())}   (the page: what was found, and how sure it is)"
+    command = as_called(f"python -m analysis {shlex.quote(folder.at())}")
+    return f"next: {command}   (the page: what was found, and how sure it is)"
 
 
 def _search(folder: ResultsFolder) -> list[TrialRecord]:

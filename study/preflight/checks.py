@@ -17,6 +17,7 @@ from typing import Any
 
 from codim.config.train_config import TrainConfig, completed
 from codim.runtime.atomic_file import held
+from codim.version import DISTRIBUTION, __version__
 from study.errors import SpecError
 from study.plan.plan import Plan
 from study.preflight.forecast import Forecast, representative
@@ -166,7 +167,8 @@ def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[
     data, known = plan.data[plan.conditions[0].id], old.get("forecast", {})
     return {
         VERSION_KEY: SCHEMA_VERSION,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "versions": {DISTRIBUTION: __version__, "python": platform.python_version()}
+        | {name: version(name) for name in LIBRARIES},
         "machine": platform.machine(),
         "cpus": len(os.sched_getaffinity(0)),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],

@@ -22,7 +22,6 @@ from ray.util.state import list_nodes
 from ray.util.state.exception import RayStateApiException
 
 import codim
-import study
 from codim.text.safe_text import printable
 from study.errors import ClusterError
 from study.ray_cluster.head_watch import head_watched
@@ -62,7 +61,7 @@ def connected(address: str | None, cpus: int, gpus: int) -> Iterator[str]:
 @contextmanager
 def _joined(address: str, quiet: dict[str, Any]) -> Iterator[Any]:
     found = _found(address)
-    modules = [str(Path(package.__path__[0])) for package in (codim, study)]
+    modules = [codim.__path__[0], str(Path(__file__).parents[1])]
     try:
         context = ray.init(address=found, runtime_env={"py_modules": modules}, **quiet)
     except (AuthenticationError, ConnectionError, RuntimeError) as error:

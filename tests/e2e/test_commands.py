@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,6 +83,7 @@ def test_report_of_the_study(small_study: Path) -> None:
     page = small_study / "report" / "index.html"
     assert str(page) in done.stdout.replace("\n", "")
     assert "symmetric-0.8" in page.read_text()
+    assert f"codim-study {version('codim-study')}" in page.read_text()
     for name in ("history", "learning_curves", "split_quality", "slices", "methods", "budget"):
         assert {f.suffix for f in (small_study / "report" / "figures").glob(f"{name}*")} >= {".png", ".svg", ".csv"}
 

@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from tests.support import ROOT
+from tests.support.registries import restored
 
 FILES = [path for package in ("codim", "study", "analysis") for path in sorted((ROOT / package).rglob("*.py"))]
 MODULES = [
@@ -21,7 +22,8 @@ MODULES = [
 
 @pytest.mark.parametrize("module", MODULES)
 def test_examples(module: str) -> None:
-    found = doctest.testmod(import_module(module))
+    with restored():
+        found = doctest.testmod(import_module(module))
     assert found.attempted > 0
     assert found.failed == 0
 

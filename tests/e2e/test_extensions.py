@@ -12,22 +12,21 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from torch import Tensor
 
 from analysis.frames.settings import searched_settings
-from codim.config.datasets import DATASET_FACTS, DatasetFacts, Shape
-from codim.config.mixmatch import TERM_NAMES
+from codim.config.datasets import DatasetFacts, Shape
 from codim.config.train_config import train_config
 from codim.data.image_source import ImageSource
-from codim.data.load import DATASETS, register_dataset
+from codim.data.load import register_dataset
 from codim.noise.base import Images, NoiseKind, Rate
-from codim.noise.kinds import NOISE_KINDS, register_noise_kind
+from codim.noise.kinds import register_noise_kind
 from codim.noise.transition import Labels
-from codim.training import cssl
 from codim.training.cssl import Mixed, register_loss_term
 from codim.training.session import Session
 from study.dimensions.base import Axis, Dimension, Value
-from study.dimensions.types import DIMENSION_TYPES, register_dimension_type
+from study.dimensions.types import register_dimension_type
 from study.errors import SpecError
 from study.plan.plan import Plan, load_plan
 from study.search.optuna_search import Search
+from tests.support.registries import restored
 from tests.support.studies import WriteStudy
 
 
@@ -83,20 +82,15 @@ def entropy(step: Mixed) -> Tensor:
 
 
 @pytest.fixture
-def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def extended() -> Iterator[None]:
     """The four are registered in this test alone."""
-    tables: tuple[dict[str, Any], ...] = (NOISE_KINDS, DATASETS, DATASET_FACTS, DIMENSION_TYPES, cssl._TERMS)
-    before = [dict(table) for table in tables]
-    register_noise_kind(FirstClass)
-    defaults = {"augment": {"flip": False, "crop_padding": 0}, "optim": {"lr": 0.01}}
-    register_dataset("stripes", stripes, DatasetFacts(defaults=defaults, shape=Shape(160, 0, 4, whole=True)))
-    register_loss_term("entropy", entropy)
-    register_dimension_type("ordinal", Ordinal)
-    yield
-    TERM_NAMES.discard("entropy")
-    for table, content in zip(tables, before, strict=True):
-        table.clear()
-        table.update(content)
+    with restored():
+        register_noise_kind(FirstClass)
+        defaults = {"augment": {"flip": False, "crop_padding": 0}, "optim": {"lr": 0.01}}
+        register_dataset("stripes", stripes, DatasetFacts(defaults=defaults, shape=Shape(160, 0, 4, whole=True)))
+        register_loss_term("entropy", entropy)
+        register_dimension_type("ordinal", Ordinal)
+        yield
 
 
 STUDY: dict[str, Any] = {

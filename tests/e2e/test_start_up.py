@@ -66,11 +66,17 @@ def test_a_dry_run_does_not_wait_for_ray() -> None:
 
 WITHOUT_TORCH = """
 import runpy, sys
+from importlib.machinery import ModuleSpec
 
 class Refuse:
     def find_spec(self, name, path, target=None):
-        if name in ("torch", "optuna"):
-            raise ImportError(f"{name} is refused")
+        return ModuleSpec(name, self) if name in ("torch", "optuna") else None
+
+    def create_module(self, spec):
+        raise ImportError(f"{spec.name} is refused")
+
+    def exec_module(self, module):
+        pass
 
 sys.meta_path.insert(0, Refuse())
 path, *_ = sys.argv = sys.argv[1:]

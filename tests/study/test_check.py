@@ -26,6 +26,13 @@ def test_every_study_file_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().out.splitlines()) == len(FILES)
 
 
+def test_a_file_of_the_package_is_found_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(Arguments((Path("mnist"), Path("digit")))) == 2
+    told = capsys.readouterr()
+    assert told.out.startswith("mnist: ")
+    assert told.err.startswith("error: digit: there is no study of this name; allowed: cifar10, ")
+
+
 @pytest.mark.parametrize(
     ("found", "fault", "message"),
     [

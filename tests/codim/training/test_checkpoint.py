@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+import codim
 from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
 from codim.data.load import TrainingData
@@ -138,7 +139,9 @@ KEYS = [
 
 
 def test_the_keys_of_a_checkpoint(saved: Saved) -> None:
-    assert set(read_tensors(saved[0])) == {*KEYS, "average"}
+    content = read_tensors(saved[0])
+    assert set(content) == {*KEYS, "average", "version"}
+    assert content["version"] == codim.__version__
 
 
 @pytest.mark.parametrize("key", KEYS)
