@@ -61,7 +61,7 @@ class Arguments:
 
     data: Literal["digits", "fashion_mnist"] = "digits"
     conditions: tuple[str, ...] = CONDITIONS
-    trials: int = 60
+    trials: int = 45
     """Searched trials of each condition."""
     memorising: int = 20
     """Trials of `ce` of each condition."""

@@ -19,9 +19,9 @@ from sklearn.datasets import load_digits
 import codim
 from codim.estimator import Training
 
-N, TEST = 500, 100
+N, TEST = 800, 100
 TINY: dict[str, Any] = {"train": {"samples": 256}, "network": {"name": "small_cnn", "width": 4}}
-SHORT = {"train": {"samples": 9_000}, "warmup": {"epochs": 4}, "mixmatch": {"rampup_epochs": 2}}
+SHORT = {"train": {"samples": 14_000}, "warmup": {"epochs": 4}, "mixmatch": {"rampup_epochs": 2}}
 
 
 @pytest.fixture(scope="module")
