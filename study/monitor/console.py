@@ -89,17 +89,18 @@ class Progress:
 
     def seconds_left(self, records: list[TrialRecord], elapsed: float) -> float | None:
         """Estimate the seconds left from the samples drawn per second in `elapsed`, the time of this run's trials, and
-        the share of their budgets that ended searched trials drew; a confirmation draws its whole budget. Shared stages
-        are left out: a trial has their samples from the start. None: unknown."""
+        the share of their budgets that ended searched trials drew; a confirmation draws all of it, and shares fewer
+        stages. Shared stages are left out: a trial has their samples from the start. None: unknown."""
         rate = (sum(map(_drawn, records)) - (self._before or 0)) / elapsed if elapsed else 0.0
-        search = [record for record in records if record.phase == "search"]
+        search, confirmed = ([r for r in records if r.phase == phase] for phase in ("search", "confirm"))
         ended = [record for record in search if record.status != "running"]
         planned = sum(map(_own_budget, ended))
         if not planned or rate <= 0:
             return None
         share = sum(map(_drawn, ended)) / planned
         mean = sum(map(_own_budget, search)) / len(search)
-        confirm = mean * self.confirmations - sum(_drawn(r) for r in records if r.phase == "confirm")
+        each = sum(map(_own_budget, confirmed)) / len(confirmed) if confirmed else mean
+        confirm = each * self.confirmations - sum(map(_drawn, confirmed))
         left = mean * share * self.plan.trials - sum(map(_drawn, search))
         searched = len(ended) == self.plan.trials
         return (max(0.0, confirm) + (0.0 if searched else max(0.0, left))) / rate

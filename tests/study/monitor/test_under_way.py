@@ -71,6 +71,17 @@ def test_the_time_left_counts_what_trials_draw_themselves(ended: int, drawn: int
     assert left == pytest.approx((30 * 500 - 500 * ended - drawn) / 10)
 
 
+def test_the_time_left_knows_what_confirmations_draw() -> None:
+    """Here twice what a searched trial draws itself: their noise is their own, and so is their warm-up."""
+    plan = SimpleNamespace(trials=4, confirmations=6, conditions=())
+    progress = Progress(plan)  # type: ignore[arg-type]
+    progress.show([])
+    searched = [record(i, 1000, "complete") for i in range(4)]
+    confirmed = [record(10 + i, 1000, "complete", phase="confirm", shared_samples=0) for i in range(2)]
+    left = progress.seconds_left(searched + confirmed, (4 * 500 + 2 * 1000) / 10)
+    assert left == pytest.approx(4 * 1000 / 10)
+
+
 def test_trials_that_wait_are_named(write_study: WriteStudy) -> None:
     progress = Progress(load_plan(write_study()))
     records = [record(i, 500) for i in range(12)]
