@@ -7,7 +7,7 @@ times with the noise of the condition (no training has seen them), each time for
 to judge are compared by their rank correlation (Spearman) with accuracy on the test images, and by the regret of their
 best trial, in points:
 
-* given: accuracy on the given labels, mean of the last 5 epochs, as the study's objective
+* given: accuracy on the given labels, of the predictions' mean over the last 5 epochs; nearly the study's objective
 * consensus: study/surrogate/consensus.py
 * true: accuracy on the true labels of the validation images, which no user has
 
@@ -51,7 +51,7 @@ MEMORISING = 1_000
 LAST = 5
 """Epochs over which predictions and test accuracy are averaged."""
 IMAGES, PASSES = 2_000, 20
-"""Of Fashion-MNIST: images, a quarter of them for validation, and passes over the others."""
+"""Images of Fashion-MNIST, a quarter of them for validation, and passes over the others."""
 NEEDS = 0.8
 
 

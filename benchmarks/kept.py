@@ -1,4 +1,4 @@
-"""What all benchmarks share: a line about the machine, results that stay (one file a day), runs that resume, bars."""
+"""Shared by all benchmarks: a line about the machine, results that stay (one file a day), runs that resume, bars."""
 
 import json
 import os
@@ -24,7 +24,7 @@ RESULTS = Path(os.environ.get("BENCHMARK_RESULTS", Path(__file__).parent / "resu
 
 
 class Bar(NamedTuple):
-    """What a benchmark has to reach."""
+    """A figure that a benchmark has to reach."""
 
     name: str
     figure: str

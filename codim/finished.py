@@ -1,4 +1,4 @@
-"""What is done with the checkpoint of a training from Python: `codim.predict`, `codim.audit` and `codim.export`."""
+"""Uses of a training's checkpoint from Python: `codim.predict`, `codim.audit` and `codim.export`."""
 
 import logging
 from collections.abc import Iterable

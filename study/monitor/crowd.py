@@ -1,5 +1,7 @@
 """Crowd: the predictions of a study's complete searched trials, and the consensus of each condition's."""
 
+import numpy as np
+
 from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
 from study.results.predictions import SCALE, Predictions
@@ -15,7 +17,13 @@ class Crowd:
         self._newest: dict[str, dict[str, float]] = {}
 
     def add(self, condition: str, trial: str, predictions: Predictions) -> None:
-        self._predictions[condition][trial] = predictions
+        """Add a trial. Trials for other validation images, from before images were added to the data, are left out
+        from here on."""
+        own = self._predictions[condition]
+        own |= {trial: predictions}
+        for name, other in list(own.items()):
+            if not np.array_equal(other.labels, predictions.labels):
+                del own[name]
         self._newest.pop(condition, None)
 
     def consensus(self, condition: str) -> dict[str, float]:
@@ -25,7 +33,8 @@ class Crowd:
         if len(own) < FEWEST or not task.ranks:
             return {}
         if condition not in self._newest:
-            labels = next(iter(own.values())).labels
-            agreed = consensus([one.probability / SCALE for one in own.values()], labels, task.slope)
-            self._newest[condition] = dict(zip(own, agreed.tolist(), strict=True))
+            trials = sorted(own)  # sums must not depend on which trial ended first
+            probability = [own[trial].probability / SCALE for trial in trials]
+            agreed = consensus(probability, own[trials[0]].labels, task.slope)
+            self._newest[condition] = dict(zip(trials, agreed.tolist(), strict=True))
         return self._newest[condition]

@@ -1,8 +1,8 @@
 """Class probabilities that a trial gives to the validation images, as text: rows of epochs and metadata hold them."""
 
 import base64
-import io
-import zipfile
+import struct
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from codim.noise.transition import Floats, Labels
 
 SCALE = 255
+HEAD = struct.Struct("<II")
+"""N and K; N x K probabilities of one byte and N labels of four follow."""
+LIMIT = 2**26
+"""Maximum number of bytes that a text may hold: a damaged one must not fill the memory."""
 
 
 class Predictions(NamedTuple):
@@ -24,19 +28,23 @@ class Predictions(NamedTuple):
 
 def encode(probability: Floats, labels: Labels) -> str:
     """Return the text of probabilities (N, K) and given labels (N,)."""
-    file = io.BytesIO()
-    np.savez_compressed(file, probability=np.round(probability * SCALE).astype(np.uint8), labels=labels)
-    return base64.b64encode(file.getvalue()).decode()
+    parts = np.round(probability * SCALE).astype(np.uint8), labels.astype("<u4")
+    content = HEAD.pack(*probability.shape) + b"".join(part.tobytes() for part in parts)
+    return base64.b64encode(zlib.compress(content)).decode()
 
 
 def decode(text: str) -> Predictions:
     """Return what `encode` was given, with a precision of 1/510. Raises ValueError if the text is damaged."""
+    unpacked = zlib.decompressobj()
     try:
-        with np.load(io.BytesIO(base64.b64decode(text, validate=True)), allow_pickle=False) as file:
-            found = Predictions(file["probability"], file["labels"])
-    except (KeyError, OSError, zipfile.BadZipFile) as error:
+        content = unpacked.decompress(base64.b64decode(text, validate=True), LIMIT)
+        n, k = HEAD.unpack_from(content)
+    except (zlib.error, struct.error) as error:
         raise ValueError(f"predictions: {error}") from None
-    n = len(found.labels)
-    if found.probability.dtype != np.uint8 or found.probability.shape[:1] != (n,) or found.labels.shape != (n,):
-        raise ValueError("predictions: allowed: probabilities (N, K) of 8 bits, and labels (N,)")
-    return found
+    if not unpacked.eof or len(content) != HEAD.size + n * (k + 4):
+        raise ValueError("predictions: the text is cut or too long")
+    probability = np.frombuffer(content, np.uint8, n * k, HEAD.size).reshape(n, k)
+    labels = np.frombuffer(content, "<u4", n, HEAD.size + n * k).astype(np.int64)
+    if n and labels.max() >= k:
+        raise ValueError(f"predictions: label {labels.max()}; allowed: 0 to {k - 1}")
+    return Predictions(probability, labels)

@@ -235,8 +235,10 @@ class Search:
 
     def _name(self, condition: str, attributes: Mapping[str, Any]) -> str:
         """Return the identifier of a trial, or of the baseline that was copied into the search as one."""
-        baseline = attributes.get("baseline")
-        return _named(condition, list(self.plan.spec.baselines).index(baseline)) if baseline else attributes["trial"]
+        if "baseline" not in attributes:
+            return str(attributes["trial"])
+        baselines = (own.user_attrs for own in self._baselines[condition].get_trials(deepcopy=False))
+        return next(str(own["trial"]) for own in baselines if own.get("baseline") == attributes["baseline"])
 
     def _setting(self, params: Mapping[str, Any]) -> dict[str, Value]:
         return {path: self.plan.spec.space[path].decode(value) for path, value in params.items()}

@@ -35,8 +35,8 @@ class Objective(Section):
     """mean_last_<k>: mean over the last k evaluated epochs. A maximum is not offered: it would select by luck."""
     consensus: bool = False
     """Whether trials are compared by their objectives without the luck of which validation labels are wrong, estimated
-    from the predictions of all complete trials of the condition (study/surrogate/consensus.py). Pruning goes by the
-    objective itself."""
+    from the predictions of all complete trials of the condition (study/surrogate/consensus.py). They are those of the
+    ensemble, so the metric must be val_acc; `reduction` then counts for pruning alone."""
     cost: Literal["seconds"] | None = None
     """Second objective, minimised: wall time of the whole training. Samples would not do, since all trials draw the
     same number of them."""
@@ -52,6 +52,12 @@ class Objective(Section):
         if metric not in OBJECTIVES:
             raise ValueError(f"{metric!r} is unknown; allowed: {', '.join(OBJECTIVES)}")
         return metric
+
+    @model_validator(mode="after")
+    def _of_the_ensemble(self) -> "Objective":
+        if self.consensus and self.metric != "val_acc":
+            raise ValueError(f"consensus: true beside metric: {self.metric}; allowed beside it: val_acc")
+        return self
 
     @field_validator("reduction")
     @classmethod

@@ -3,12 +3,15 @@
 Accuracy on a few hundred wrong labels says little. The trials' own predictions say more: an image on which most of them
 agree has that label, whatever is written on it. `consensus` estimates the true labels from both (Dawid and Skene 1979;
 Raykar et al. 2010), measures how far each trial agrees with what the *others* say, and then asks the given labels how
-much this agreement is worth. Where the trials share a mistake it is worth nothing, and the objectives stay as they are.
+much this agreement is worth. If the trials share a mistake, it is worth little, as far as the labels can tell: where
+these are noisiest, a mistake that most trials share is followed (benchmarks/consensus.py).
 
 Order of the estimates: the crowd, mean class probabilities of the trials; the transition matrix from crowd to given
 labels; for each trial the posterior of the true labels without it, and its agreement with that; then the objective as
 `level + gain * agreement + own + error`, where the error's variance is known from the images, and gain and the standard
-deviation of `own` are averaged over by their likelihood (Fay and Herriot 1979, with agreement as the covariate).
+deviation of `own` are averaged over by their likelihood (Fay and Herriot 1979, with agreement as the covariate). Two
+approximations: the transition matrix is estimated from all trials, the judged one included, and the agreement, which
+rests on the same labels as the objective, is taken as free of its error.
 
 No true label and no test image is used.
 """

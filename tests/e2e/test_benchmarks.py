@@ -23,6 +23,7 @@ OWN = (
     "--data digits --images 100 --samples 3000 --seeds 2 --noise symmetric:0.5 asymmetric:0.4 --balance balanced"
     " --methods ce dividemix --rows FOLDER/rows.jsonl"
 )
+CONSENSUS = "--conditions asymmetric-0.4 --trials 5 --memorising 1 --repetitions 3 --table FOLDER/rows.jsonl"
 TO_REGRET = "--studies 2 --trials 5 --families fixed --rows FOLDER/rows.jsonl"
 
 CASES = {
@@ -37,6 +38,7 @@ CASES = {
     "real_images": (REAL, "real_images-digits-200"),
     "trials_to_regret": (TO_REGRET, "trials_to_regret"),
     "own_data": (OWN, "own_data"),
+    "consensus": (CONSENSUS, "consensus-digits"),
     "noise_interval": ("--cases 3 --data digits --rows FOLDER/rows.jsonl", "noise_interval"),
     "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),
 }

@@ -14,17 +14,22 @@ from tests.support import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WRAPPER = "import sys; from {module} import {function}; sys.exit({function}())"
-"""What an installer writes into a console command."""
+"""Script that an installer writes for a console command."""
 
 
-def called(name: str, *arguments: str, folder: Path, path: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    """Call a console command, installed into `folder`. `path`: first entry of PYTHONPATH."""
+def called(
+    name: str, *arguments: str, folder: Path, path: Path = ROOT, within: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Call a console command, installed into `folder`, there or `within` another folder. `path`: first entry of
+    PYTHONPATH."""
     module, _, function = PROJECT["scripts"][name].partition(":")
     script = folder / name
     script.write_text(WRAPPER.format(module=module, function=function))
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(path), str(ROOT)]), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=within or folder, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.mark.parametrize("name", PROJECT["scripts"])
@@ -91,6 +96,18 @@ def test_another_package_of_the_same_name_is_told(name: str, package: str, tmp_p
     told = called(name, "--help", folder=tmp_path, path=other)
     assert (told.returncode, told.stdout) == (2, "")
     assert f"first: {other / package}.py; " in told.stderr
+
+
+@pytest.mark.parametrize("package", ["codim", "study"])
+def test_a_module_in_the_working_folder_is_told(package: str, tmp_path: Path) -> None:
+    """Ray's workers would import it. A folder without `__init__.py` is no such module."""
+    here = tmp_path / "here"
+    (here / package).mkdir(parents=True)
+    assert called("codim-study", "--help", folder=tmp_path, within=here).returncode == 0
+    (here / f"{package}.py").write_text("raise AssertionError('imported')")
+    told = called("codim-study", "--help", folder=tmp_path, within=here)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert f"another package `{package}` first: {here / package}.py; " in told.stderr
 
 
 HIDE = """

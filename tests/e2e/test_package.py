@@ -1,4 +1,4 @@
-"""What is packaged: everything that the packages read, and nothing else; `make try-package` installs and runs it."""
+"""The wheel holds everything that the packages read, and nothing else; `make try-package` installs and runs it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a test registers from outside the packages is gone after it."""
+"""Registries that forget, after a test, whatever it registered."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,12 +1,17 @@
 """Predictions as text, beside the epochs of a trial."""
 
+import base64
+import contextlib
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from study.results.folder import ResultsFolder
-from study.results.predictions import SCALE, decode, encode
+from study.results.predictions import HEAD, LIMIT, SCALE, decode, encode
 from tests.support.synthetic import record
 
 
@@ -33,6 +38,32 @@ def test_they_lie_beside_the_epochs_of_their_trial(text: str, tmp_path: Path) ->
     assert found is not None
     assert found.labels.tolist() == decode(text).labels.tolist()
     assert repr(folder.read_trials()) == repr([ended])
+
+
+@given(st.integers(0, 10**6), st.integers(0, 255))
+def test_a_changed_byte_is_found_or_does_no_harm(place: int, value: int) -> None:
+    rng = np.random.default_rng(0)
+    content = bytearray(base64.b64decode(encode(rng.dirichlet([0.2] * 10, 40), rng.integers(10, size=40))))
+    content[place % len(content)] = value
+    with contextlib.suppress(ValueError):
+        found = decode(base64.b64encode(content).decode())
+        assert found.probability.shape == (40, 10)
+        assert found.labels.max() < 10
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (HEAD.pack(1, 2) + bytes([255, 0]) + (2).to_bytes(4, "little"), "label 2; allowed: 0 to 1"),
+        (HEAD.pack(2, 2) + bytes(4), "cut or too long"),
+        (HEAD.pack(0, 2) + bytes(9), "cut or too long"),
+        (bytes(LIMIT + 1), "cut or too long"),
+        (b"", "unpack_from requires"),
+    ],
+)
+def test_foreign_ones_are_refused(content: bytes, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        decode(base64.b64encode(zlib.compress(content)).decode())
 
 
 @pytest.mark.parametrize("cut", [1, 40, 200])

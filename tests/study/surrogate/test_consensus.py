@@ -20,7 +20,7 @@ class Crowd(NamedTuple):
     """(S, N, K)."""
     labels: Labels
     accuracy: Floats
-    """Of each trial, on true labels."""
+    """Accuracy of each trial on true labels."""
     slope: float
 
     @property
