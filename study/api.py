@@ -59,7 +59,7 @@ def run_study(
         >>> short = ["fixed/pretrain={epochs: 0}", "fixed/train={samples: 30000}", "pruner={kind: none}"]
         >>> one = ["conditions=[{kind: symmetric, rate: 0.5}]", "baselines={}", "budget/trials_per_condition=1"]
         >>> with TemporaryDirectory() as folder:
-        ...     found = study.run_study("digits", folder, changes=[*short, *one])
+        ...     found = study.run_study("digits", folder, changes=[*short, *one, "confirm={seeds: 0}"])
         ...     [record.status for record in found.read_trials()]
         ['complete']
     """

@@ -163,7 +163,7 @@ def require_dashboard(resources: Resources) -> None:
         # For a cluster without a dashboard Ray asks at the default port, where another cluster's may answer.
         answered = {node.node_id for node in list_nodes(address=ray.get_runtime_context().gcs_address)}
         fault = "" if answered & own else "only that of another cluster answers"
-    except (RayStateApiException, OSError, ValueError) as error:
+    except (AuthenticationError, RayStateApiException, OSError, ValueError) as error:
         fault = f"it does not answer: {str(error).strip().partition(chr(10))[0]}"
     if fault:
         raise ClusterError(

@@ -99,6 +99,7 @@ def test_a_dry_run_tells_the_plan_before_it_imports_torch() -> None:
     told = [line.split(":")[0] for line in plan.splitlines()]
     assert told == [
         "study digits",
+        "confirmation",
         "budget",
         "conditions",
         "baselines",
@@ -106,7 +107,7 @@ def test_a_dry_run_tells_the_plan_before_it_imports_torch() -> None:
         "shared pre-training",
         "shared warm-up",
     ]
-    assert "64 trials = 4 conditions x (4 baselines + 12 searched)" in plan
+    assert "48 trials = 4 conditions x (4 baselines + 8 searched)" in plan
     assert "budget: 60000 samples" in plan
     assert "conditions: symmetric-0.2, symmetric-0.5, symmetric-0.8, asymmetric-0.4" in plan
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +150,7 @@ def test_a_killed_driver_leaves_the_records_of_ended_trials(write_study: WriteSt
     assert again.finished() == {attempts[0].trial: outcome}
     known, written = again.records[attempts[0].trial], recorder.records[attempts[0].trial]
     assert math.isnan(known.value)  # the search has not ended
-    assert replace(known, value=0.0) == replace(written, value=0.0)
+    assert repr(known) == repr(written)  # NaN differs from itself
     assert again.records[attempts[1].trial].status == "running"
     recorder.flush(now=True)
     assert Recorder(plan, folder).finished() == again.finished()

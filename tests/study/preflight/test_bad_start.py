@@ -218,4 +218,4 @@ def test_the_resolved_study_says_everything(written: Callable[[], Any]) -> None:
     }  # fmt: skip
     assert spec["budget"] == {"trials_per_condition": 2, "samples": 8000}
     assert spec["data"] == "digits"
-    assert spec["objective"] == {"metric": "val_acc", "reduction": "mean_last_5", "cost": None}
+    assert spec["objective"] == {"metric": "val_acc", "reduction": "mean_last_5", "consensus": False, "cost": None}
