@@ -60,7 +60,7 @@ class Arguments:
     """Compare the consensus of trials with their accuracy on given labels."""
 
     data: Literal["digits", "fashion_mnist"] = "digits"
-    conditions: tuple[str, ...] = CONDITIONS
+    conditions: tuple[str, ...] = ("symmetric-0.8", "asymmetric-0.4")
     trials: int = 45
     """Searched trials of each condition."""
     memorising: int = 20
