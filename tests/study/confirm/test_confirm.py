@@ -114,7 +114,8 @@ def test_killed_it_goes_on_from_its_checkpoints(write_study: WriteStudy, tmp_pat
     search = of("search", folder)
 
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(file), str(folder.root)], stderr=subprocess.DEVNULL)
-    until(lambda: max(left(folder).values(), default=0) >= 3 and ended(folder), driver)
+    under_way = range(3, simulated.EPOCHS - 1)
+    until(lambda: any(epochs in under_way for epochs in left(folder).values()) and ended(folder), driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     until(lambda: ray.available_resources().get("CPU") == 2)  # its workers end with it
