@@ -124,9 +124,10 @@ class Trials:
 
     @property
     def expected(self) -> int | None:
-        """Number of trials of the search that the study file asks for, over all conditions; None if it does not say."""
+        """Number of trials of the search that the study file asks for, over all conditions; None if it does not say, or
+        lets a search end before (`stop_when`)."""
         searched = self.spec.get("budget", {}).get("trials_per_condition")
-        if searched is None:
+        if searched is None or self.spec.get("stop_when", {}).get("expected_gain"):
             return None
         return (int(searched) + len(self.spec.get("baselines", {}))) * len(self.conditions)
 

@@ -34,10 +34,7 @@ class Setting:
 
     def allows(self, frame: pd.DataFrame) -> "pd.Series[bool]":
         """Return which trials have a value inside the space; a baseline's may lie outside."""
-        values = self.values(frame)
-        if self.axis.choices:
-            return values.isin(list(self.axis.choices))
-        return values.between(self.axis.low, self.axis.high) | (values.eq(0) & self.axis.zero)
+        return self.values(frame).map(self.axis.__contains__).astype(bool)
 
 
 def canonical(value: object) -> str:

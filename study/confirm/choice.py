@@ -99,13 +99,23 @@ def trial_values(plan: Plan, records: Iterable[TrialRecord]) -> dict[str, float]
 
 
 class Values:
-    """Predicted values of settings, from all finished searched trials."""
+    """Predicted values of settings, from finished searched trials and baselines that are points of the space."""
 
     def __init__(self, plan: Plan, search: Sequence[TrialRecord]) -> None:
         from study.surrogate.process import fit  # imports torch
 
         self.plan, self.tasks = plan, tasks_of(plan)
-        finished = [record for record in search if not record.baseline and record.status in FINISHED]
+        inside = {
+            (condition.id, name)
+            for condition in plan.conditions
+            for name in plan.spec.baselines
+            if plan.baseline_point(condition, name)
+        }
+        finished = [
+            record
+            for record in search
+            if record.status in FINISHED and (not record.baseline or (record.condition, record.baseline) in inside)
+        ]
         known = []
         for condition in plan.conditions:
             own = [record for record in finished if record.condition == condition.id]

@@ -36,6 +36,11 @@ class Axis:
     choices: tuple[Value, ...] = ()
     """Allowed values without order; empty if the values are numbers in a range."""
 
+    def __contains__(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        return bool(self.low <= value <= self.high or (self.zero and value == 0))
+
 
 class Dimension(Section):
     """One searched setting: its range or choices, and when it is searched. Each type is a subclass.

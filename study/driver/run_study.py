@@ -104,15 +104,22 @@ def run_study(
         folder.keep(now=True)
         progress.show(recorder.records.values(), now=True)
 
+    def stopped(condition: str, gain: float) -> None:
+        progress.searches = search.trials
+        progress.say(
+            f"{condition}: the search ends here, another trial would probably gain {100 * gain:.2g} points of accuracy"
+        )
+
     if phase == "search":
         progress.confirmations = recorder.ended("confirm")
     with progress:
         tick()
         if phase != "confirm":
-            search = Search(plan, folder.journal, recorder.finished(), recorder.consensus)
-            if recorder.ended("search") < plan.trials:
-                run(search, plan.trials)
-            if recorder.ended("search") < plan.trials:
+            search = Search(plan, folder.journal, recorder.finished(), recorder.consensus, stopped)
+            progress.searches = search.trials
+            if recorder.ended("search") < search.trials:
+                run(search, search.trials)
+            if recorder.ended("search") < search.trials:
                 return False
         for condition in plan.conditions:
             recorder.consensus(condition.id)

@@ -25,6 +25,8 @@ class Progress:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.searches = plan.trials
+        """Trials of the search; an upper bound until they have begun."""
         self.confirmations = plan.confirmations
         """Trials that this run expects besides those of the search; an upper bound until they are chosen."""
         self.console = Console(stderr=True)
@@ -68,7 +70,7 @@ class Progress:
 
     @property
     def trials(self) -> int:
-        return self.plan.trials + self.confirmations
+        return self.searches + self.confirmations
 
     def line(self, records: list[TrialRecord], waiting: Collection[str] = ()) -> str:
         """Return counts, times and the best objective of each condition, in one line."""
@@ -101,8 +103,8 @@ class Progress:
         mean = sum(map(_own_budget, search)) / len(search)
         each = sum(map(_own_budget, confirmed)) / len(confirmed) if confirmed else mean
         confirm = each * self.confirmations - sum(map(_drawn, confirmed))
-        left = mean * share * self.plan.trials - sum(map(_drawn, search))
-        searched = len(ended) == self.plan.trials
+        left = mean * share * self.searches - sum(map(_drawn, search))
+        searched = len(ended) == self.searches
         return (max(0.0, confirm) + (0.0 if searched else max(0.0, left))) / rate
 
     def _best(self, records: list[TrialRecord]) -> dict[str, TrialRecord]:

@@ -15,6 +15,7 @@ from study.dimensions.space import nested, present
 from study.plan.compose import baseline_settings, compose
 from study.plan.consistency import require_consistent
 from study.plan.feasibility import Check, Look, least, loaded, published, without_auto
+from study.results.rules import unsearched
 from study.spec.conditions import Condition, ConditionData, read_conditions
 from study.spec.study_spec import StudySpec, load_study
 from study.spec.yaml_file import Source
@@ -58,6 +59,16 @@ class Plan:
 
     def baseline_config(self, condition: Condition, name: str, seed: int) -> TrainConfig:
         return compose(baseline_settings(self.spec, name), condition, seed)
+
+    def baseline_point(self, condition: Condition, name: str) -> dict[str, Value] | None:
+        """Return the searched settings of a baseline that is a point of the space; None if it is none: it has another
+        method, say, or a value outside its range."""
+        config = self.baseline_config(condition, name, 0)
+        params, space = self.params_of(config), self.spec.space
+        searched = self.searched_config(condition, params, 0)
+        if unsearched(config.model_dump(), space) != unsearched(searched.model_dump(), space):
+            return None
+        return params if all(value in space[path].axis() for path, value in params.items()) else None
 
     def params_of(self, config: TrainConfig) -> dict[str, Value]:
         """Return the values of the searched settings in `config`, without those whose `when` does not hold there."""

@@ -25,7 +25,16 @@ from study.results.folder import ResultsFolder
 from study.results.json_schema import SCHEMA_VERSION, VERSION_KEY, Spec, read_json
 from study.spec.study_spec import Resources
 
-FREE_TO_CHANGE = (VERSION_KEY, "conditions", "budget", "confirm", "resources", "checkpoint_seconds", "loggers")
+FREE_TO_CHANGE = (
+    VERSION_KEY,
+    "conditions",
+    "budget",
+    "stop_when",
+    "confirm",
+    "resources",
+    "checkpoint_seconds",
+    "loggers",
+)
 """Parts of spec.json that may change between two starts; conditions and trials may only be added."""
 STEPS = "samples past warm-up"
 """Unit of Optuna's steps (study/search/pruners.py), as recorded in spec.json."""

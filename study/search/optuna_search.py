@@ -23,7 +23,7 @@ from study.dimensions.space import in_order, searched
 from study.plan.plan import Plan
 from study.plan.rungs import common_step, first_step, stages_end
 from study.results.json_schema import Status
-from study.results.rules import compared, counted, unsearched
+from study.results.rules import compared, counted
 from study.search.distributions import suggested
 from study.search.journal import repair_journal
 from study.search.optuna_private import handle_of, params_of
@@ -36,6 +36,10 @@ from study.trial import INTERRUPTED, Outcome
 
 if TYPE_CHECKING:
     from study.search.joint import Joint
+    from study.surrogate.improvement import Improvement
+
+GAIN = "expected_gain"
+"""Attribute of a condition's Optuna study, of the expected gain of another trial when `stop_when` ended its search."""
 
 _STATES: dict[Status, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -53,15 +57,17 @@ class Search:
         journal: Path,
         finished: Mapping[str, Outcome],
         consensus: Callable[[str], Mapping[str, float]] = lambda condition: {},
+        stopped: Callable[[str, float], None] = lambda condition, gain: None,
     ) -> None:
         """Open the journal, or create it. The caller holds the lock of the results folder.
 
         Args:
             finished: identifier -> outcome in the records; a driver that was killed may not have told Optuna of it.
             consensus: returns a condition's complete trials -> consensus, where the study takes one.
+            stopped: called with a condition and the expected gain of another trial when `stop_when` ends its search.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.plan, self._consensus = plan, consensus
+        self.plan, self._consensus, self._stopped = plan, consensus, stopped
         repair_journal(journal)
         # Optuna's default lock is a symbolic link, which some file systems refuse.
         storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
@@ -85,6 +91,8 @@ class Search:
                 study_name=f"{condition.id} baselines", pruner=optuna.pruners.NopPruner(), **common
             )
         self._started: dict[str, set[str]] = {condition.id: set() for condition in plan.conditions}
+        self._over = {name for name, study in self._searched.items() if self._enough(study.user_attrs.get(GAIN))}
+        """Conditions whose search `stop_when` has ended."""
         self._interrupted: list[tuple[Condition, str, str, dict[str, Any]]] = []
         for condition in plan.conditions:
             for study in (self._searched[condition.id], self._baselines[condition.id]):
@@ -95,19 +103,41 @@ class Search:
         if self._interrupted:
             condition, trial, baseline, params = self._interrupted.pop(0)
             return self._baseline(condition, trial, baseline) if baseline else self._point(condition, trial, params)
-        condition = min(self.plan.conditions, key=lambda c: len(self._started[c.id]))
-        number = len(self._started[condition.id])
-        if number >= self.plan.trials_per_condition:
-            return None
-        trial = _named(condition.id, number)
-        self._started[condition.id].add(trial)
-        names = list(self.plan.spec.baselines)
+        for condition in sorted(self.plan.conditions, key=lambda c: len(self._started[c.id])):
+            if len(self._started[condition.id]) < self._most(condition.id):
+                attempt = self._next(condition)
+                if attempt:
+                    return attempt
+        return None
+
+    @property
+    def trials(self) -> int:
+        """Number of trials of the whole search: at most, while `stop_when` may still end that of a condition."""
+        return sum(self._most(name) for name in self._started)
+
+    def _most(self, condition: str) -> int:
+        return len(self._started[condition]) if condition in self._over else self.plan.trials_per_condition
+
+    def _enough(self, gain: float | None) -> bool:
+        return gain is not None and gain < self.plan.spec.stop_when.expected_gain
+
+    def _next(self, condition: Condition) -> Proposed | None:
+        """Begin a condition's next trial; None: its search ends instead."""
+        number, names = len(self._started[condition.id]), list(self.plan.spec.baselines)
+        trial, sampler = _named(condition.id, number), self.plan.spec.sampler
         if number < len(names):
+            self._started[condition.id].add(trial)
             return self._baseline(condition, trial, names[number])
-        sampler = self.plan.spec.sampler
         point = quasi_random(sampler, self._distributions, self._seed(condition, 0), number - len(names))
         if not point and sampler.kind == "joint":
-            point = self._jointly(condition, self._seed(condition, number))
+            best = self._jointly(condition, self._seed(condition, number))
+            if best and self._enough(best.gain):
+                self._searched[condition.id].set_user_attr(GAIN, best.gain)
+                self._over.add(condition.id)
+                self._stopped(condition.id, best.gain)
+                return None
+            point = best.point if best else {}
+        self._started[condition.id].add(trial)
         return self._point(condition, trial, point)
 
     def report(self, attempt: Proposed, row: Mapping[str, Any], *, replayed: bool = False) -> bool:
@@ -193,13 +223,11 @@ class Search:
         study, space = self._searched[condition.id], self.plan.spec.space
         if any(trial.user_attrs.get("baseline") == name for trial in study.get_trials(deepcopy=False)):
             return
-        config = self.plan.baseline_config(condition, name, 0)
-        params = self.plan.params_of(config)
-        searched = self.plan.searched_config(condition, params, 0)
-        if unsearched(config.model_dump(), space) != unsearched(searched.model_dump(), space):
+        params = self.plan.baseline_point(condition, name)
+        if params is None:
             return
         point = {path: space[path].encode(value) for path, value in params.items()}
-        with contextlib.suppress(ValueError):  # a value outside its range
+        with contextlib.suppress(ValueError):  # a value between the steps of its range
             study.add_trial(
                 optuna.trial.create_trial(
                     values=values,
@@ -210,12 +238,12 @@ class Search:
                 )
             )
 
-    def _jointly(self, condition: Condition, seed: int) -> dict[str, Any]:
-        """Return the joint sampler's next point of a condition; empty: Optuna chooses."""
+    def _jointly(self, condition: Condition, seed: int) -> "Improvement | None":
+        """Return the joint sampler's next point of a condition; None: Optuna chooses."""
         if self._joint is None:
             from study.search.joint import Joint  # imports torch, which no other sampler needs
 
-            self._joint = Joint(self.plan, self._distributions)
+            self._joint = Joint(self.plan)
         known = [trial for name, study in self._searched.items() for trial in self._known(name, study)]
         running = self._searched[condition.id].get_trials(deepcopy=False, states=[TrialState.RUNNING])
         return self._joint.propose(condition, known, [self._setting(trial.params) for trial in running], seed)

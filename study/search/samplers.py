@@ -8,7 +8,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from scipy.stats import qmc
 
-from study.search.distributions import at
+from study.dimensions.quantiles import at
 from study.spec.study_spec import Sampler, StudySpec
 
 

@@ -124,6 +124,14 @@ class Budget(Section):
     """Searched trials per condition; the baselines are not counted."""
 
 
+class StopWhen(Section):
+    """When the search of a condition ends before the budget's last trial."""
+
+    expected_gain: float = Field(default=0, ge=0, lt=1)
+    """Accuracy on true labels that another trial must probably gain, by the model of all trials; as soon as it would
+    gain less, no further trial of the condition begins. Needs sampler/kind joint. 0: never."""
+
+
 class Confirm(Section):
     """Retrains chosen settings after the search: the best of each condition, its baselines, and one robust setting in
     every condition."""
@@ -212,6 +220,7 @@ class StudySpec(Section):
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
     budget: Budget
+    stop_when: StopWhen = StopWhen()
     confirm: Confirm = Confirm()
     resources: Resources = Resources()
     checkpoint_seconds: float = Field(default=60, ge=0)

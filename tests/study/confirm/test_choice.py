@@ -99,6 +99,14 @@ def test_what_pruning_found_bad_is_not_predicted_to_be_good(plan: Plan, records:
     assert float(robust.params["mixmatch/lambda_u"]) > 10
 
 
+@pytest.mark.parametrize(("method", "counts"), [("codim-sup", True), ("codim-self", False), ("ce", False)])
+def test_only_a_baseline_inside_the_space_counts(method: str, counts: bool, write_study: WriteStudy) -> None:
+    plan = load_plan(write_study(baselines={"own": {"method": method}}))
+    records = [replace(r, baseline="own") if r.baseline else r for r in search(plan)]
+    worse = [replace(r, objective=0.05) if r.baseline else r for r in records]
+    assert (trial_values(plan, worse) != trial_values(plan, records)) == counts
+
+
 def test_the_best_of_each_condition_its_baselines_and_the_robust_one(plan: Plan, records: list[TrialRecord]) -> None:
     twin = searched(plan, 11, 0, float(records[3].params["mixmatch/lambda_u"]))
     lucky = searched(plan, 12, 0, 2.0, status="pruned", objective=0.99)

@@ -14,11 +14,11 @@ from optuna.storages.journal import JournalFileBackend
 from scipy.stats import qmc
 
 from codim.config.train_config import train_config
+from study.dimensions.quantiles import at, quantile
 from study.dimensions.ranges import IntDimension
 from study.dimensions.space import in_order, present, switched_on
 from study.dimensions.types import space_of
 from study.plan.plan import load_plan
-from study.search.distributions import at, quantile
 from study.search.optuna_search import Search
 from study.search.samplers import quasi_random
 from study.spec.study_spec import Sampler

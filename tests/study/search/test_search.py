@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from study.dimensions.quantiles import at
 from study.dimensions.ranges import ZERO_PROBABILITY, FloatDimension, IntDimension
 from study.plan.plan import Plan, load_plan
-from study.search.distributions import at
 from study.search.optuna_search import Search, repair_journal
 from study.trial import INTERRUPTED, Attempt, Outcome
 from tests.support.studies import WriteStudy

@@ -1,0 +1,140 @@
+"""How many trials does `stop_when` save, and at what regret?
+
+Simulated studies of trials_to_regret.py, searched and chosen jointly, with several `stop_when/expected_gain`. Of each
+condition the setting is chosen at the end by the model of all trials; its regret is in points of accuracy on true
+labels, averaged over the conditions. A budget of so many trials that the rule saves is compared at equal trials too:
+regret of a search that gives each condition the trials that the rule used in the mean. Each study and rule is a line of
+--rows, and one that is there is not repeated. Bar: of the studies with the rule, regret not above that at equal trials
+beyond chance.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from kept import RESULTS, Bar, finished, judge, keep
+from scipy import stats
+from tabulated import STUDY
+from trials_to_regret import COUNTS, STARTUP, Family, Simulated
+
+from study.plan.plan import load_plan
+from study.plan.tasks import tasks_of
+from study.search.optuna_search import Search
+from study.spec.study_spec import Sampler, StopWhen
+from study.surrogate.process import fit
+from study.surrogate.task import Known
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Trials and regret of searches that end by themselves."""
+
+    studies: int = 10
+    trials: int = 40
+    """Most trials of a condition."""
+    families: tuple[Family, ...] = ("moves", "fixed", "unrelated")
+    gains: tuple[float, ...] = (0.0005, 0.001, 0.002, 0.005)
+    rows: Path = RESULTS / "stop_when.jsonl"
+    workers: int = 2
+    quick: bool = False
+    """Three studies of 16 trials."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulated study."""
+
+    family: Family
+    seed: int
+    gain: float
+    trials: int
+
+
+def searched(run: Run) -> dict[str, Any]:
+    """Search; return the number of trials of each condition, and its regret in points."""
+    torch.set_num_threads(1)
+    plan = load_plan(STUDY, nominal=True)
+    update = {
+        "sampler": Sampler(kind="joint", seed=run.seed, startup=STARTUP["joint"]),
+        "budget": plan.spec.budget.model_copy(update={"trials_per_condition": run.trials}),
+        "stop_when": StopWhen(expected_gain=run.gain),
+    }
+    plan = replace(plan, spec=plan.spec.model_copy(update=update))
+    names = [condition.id for condition in plan.conditions]
+    world, tasks, known = Simulated(run.family, run.seed, plan), tasks_of(plan), list[Known]()
+    regret = dict[str, float]()
+    with TemporaryDirectory() as scratch:
+        search = Search(plan, Path(scratch, "journal"), {})
+        for attempt in iter(search.ask, None):
+            condition, used = attempt.condition.id, attempt.config.train.samples
+            shown = world.objective(attempt.params, names.index(condition))
+            row = {"epoch": 0, "phase": "cotrain", "samples": used, "seconds": 1.0, "val_acc": shown}
+            search.report(attempt, row)
+            search.tell(attempt, attempt.outcome())
+            known.append(Known(condition, attempt.params, shown))
+            count, left = divmod(len(known), len(names))
+            if not run.gain and not left and count in COUNTS:
+                regret[str(count)] = _regret(world, plan.spec.space, tasks, known, names)
+    trials = len(known) / len(names)
+    return {"trials_used": trials, "regret": regret or {"end": _regret(world, plan.spec.space, tasks, known, names)}}
+
+
+def _regret(world: Simulated, space: Any, tasks: Any, known: list[Known], names: list[str]) -> float:
+    model, losses = fit(space, tasks, known), []
+    assert model
+    for k, name in enumerate(names):
+        own = [trial.setting for trial in known if trial.condition == name]
+        losses.append(world.loss(own[int(model.mean(own, tasks[name]).argmax())], k))
+    return 100 * float(np.mean(losses))
+
+
+def main() -> None:
+    args = tyro.cli(Arguments, description=__doc__)
+    if args.quick:
+        args = replace(args, studies=3, trials=16)
+    logging.disable(logging.WARNING)
+    runs = [
+        Run(family, seed, gain, args.trials)
+        for seed in range(args.studies)
+        for family in args.families
+        for gain in (0.0, *args.gains)
+    ]
+    rows = finished(args.rows, runs, searched, args.workers, "searches")
+    own = {(row["family"], row["gain"], row["seed"]): row for row in rows}
+    table, bars = [], list[Bar]()
+    for family in args.families:
+        curves = [own[family, 0.0, seed]["regret"] for seed in range(args.studies)]
+        counts = [int(count) for count in curves[0]]
+        for gain in args.gains:
+            stopped = [own[family, gain, seed] for seed in range(args.studies)]
+            used = np.array([row["trials_used"] for row in stopped])
+            regret = np.array([row["regret"]["end"] for row in stopped])
+            equal = np.array([np.interp(used.mean(), counts, list(curve.values())) for curve in curves])
+            whole = np.array([curve[str(counts[-1])] for curve in curves])
+            low, high = stats.ttest_rel(regret, equal).confidence_interval()
+            table.append(
+                {
+                    "family": family,
+                    "expected_gain": f"{gain:g}",
+                    "trials": f"{used.mean():.1f} ({used.min():.1f} to {used.max():.1f})",
+                    "regret": f"{regret.mean():.2f}",
+                    "at as many trials": f"{equal.mean():.2f}",
+                    f"at {counts[-1]}": f"{whole.mean():.2f}",
+                }
+            )
+            told = f"{(regret - equal).mean():+.2f} [{low:+.2f}, {high:+.2f}] points"
+            bars.append(Bar(f"{family}, gain {gain:g}, over equal trials", told, "not above 0", bool(low <= 0)))
+    text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
+    text += f"\n\nTrials of a condition, and regret in points of accuracy; means of {args.studies} studies."
+    keep("stop_when" + "-quick" * args.quick, text, {"rows": rows})
+    judge(bars)
+
+
+if __name__ == "__main__":
+    main()
