@@ -1,0 +1,152 @@
+"""Which setting does a small study choose, and what is it worth? By objective or consensus, with and without pruning.
+
+Small studies of two conditions are drawn at random from the kept trials of the digits (consensus.py), their validation
+labels anew each time. Of each condition one setting is chosen, and judged by the test accuracy of its neighbourhood: a
+random forest over all kept trials, since that of one training is luck, above all where some trainings lose a class.
+Ways to choose among --trials complete trials:
+
+* best objective
+* model of objectives: study/surrogate/process.py, by which the study chooses
+* model of consensus: the same, with the trials' consensus in place of their objectives
+* pruned: for as many samples, COMPLETE of the trials end and the others are pruned, by chance, at SHARE of the budget;
+  the model knows the consensus of the complete ones, and the objectives of the others as `rules.counted` counts them
+
+Bar: the model of the consensus is not below any other way beyond chance.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from consensus import MEMORISING, SPACE, Trial, settings
+from kept import RESULTS, Bar, judge, keep
+from numpy.typing import NDArray
+from rich.progress import track
+from scipy import stats
+from tabulated import forest
+
+from codim.noise.kinds import NOISE_ADAPTER
+from study.dimensions.base import Value
+from study.plan.plan import Plan, load_plan
+from study.plan.tasks import tasks_of
+from study.results.predictions import SCALE, decode
+from study.results.rules import counted
+from study.study_files import study_file
+from study.surrogate.consensus import consensus
+from study.surrogate.process import fit
+from study.surrogate.task import Known
+
+CONDITIONS = ("symmetric-0.8", "asymmetric-0.4")
+COMPLETE, SHARE = 3 / 8, 0.57
+"""Of the trials of the digits study when it still pruned, and of their budgets."""
+WAYS = ("best objective", "model of objectives", "model of consensus", "pruned")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Worth of the setting that a small study chooses."""
+
+    trials: tuple[int, ...] = (6, 8, 10)
+    """Complete trials of a condition."""
+    repetitions: int = 100
+
+
+class Kept(NamedTuple):
+    """The kept trials of a condition."""
+
+    settings: list[dict[str, Value]]
+    probability: NDArray[np.float64]
+    """(trials, N, K)."""
+    labels: NDArray[np.int64]
+    """True ones (N,)."""
+    worth: NDArray[np.float64]
+    """Test accuracy of each setting's neighbourhood."""
+
+
+def kept(plan: Plan) -> dict[str, Kept]:
+    rows = pd.read_json(RESULTS / "consensus_trials-digits.jsonl", lines=True)
+    found = {}
+    for name in CONDITIONS:
+        own = rows[(rows["condition"] == name) & (rows["number"] < MEMORISING)]
+        of = [_searched(Trial("digits", name, int(number))) for number in own["number"]]
+        seen = [decode(text) for text in own["predictions"]]
+        worth = forest(plan.spec.space, list(zip(of, own["test_acc"], strict=True)))(of)
+        found[name] = Kept(of, np.stack([one.probability / SCALE for one in seen]), seen[0].labels, worth)
+    return found
+
+
+def _searched(trial: Trial) -> dict[str, Value]:
+    own = settings(trial)
+    return {path: own[path.split("/")[0]][path.split("/")[1]] for path in SPACE}
+
+
+def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[tuple[str, str, float]]:
+    """Condition, way to choose, and the worth of what is chosen, of one small study."""
+    rng, tasks = np.random.default_rng([7, n, seed]), tasks_of(plan)
+    more = round(n / (COMPLETE + SHARE * (1 - COMPLETE)))
+    known: dict[str, list[Known]] = {way: [] for way in WAYS}
+    drawn: dict[str, NDArray[np.int64]] = {}
+    for name, own in trials.items():
+        noise = NOISE_ADAPTER.validate_python(plan_noise(plan, name) | {"seed": seed})
+        given, classes = noise.apply(own.labels, own.probability.shape[2], own.labels), own.probability.shape[2]
+        drawn[name] = rng.permutation(len(own.settings))[:more]
+        p = own.probability[drawn[name]]
+        objective = (p.argmax(2) == given).mean(1)
+        ended, slope = round(COMPLETE * more), noise.slope(classes)
+        agreed = consensus(list(p[:n]), given, slope)
+        status = ["complete"] * ended + ["pruned"] * (more - ended)
+        partly = counted(zip(status, [*consensus(list(p[:ended]), given, slope), *objective[ended:]], strict=True))
+        values = zip(WAYS, (objective[:n], objective[:n], agreed, partly), strict=True)
+        for way, of in values:
+            known[way] += [Known(name, own.settings[i], float(v)) for i, v in zip(drawn[name], of, strict=False)]
+    for way in WAYS:
+        model = fit(plan.spec.space, tasks, known[way])
+        assert model
+        for name, own in trials.items():
+            among = drawn[name][: round(COMPLETE * more) if way == "pruned" else n]
+            values = model.mean([own.settings[i] for i in among], tasks[name])
+            if way == "best objective":
+                values = np.array([trial.objective for trial in known[way] if trial.condition == name])
+            yield name, way, float(own.worth[among[int(values.argmax())]])
+
+
+def plan_noise(plan: Plan, name: str) -> dict[str, object]:
+    condition = next(condition for condition in plan.conditions if condition.id == name)
+    return condition.noise.model_dump()
+
+
+def main() -> None:
+    args = tyro.cli(Arguments, description=__doc__)
+    torch.set_num_threads(1)
+    plan = load_plan(study_file("digits"), nominal=True)
+    trials, table, bars = kept(plan), [], list[Bar]()
+    for n in args.trials:
+        rows = [
+            (seed, *row)
+            for seed in track(range(args.repetitions), description=f"studies of {n} trials")
+            for row in chosen(plan, trials, n, seed)
+        ]
+        frame = pd.DataFrame(rows, columns=["seed", "condition", "way", "worth"])
+        for name, own in frame.groupby("condition", sort=False):
+            wide = 100 * own.pivot_table(index="seed", columns="way", values="worth")
+            table.append({"condition": name, "trials": n} | {way: f"{wide[way].mean():.2f}" for way in WAYS})
+            for way in (way for way in WAYS if way != "model of consensus"):
+                gain = wide["model of consensus"] - wide[way]
+                low, high = stats.ttest_1samp(gain, 0).confidence_interval()
+                told = f"{gain.mean():+.2f} [{low:+.2f}, {high:+.2f}] points"
+                bars.append(Bar(f"{name}, {n} trials, over {way}", told, "not below 0", bool(high >= 0)))
+    text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
+    best = ", ".join(
+        f"{name} {100 * own.worth.mean():.1f}, {100 * own.worth.max():.1f}" for name, own in trials.items()
+    )
+    text += f"\n\nMeans of {args.repetitions} small studies; a trial by chance, and the best of all: {best}."
+    keep("choice-digits", text, {"table": table})
+    judge(bars)
+
+
+if __name__ == "__main__":
+    main()
