@@ -8,8 +8,9 @@ Ways to choose among --trials complete trials:
 * best objective
 * model of objectives: study/surrogate/process.py, by which the study chooses
 * model of consensus: the same, with the trials' consensus in place of their objectives
-* pruned: for as many samples, COMPLETE of the trials end and the others are pruned, by chance, at SHARE of the budget;
-  the model knows the consensus of the complete ones, and the objectives of the others as `rules.counted` counts them
+* pruned: for as many samples, COMPLETE of the trials end and the others are pruned at SHARE of the budget, by chance
+  or, at best, those with the lowest final objectives; what a real pruner sees lies between. The model knows
+  the consensus of the complete ones, and the objectives of the others as `rules.counted` counts them
 
 Bar: the model of the consensus is not below any other way beyond chance.
 """
@@ -43,7 +44,7 @@ from study.surrogate.task import Known
 CONDITIONS = ("symmetric-0.8", "asymmetric-0.4")
 COMPLETE, SHARE = 3 / 8, 0.57
 """Of the trials of the digits study when it still pruned, and of their budgets."""
-WAYS = ("best objective", "model of objectives", "model of consensus", "pruned")
+WAYS = ("best objective", "model of objectives", "model of consensus", "pruned by chance", "pruned by objective")
 
 
 @dataclass(frozen=True)
@@ -89,29 +90,32 @@ def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[t
     rng, tasks = np.random.default_rng([7, n, seed]), tasks_of(plan)
     more = round(n / (COMPLETE + SHARE * (1 - COMPLETE)))
     known: dict[str, list[Known]] = {way: [] for way in WAYS}
-    drawn: dict[str, NDArray[np.int64]] = {}
+    among: dict[tuple[str, str], NDArray[np.int64]] = {}
     for name, own in trials.items():
         noise = NOISE_ADAPTER.validate_python(plan_noise(plan, name) | {"seed": seed})
-        given, classes = noise.apply(own.labels, own.probability.shape[2], own.labels), own.probability.shape[2]
-        drawn[name] = rng.permutation(len(own.settings))[:more]
-        p = own.probability[drawn[name]]
-        objective = (p.argmax(2) == given).mean(1)
-        ended, slope = round(COMPLETE * more), noise.slope(classes)
-        agreed = consensus(list(p[:n]), given, slope)
-        status = ["complete"] * ended + ["pruned"] * (more - ended)
-        partly = counted(zip(status, [*consensus(list(p[:ended]), given, slope), *objective[ended:]], strict=True))
-        values = zip(WAYS, (objective[:n], objective[:n], agreed, partly), strict=True)
-        for way, of in values:
-            known[way] += [Known(name, own.settings[i], float(v)) for i, v in zip(drawn[name], of, strict=False)]
+        classes = own.probability.shape[2]
+        given, slope = noise.apply(own.labels, classes, own.labels), noise.slope(classes)
+        objective = (own.probability.argmax(2) == given).mean(1)
+        drawn = rng.permutation(len(own.settings))[:more]
+        order = dict.fromkeys(WAYS[:3], drawn[:n])
+        order |= {"pruned by chance": drawn, "pruned by objective": drawn[np.argsort(-objective[drawn])]}
+        for way, tried in order.items():
+            ended = round(COMPLETE * more) if way.startswith("pruned") else n
+            values = objective[tried]
+            if way not in ("best objective", "model of objectives"):
+                values[:ended] = consensus(list(own.probability[tried[:ended]]), given, slope)
+            counts = counted(zip(["complete"] * ended + ["pruned"] * (len(tried) - ended), values, strict=True))
+            known[way] += [Known(name, own.settings[i], float(v)) for i, v in zip(tried, counts, strict=True)]
+            among[way, name] = tried[:ended]
     for way in WAYS:
         model = fit(plan.spec.space, tasks, known[way])
         assert model
         for name, own in trials.items():
-            among = drawn[name][: round(COMPLETE * more) if way == "pruned" else n]
-            values = model.mean([own.settings[i] for i in among], tasks[name])
+            candidates = among[way, name]
+            values = model.mean([own.settings[i] for i in candidates], tasks[name])
             if way == "best objective":
                 values = np.array([trial.objective for trial in known[way] if trial.condition == name])
-            yield name, way, float(own.worth[among[int(values.argmax())]])
+            yield name, way, float(own.worth[candidates[int(values.argmax())]])
 
 
 def plan_noise(plan: Plan, name: str) -> dict[str, object]:
