@@ -33,8 +33,8 @@ from study.plan.shared_stages import shared_stages
 from study.preflight.forecast import used
 from study.results.folder import ResultsFolder
 from study.search.optuna_search import Search
-from study.spec.study_spec import Confirm as ConfirmSpec
-from study.spec.study_spec import Pruner
+from study.spec.sections import Confirm as ConfirmSpec
+from study.spec.sections import Pruner
 from study.trial import Attempt, Queue
 from study.worker.job import Job
 from study.worker.stages import compute_stage

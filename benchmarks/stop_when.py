@@ -26,7 +26,7 @@ from trials_to_regret import COUNTS, STARTUP, Family, Simulated
 from study.plan.plan import load_plan
 from study.plan.tasks import tasks_of
 from study.search.optuna_search import Search
-from study.spec.study_spec import Sampler, StopWhen
+from study.spec.sections import Sampler, StopWhen
 from study.surrogate.process import fit
 from study.surrogate.task import Known
 

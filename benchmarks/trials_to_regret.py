@@ -30,7 +30,7 @@ from study.dimensions.base import Value
 from study.plan.plan import Plan, load_plan
 from study.plan.tasks import tasks_of
 from study.search.optuna_search import Search
-from study.spec.study_spec import Sampler
+from study.spec.sections import Sampler
 from study.surrogate.process import fit
 from study.surrogate.task import Known
 

@@ -4,7 +4,7 @@ from codim.config.budget import milestones
 from codim.config.train_config import TrainConfig
 from study.plan.plan import Plan
 from study.spec.conditions import Condition, ConditionData
-from study.spec.study_spec import Pruner
+from study.spec.sections import Pruner
 
 CURVE_POINTS = 50
 """Approximate number of steps at which a trial's curve is reported to the pruner."""

@@ -23,7 +23,7 @@ from study.plan.plan import Plan
 from study.preflight.forecast import Forecast, representative
 from study.results.folder import ResultsFolder
 from study.results.json_schema import SCHEMA_VERSION, VERSION_KEY, Spec, read_json
-from study.spec.study_spec import Resources
+from study.spec.sections import Resources
 
 FREE_TO_CHANGE = (
     VERSION_KEY,

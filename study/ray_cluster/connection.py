@@ -27,7 +27,7 @@ from study.errors import ClusterError
 from study.ray_cluster.head_watch import head_watched
 from study.ray_cluster.own_ray import own_ray
 from study.ray_private import address_in, messages_to
-from study.spec.study_spec import Resources
+from study.spec.sections import Resources
 
 OF_LOST_NODES = ("The node with node id", "Raylet is terminated")
 MOST_CHARACTERS = 300

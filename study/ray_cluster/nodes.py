@@ -27,7 +27,7 @@ from study.plan.plan import Plan
 from study.preflight.checks import LIBRARIES, concurrent_trials, threads
 from study.preflight.forecast import TIMING, representative
 from study.results.object_storage import Remote, is_remote
-from study.spec.study_spec import Resources
+from study.spec.sections import Resources
 
 WATCH_SECONDS = 5.0
 """Minimum seconds between two checks of which nodes are alive."""

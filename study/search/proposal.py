@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 
-from study.spec.study_spec import Limit
+from study.spec.sections import Limit
 from study.trial import Attempt, Outcome, mean
 
 

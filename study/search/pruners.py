@@ -11,7 +11,7 @@ import optuna
 
 from study.plan.rungs import CURVE_POINTS, common_step, first_step
 from study.search.optuna_private import ViewingHyperband
-from study.spec.study_spec import Pruner
+from study.spec.sections import Pruner
 from study.trial import INTERRUPTED
 
 

@@ -9,7 +9,8 @@ from optuna.distributions import BaseDistribution
 from scipy.stats import qmc
 
 from study.dimensions.quantiles import at
-from study.spec.study_spec import Sampler, StudySpec
+from study.spec.sections import Sampler
+from study.spec.study_spec import StudySpec
 
 
 def make_sampler(spec: StudySpec, seed: int) -> optuna.samplers.BaseSampler:

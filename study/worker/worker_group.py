@@ -26,7 +26,7 @@ from ray.util.queue import Empty, Queue
 from codim.runtime.distributed import rank
 from codim.training.session import Row
 from study.ray_private import propagate_to_workers
-from study.spec.study_spec import Resources
+from study.spec.sections import Resources
 from study.worker.job import Job, OutOfStep, Train, note_failure
 from study.worker.rendezvous import OnOneAddress
 from study.worker.staging import nothing, worked_on

@@ -15,7 +15,7 @@ from study.monitor.loggers.tensorboard import TensorBoard
 from study.monitor.loggers.wandb import WeightsAndBiases
 from study.results.folder import ResultsFolder
 from study.results.records import TrialRecord
-from study.spec.study_spec import LoggerName
+from study.spec.sections import LoggerName
 
 
 def require_installed(names: Iterable[LoggerName]) -> None:

@@ -11,7 +11,7 @@ from study.plan.plan import Plan, load_plan
 from study.plan.rungs import rungs
 from study.search.optuna_search import Search
 from study.search.pruners import drawn_share
-from study.spec.study_spec import Pruner
+from study.spec.sections import Pruner
 from study.trial import Attempt
 from tests.support.studies import WriteStudy
 

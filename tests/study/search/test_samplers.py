@@ -21,7 +21,7 @@ from study.dimensions.types import space_of
 from study.plan.plan import load_plan
 from study.search.optuna_search import Search
 from study.search.samplers import quasi_random
-from study.spec.study_spec import Sampler
+from study.spec.sections import Sampler
 from study.trial import Outcome
 from tests.support.drive import drive
 from tests.support.studies import WriteStudy

@@ -7,7 +7,8 @@ from ruamel.yaml import YAML
 
 from study.errors import SpecError
 from study.run import Arguments, main
-from study.spec.study_spec import SHARED_GPU, Resources, load_study
+from study.spec.sections import SHARED_GPU, Resources
+from study.spec.study_spec import load_study
 from tests.support import ROOT
 from tests.support.studies import WriteStudy
 

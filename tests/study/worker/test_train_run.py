@@ -103,7 +103,7 @@ def test_without_a_dashboard_it_is_refused() -> None:
 import ray
 from study.ray_cluster.connection import require_dashboard
 from study.ray_cluster.own_ray import ClusterError
-from study.spec.study_spec import Resources
+from study.spec.sections import Resources
 ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 require_dashboard(Resources())
 try:
