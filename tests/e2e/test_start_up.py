@@ -107,7 +107,7 @@ def test_a_dry_run_tells_the_plan_before_it_imports_torch() -> None:
         "shared pre-training",
         "shared warm-up",
     ]
-    assert "48 trials = 4 conditions x (4 baselines + 8 searched)" in plan
+    assert "56 trials = 4 conditions x (4 baselines + 10 searched)" in plan
     assert "budget: 60000 samples" in plan
     assert "conditions: symmetric-0.2, symmetric-0.5, symmetric-0.8, asymmetric-0.4" in plan
 
@@ -118,7 +118,7 @@ def test_a_dry_run_tells_the_plan_before_it_imports_torch() -> None:
         ("mixmatch/lambda_u", "mixmatch/lambda", "mixmatch/lambda: unknown setting; allowed: lambda_u"),
         ("high: 0.9", "high: 1.9", "less than or equal to 1 (found 1.9)"),
         ("map: digits", "map: next", "needs 100 classes, the data have 10"),
-        ("min_budget: 34_000", "min_budget: 3", "min_budget: 3 is too small"),
+        ("pruner: {kind: none}", "pruner: {min_budget: 3}", "min_budget: 3 is too small"),
         ("val_fraction: 0.25", "val_fraction: 0", "holds out no image"),
         ("val_fraction: 0.25", "subset: 2000", "data/subset: 2000 images, the training part has 1347"),
         ("method: dividemix", "method: dividemix, train: {samples: 9}", "train/samples: 9 is too small: warm-up ends"),
