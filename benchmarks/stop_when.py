@@ -1,11 +1,11 @@
-"""How many trials does `stop_when` save, and at what regret?
+"""How many trials does `stop_when` save, and is the expected regret at which it ends a search the true one?
 
-Simulated studies of trials_to_regret.py, searched and chosen jointly, with several `stop_when/expected_gain`. Of each
+Simulated studies of trials_to_regret.py, searched and chosen jointly, with several `stop_when/expected_regret`. Of each
 condition the setting is chosen at the end by the model of all trials; its regret is in points of accuracy on true
-labels, averaged over the conditions. A budget of so many trials that the rule saves is compared at equal trials too:
-regret of a search that gives each condition the trials that the rule used in the mean. Each study and rule is a line of
---rows, and one that is there is not repeated. Bar: of the studies with the rule, regret not above that at equal trials
-beyond chance.
+labels, averaged over the conditions. Beside it stands the regret of a search without the rule after as many trials of
+each condition as the rule used in the mean. Each study and threshold is a line of --rows, and one that is there is not
+repeated. Bars: a study that is to end at a regret has no more than twice that regret, beyond chance, and no more than a
+search without the rule after as many trials.
 """
 
 import logging
@@ -39,7 +39,8 @@ class Arguments:
     trials: int = 40
     """Most trials of a condition."""
     families: tuple[Family, ...] = ("moves", "fixed", "unrelated")
-    gains: tuple[float, ...] = (0.0005, 0.001, 0.002, 0.005)
+    thresholds: tuple[float, ...] = (0.005, 0.01, 0.02)
+    """Values of `stop_when/expected_regret`."""
     rows: Path = RESULTS / "stop_when.jsonl"
     workers: int = 2
     quick: bool = False
@@ -52,7 +53,7 @@ class Run:
 
     family: Family
     seed: int
-    gain: float
+    threshold: float
     trials: int
 
 
@@ -63,7 +64,7 @@ def searched(run: Run) -> dict[str, Any]:
     update = {
         "sampler": Sampler(kind="joint", seed=run.seed, startup=STARTUP["joint"]),
         "budget": plan.spec.budget.model_copy(update={"trials_per_condition": run.trials}),
-        "stop_when": StopWhen(expected_gain=run.gain),
+        "stop_when": StopWhen(expected_regret=run.threshold),
     }
     plan = replace(plan, spec=plan.spec.model_copy(update=update))
     names = [condition.id for condition in plan.conditions]
@@ -79,7 +80,7 @@ def searched(run: Run) -> dict[str, Any]:
             search.tell(attempt, attempt.outcome())
             known.append(Known(condition, attempt.params, shown))
             count, left = divmod(len(known), len(names))
-            if not run.gain and not left and count in COUNTS:
+            if not run.threshold and not left and count in COUNTS:
                 regret[str(count)] = _regret(world, plan.spec.space, tasks, known, names)
     trials = len(known) / len(names)
     return {"trials_used": trials, "regret": regret or {"end": _regret(world, plan.spec.space, tasks, known, names)}}
@@ -100,19 +101,19 @@ def main() -> None:
         args = replace(args, studies=3, trials=16)
     logging.disable(logging.WARNING)
     runs = [
-        Run(family, seed, gain, args.trials)
+        Run(family, seed, threshold, args.trials)
         for seed in range(args.studies)
         for family in args.families
-        for gain in (0.0, *args.gains)
+        for threshold in (0.0, *args.thresholds)
     ]
     rows = finished(args.rows, runs, searched, args.workers, "searches")
-    own = {(row["family"], row["gain"], row["seed"]): row for row in rows}
+    own = {(row["family"], row["threshold"], row["seed"]): row for row in rows}
     table, bars = [], list[Bar]()
     for family in args.families:
         curves = [own[family, 0.0, seed]["regret"] for seed in range(args.studies)]
         counts = [int(count) for count in curves[0]]
-        for gain in args.gains:
-            stopped = [own[family, gain, seed] for seed in range(args.studies)]
+        for threshold in args.thresholds:
+            stopped = [own[family, threshold, seed] for seed in range(args.studies)]
             used = np.array([row["trials_used"] for row in stopped])
             regret = np.array([row["regret"]["end"] for row in stopped])
             equal = np.array([np.interp(used.mean(), counts, list(curve.values())) for curve in curves])
@@ -121,7 +122,7 @@ def main() -> None:
             table.append(
                 {
                     "family": family,
-                    "expected_gain": f"{gain:g}",
+                    "expected_regret": f"{100 * threshold:g}",
                     "trials": f"{used.mean():.1f} ({used.min():.1f} to {used.max():.1f})",
                     "regret": f"{regret.mean():.2f}",
                     "at as many trials": f"{equal.mean():.2f}",
@@ -129,7 +130,11 @@ def main() -> None:
                 }
             )
             told = f"{(regret - equal).mean():+.2f} [{low:+.2f}, {high:+.2f}] points"
-            bars.append(Bar(f"{family}, gain {gain:g}, over equal trials", told, "not above 0", bool(low <= 0)))
+            name = f"{family}, at {100 * threshold:g}"
+            bars.append(Bar(f"{name}, over as many trials", told, "not above 0", bool(low <= 0)))
+            low, high = stats.ttest_1samp(regret, 0).confidence_interval()
+            told = f"{regret.mean():.2f} [{low:.2f}, {high:.2f}] points"
+            bars.append(Bar(f"{name}, regret", told, f"<= {200 * threshold:g}", bool(low <= 200 * threshold)))
     text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
     text += f"\n\nTrials of a condition, and regret in points of accuracy; means of {args.studies} studies."
     keep("stop_when" + "-quick" * args.quick, text, {"rows": rows})

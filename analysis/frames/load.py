@@ -127,7 +127,7 @@ class Trials:
         """Number of trials of the search that the study file asks for, over all conditions; None if it does not say, or
         lets a search end before (`stop_when`)."""
         searched = self.spec.get("budget", {}).get("trials_per_condition")
-        if searched is None or self.spec.get("stop_when", {}).get("expected_gain"):
+        if searched is None or self.spec.get("stop_when", {}).get("expected_regret"):
             return None
         return (int(searched) + len(self.spec.get("baselines", {}))) * len(self.conditions)
 

@@ -104,10 +104,11 @@ def run_study(
         folder.keep(now=True)
         progress.show(recorder.records.values(), now=True)
 
-    def stopped(condition: str, gain: float) -> None:
+    def stopped(condition: str, regret: float) -> None:
         progress.searches = search.trials
         progress.say(
-            f"{condition}: the search ends here, another trial would probably gain {100 * gain:.2g} points of accuracy"
+            f"{condition}: the search ends here, the best setting would probably gain {100 * regret:.2g} points of "
+            "accuracy over the best one tried"
         )
 
     if phase == "search":

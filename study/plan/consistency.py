@@ -20,10 +20,10 @@ def require_consistent(spec: StudySpec, source: Source) -> None:
             f"pruner -> kind: {pruner!r} ranks trials by one objective, and objective -> cost adds a second; "
             "allowed beside it: none",
         )
-    if spec.stop_when.expected_gain and sampler != "joint":
+    if spec.stop_when.expected_regret and sampler != "joint":
         raise source.error(
-            ("stop_when", "expected_gain"),
-            f"stop_when -> expected_gain: only the model of the joint sampler tells it, and sampler -> kind is "
+            ("stop_when", "expected_regret"),
+            f"stop_when -> expected_regret: only the model of the joint sampler tells it, and sampler -> kind is "
             f"{sampler!r}; allowed beside it: joint",
         )
     if sampler in ("joint", "cmaes") and spec.objective.cost:

@@ -7,7 +7,7 @@ import torch
 from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
 from study.spec.conditions import Condition
-from study.surrogate.improvement import Candidates, Improvement
+from study.surrogate.improvement import Candidates, Proposal
 from study.surrogate.process import Surrogate, fit
 from study.surrogate.task import Known, Setting
 
@@ -28,7 +28,7 @@ class Joint:
 
     def propose(
         self, condition: Condition, known: Sequence[Known], running: Sequence[Setting], seed: int
-    ) -> Improvement | None:
+    ) -> Proposal | None:
         """Return the next point of a condition; None while no finished trial can be ranked.
 
         Args:
@@ -38,7 +38,8 @@ class Joint:
         if model is None:
             return None
         tried = [trial.setting for trial in known]
-        return self._candidates.best(model, self.tasks[condition.id], tried, running, seed)
+        own = [trial.setting for trial in known if trial.condition == condition.id]
+        return self._candidates.best(model, self.tasks[condition.id], tried, own, running, seed)
 
     def _fit(self, known: Sequence[Known]) -> Surrogate | None:
         again = len(known) >= GROWTH * self._fitted

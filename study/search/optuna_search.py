@@ -36,10 +36,10 @@ from study.trial import INTERRUPTED, Outcome
 
 if TYPE_CHECKING:
     from study.search.joint import Joint
-    from study.surrogate.improvement import Improvement
+    from study.surrogate.improvement import Proposal
 
-GAIN = "expected_gain"
-"""Attribute of a condition's Optuna study, of the expected gain of another trial when `stop_when` ended its search."""
+REGRET = "expected_regret"
+"""Attribute of a condition's Optuna study: the expected regret at which `stop_when` ended its search."""
 
 _STATES: dict[Status, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -57,14 +57,14 @@ class Search:
         journal: Path,
         finished: Mapping[str, Outcome],
         consensus: Callable[[str], Mapping[str, float]] = lambda condition: {},
-        stopped: Callable[[str, float], None] = lambda condition, gain: None,
+        stopped: Callable[[str, float], None] = lambda condition, regret: None,
     ) -> None:
         """Open the journal, or create it. The caller holds the lock of the results folder.
 
         Args:
             finished: identifier -> outcome in the records; a driver that was killed may not have told Optuna of it.
             consensus: returns a condition's complete trials -> consensus, where the study takes one.
-            stopped: called with a condition and the expected gain of another trial when `stop_when` ends its search.
+            stopped: called with a condition and its expected regret when `stop_when` ends its search.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.plan, self._consensus, self._stopped = plan, consensus, stopped
@@ -91,7 +91,7 @@ class Search:
                 study_name=f"{condition.id} baselines", pruner=optuna.pruners.NopPruner(), **common
             )
         self._started: dict[str, set[str]] = {condition.id: set() for condition in plan.conditions}
-        self._over = {name for name, study in self._searched.items() if self._enough(study.user_attrs.get(GAIN))}
+        self._over = {name for name, study in self._searched.items() if self._enough(study.user_attrs.get(REGRET))}
         """Conditions whose search `stop_when` has ended."""
         self._interrupted: list[tuple[Condition, str, str, dict[str, Any]]] = []
         for condition in plan.conditions:
@@ -118,8 +118,8 @@ class Search:
     def _most(self, condition: str) -> int:
         return len(self._started[condition]) if condition in self._over else self.plan.trials_per_condition
 
-    def _enough(self, gain: float | None) -> bool:
-        return gain is not None and gain < self.plan.spec.stop_when.expected_gain
+    def _enough(self, regret: float | None) -> bool:
+        return regret is not None and regret < self.plan.spec.stop_when.expected_regret
 
     def _next(self, condition: Condition) -> Proposed | None:
         """Begin a condition's next trial; None: its search ends instead."""
@@ -131,10 +131,10 @@ class Search:
         point = quasi_random(sampler, self._distributions, self._seed(condition, 0), number - len(names))
         if not point and sampler.kind == "joint":
             best = self._jointly(condition, self._seed(condition, number))
-            if best and self._enough(best.gain):
-                self._searched[condition.id].set_user_attr(GAIN, best.gain)
+            if best and self._enough(best.regret):
+                self._searched[condition.id].set_user_attr(REGRET, best.regret)
                 self._over.add(condition.id)
-                self._stopped(condition.id, best.gain)
+                self._stopped(condition.id, best.regret)
                 return None
             point = best.point if best else {}
         self._started[condition.id].add(trial)
@@ -238,7 +238,7 @@ class Search:
                 )
             )
 
-    def _jointly(self, condition: Condition, seed: int) -> "Improvement | None":
+    def _jointly(self, condition: Condition, seed: int) -> "Proposal | None":
         """Return the joint sampler's next point of a condition; None: Optuna chooses."""
         if self._joint is None:
             from study.search.joint import Joint  # imports torch, which no other sampler needs

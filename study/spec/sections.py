@@ -115,9 +115,10 @@ class Budget(Section):
 class StopWhen(Section):
     """When the search of a condition ends before the budget's last trial."""
 
-    expected_gain: float = Field(default=0, ge=0, lt=1)
-    """Accuracy on true labels that another trial must probably gain, by the model of all trials; as soon as it would
-    gain less, no further trial of the condition begins. Needs sampler/kind joint. 0: never."""
+    expected_regret: float = Field(default=0, ge=0, lt=1)
+    """Accuracy on true labels by which the best setting of all probably exceeds the one that would be chosen now, by
+    the model of all trials: as soon as it is less, no further trial of the condition begins. Needs sampler/kind joint.
+    0: never."""
 
 
 class Confirm(Section):

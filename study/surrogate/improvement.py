@@ -1,8 +1,10 @@
-"""What one more trial of a condition would probably bring, by the model of the trials of all conditions.
+"""What a condition should try next, and what it would lose if it chose now, by the model of all trials.
 
 Of many candidates, spread evenly over the space and around the best known settings, the one with the highest expected
 improvement is found: over the best of the known settings and those still running, whose values are uncertain too
-(noisy expected improvement; Letham et al. 2019, arXiv 1706.07094).
+(noisy expected improvement; Letham et al. 2019, arXiv 1706.07094). A search may end by the expected regret of choosing
+now (after Makarova et al. 2022, arXiv 2104.08166, who bound it): what the next trial alone would gain falls below any
+useful size long before a search has found anything (benchmarks/stop_when.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,12 +36,13 @@ Point = dict[str, Any]
 """Values in Optuna's distributions, one for each dimension whether its `when` holds or not."""
 
 
-class Improvement(NamedTuple):
+class Proposal(NamedTuple):
     """The most promising candidate."""
 
     point: Point
-    gain: float
-    """Expected improvement in accuracy on true labels."""
+    regret: float
+    """Accuracy on true labels by which the best of all candidates probably exceeds the setting that would be chosen
+    now."""
 
 
 class Candidates:
@@ -50,21 +53,30 @@ class Candidates:
         self.distributions = {path: dimension.distribution() for path, dimension in space.items()}
 
     def best(
-        self, model: Surrogate, task: Task, known: Sequence[Setting], running: Sequence[Setting], seed: int
-    ) -> Improvement:
+        self,
+        model: Surrogate,
+        task: Task,
+        known: Sequence[Setting],
+        own: Sequence[Setting],
+        running: Sequence[Setting],
+        seed: int,
+    ) -> Proposal:
         """Return the candidate with the highest expected improvement at a task.
 
         Args:
-            known: settings that were tried, at least one; a candidate must improve on the best of them.
-            running: settings whose trials have not ended.
+            known: settings that were tried at any task, at least one; a candidate must improve on the best of them.
+            own: those of this task, of which one would be chosen now; if there are none, one of `known`.
+            running: settings of this task whose trials have not ended.
         """
+        candidates = own or known
+        now = candidates[int(model.mean(candidates, task).argmax())]
         best = [known[i] for i in np.argsort(-model.mean(known, task))[:COMPARED]]
         points = [*self._spread(seed), *self._near(best[:BEST], seed)]
-        compared = [*best, *running]
+        compared = [now, *best, *running]
         drawn = model.draws([*compared, *map(self._setting, points)], [task], SAMPLES, seed)[:, 0]
         over = drawn[:, len(compared) :] - drawn[:, : len(compared)].max(1, keepdims=True)
         chosen = int(np.logaddexp(over / SMALL, 0).mean(0).argmax())
-        return Improvement(points[chosen], float(over[:, chosen].clip(min=0).mean()))
+        return Proposal(points[chosen], float((drawn.max(1) - drawn[:, 0]).mean()))
 
     def _spread(self, seed: int) -> list[Point]:
         return [self._at(row) for row in qmc.Sobol(len(self.distributions), rng=seed).random(SPREAD)]
