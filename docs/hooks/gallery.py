@@ -29,7 +29,7 @@ def pages(root: Path) -> Mapping[str, str]:
         drawn = list(draw_figures(trials, figures))
         for figure in drawn:
             text.append(f"\n## {figure.title}\n\n`{figure.name}`\n")
-            if figure.image:
+            if figure.image or figure.svg:
                 found[f"figures/{figure.name}.svg"] = (figures / f"{figure.name}.svg").read_text(encoding="utf-8")
                 text.append(f"![{figure.title}](figures/{figure.name}.svg)\n")
             text.append(f"{figure.caption}\n")
