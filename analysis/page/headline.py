@@ -47,7 +47,7 @@ def headline(trials: Trials) -> Headline:
             following,
             "",
         )
-    middle = best.iloc[[len(best) // 2]]
+    middle = best.iloc[[(len(best) - 1) // 2]]
     condition, trial = str(middle.index[0]), str(middle["trial"].iloc[0])
     accuracy, noise = float(middle["oracle_test_acc"].iloc[0]), float(middle["oracle_noise_rate"].iloc[0])
     at = condition if math.isnan(noise) else f"{100 * noise:.0f}% wrong labels"
@@ -104,7 +104,7 @@ def _source(trials: Trials, searched: str) -> str:
     if searched == "robust":
         return str(frame.groupby("setting")["condition"].nunique().idxmax())
     best = chosen(trials)
-    return str(best["trial"].iloc[len(best) // 2])
+    return str(best["trial"].iloc[(len(best) - 1) // 2])
 
 
 def _settings(trials: Trials, trial: str) -> str:

@@ -93,6 +93,7 @@ def render(trials: Trials, drawn: list[Drawn]) -> str:
         headline=first,
         first_figures=[figures[name] for name in FIRST_SCREEN],
         questions=questions(trials, drawn, tables, first.use),
+        about=summary.study_sentence(trials),
         progress=summary.progress_sentence(trials),
         results=summary.result_sentences(trials),
         cost=summary.cost_sentence(trials),

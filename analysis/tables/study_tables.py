@@ -135,10 +135,11 @@ def trial_titles(trials: Trials) -> dict[str, str]:
     """Return what tells a trial or a confirmation from others, by its name: seed, samples and searched settings."""
     found = {}
     for frame in (trials.trials, trials.confirmations):
-        for row, values in zip(frame.itertuples(), params(trials.spec, frame), strict=True):
+        for row, values in zip(frame.to_dict("records"), params(trials.spec, frame), strict=True):
             settings = ", ".join(f"{path} {_short(value)}" for path, value in values.items())
-            what = f"{row.baseline}, " if row.baseline else ""
-            found[str(row.trial)] = f"{row.trial}: {what}seed {row.seed}, {row.samples:,} samples; {settings}"
+            what = f"{row['baseline']}, " if row["baseline"] else ""
+            trial = str(row["trial"])
+            found[trial] = f"{trial}: {what}seed {row['seed']}, {row['samples']:,} samples; {settings}"
     return found
 
 

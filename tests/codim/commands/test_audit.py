@@ -226,10 +226,10 @@ def test_how_far_networks_can_be_trusted_is_told_by_held_out_images_alone(
 @pytest.mark.parametrize(
     ("known", "said"),
     [
-        (Trust(100, 0.33, 0.95), "Trust these networks little."),
-        (Trust(100, 0.9, 0.5), "Trust these networks little."),
+        (Trust(100, 0.33, 0.95), "These networks can hardly be trusted."),
+        (Trust(100, 0.9, 0.5), "These networks can hardly be trusted."),
         (Trust(100, 0.8, 0.8), "Trust these networks with care."),
-        (Trust(100, 0.8, 0.95), "Trust these networks well."),
+        (Trust(100, 0.8, 0.95), "These networks can be trusted."),
         (Trust(0, float("nan"), float("nan")), "can be trusted is unknown"),
     ],
 )
