@@ -137,4 +137,4 @@ def _next(trials: Trials) -> str:
 
 def _coarsest(resolution: pd.DataFrame) -> "pd.Series[Any] | None":
     known = resolution[resolution["clean_standard_error"] > COARSE]
-    return None if known.empty else known.loc[known["clean_standard_error"].idxmax()]
+    return None if known.empty else known.nlargest(1, "clean_standard_error").iloc[0]

@@ -170,13 +170,10 @@ def report_tables(trials: Trials) -> list[Table]:
 def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
     """Replace `can_rank` by how well: beside "poor resolution" a plain yes would contradict the warning."""
     words = [
-        "no" if not row.can_rank else "poorly" if row.clean_standard_error > COARSE else "yes"
-        for row in table.itertuples()
+        "no" if not can_rank else "poorly" if error > COARSE else "yes"
+        for can_rank, error in zip(table["can_rank"], table["clean_standard_error"], strict=True)
     ]
-    place = table.columns.get_loc("can_rank")
-    table = table.drop(columns="can_rank")
-    table.insert(place, "ranks", words)
-    return table
+    return table.assign(can_rank=words).rename(columns={"can_rank": "ranks"})
 
 
 def _table(title: str, note: str, frame: pd.DataFrame) -> Table:

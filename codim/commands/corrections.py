@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from codim.commands.arguments import AuditArguments
 from codim.config.train_config import TrainConfig
 from codim.data.images.image_cache import CachedImages
 from codim.data.load import TrainingData, load_data
-from codim.data.own_files import folder_images, table_images
+from codim.data.own_files import OwnImages, folder_images, table_images
 from codim.noise.base import NoNoise
 from codim.noise.file import FileNoise
 from codim.runtime.atomic_file import replaced
@@ -19,7 +20,7 @@ from codim.text.label_table import read_columns
 from codim.text.safe_text import printable
 from codim.training.checkpoint import load_trained
 
-OWN = {"folder": folder_images, "table": table_images}
+OWN: dict[str, Callable[[Path], OwnImages]] = {"folder": folder_images, "table": table_images}
 
 
 def correct(args: AuditArguments, folder: Path) -> int:

@@ -103,8 +103,8 @@ def _columns(root: Path) -> str:
     text = [
         "# Columns\n",
         "What `analysis.load_trials` reads, by the columns of the shipped example. A study has one `param/...` for "
-        "each setting that it searches. Accuracies, rates and shares are in [0, 1]; columns `oracle_*` need true labels or "
-        "test images, and no search sees them.\n",
+        "each setting that it searches. Accuracies, rates and shares are in [0, 1]; columns `oracle_*` need true "
+        "labels or test images, and no search sees them.\n",
     ]
     frames = {"trials": trials.trials, "epochs": trials.epochs, "confirmations": trials.confirmations}
     for name, frame in frames.items():
