@@ -3,10 +3,11 @@
 A figure names the points of a line by `name`; once it is written as SVG, `markup` gives each of them its title.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
-from html import escape, unescape
+from html import escape
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -21,7 +22,8 @@ def name(line: Line2D, trials: Iterable[str]) -> None:
     """Name the markers of a line by their trials, in the order of its points."""
     x, y = np.asarray(line.get_xdata(), dtype=float), np.asarray(line.get_ydata(), dtype=float)
     # Points without a place are not drawn.
-    line.set_gid(PREFIX + json.dumps([trial for trial, *at in zip(trials, x, y, strict=True) if np.isfinite(at).all()]))
+    named = [trial for trial, *at in zip(trials, x, y, strict=True) if np.isfinite(at).all()]
+    line.set_gid(PREFIX + base64.b64encode(json.dumps(named).encode()).decode())
 
 
 def markup(svg: str, figure: str, titles: Mapping[str, str], label: str) -> str:
@@ -45,7 +47,7 @@ def markup(svg: str, figure: str, titles: Mapping[str, str], label: str) -> str:
 
 
 def _titled(group: "re.Match[str]", titles: Mapping[str, str]) -> str:
-    trials = iter(json.loads(unescape(group[1])))
+    trials = iter(json.loads(base64.b64decode(group[1])))
 
     def point(found: "re.Match[str]") -> str:
         trial = next(trials, None)

@@ -56,10 +56,10 @@ def questions(trials: Trials, drawn: Sequence[Drawn], tables: Sequence[Table], u
     figures, by_title = {figure.name: figure for figure in drawn}, {table.title: table for table in tables}
     found = []
     for name, title in _TITLES.items():
-        own = [figures[figure] for figure in _FIGURES[name]]
+        own = [figures[figure] for figure in _FIGURES[name] if figure in figures]
         # The first that could be drawn, so that an answer has a picture where there is any.
         own.sort(key=lambda figure: not (figure.image or figure.svg))
-        answer = {"use": use, "wrong": _failures(trials)}.get(name, own[0].finding or own[0].caption)
+        answer = {"use": use, "wrong": _failures(trials)}.get(name, own[0].finding or own[0].caption if own else "")
         found.append(
             Question(name, title, answer, tuple(own), tuple(by_title[t] for t in _TABLES[name] if t in by_title))
         )

@@ -91,7 +91,7 @@ def render(trials: Trials, drawn: list[Drawn]) -> str:
     return environment.get_template("report.html").render(
         name=trials.name,
         headline=first,
-        first_figures=[figures[name] for name in FIRST_SCREEN],
+        first_figures=[figures[name] for name in FIRST_SCREEN if name in figures],
         questions=questions(trials, drawn, tables, first.use),
         about=summary.study_sentence(trials),
         progress=summary.progress_sentence(trials),

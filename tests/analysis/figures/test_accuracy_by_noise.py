@@ -18,7 +18,7 @@ from tests.support.synthetic import read, record
 def test_confirmed_means_with_their_intervals(confirmed_study: Trials) -> None:
     info = accuracy_by_noise.compute(confirmed_study)
     table = confirmation_table(confirmed_study).set_index(["condition", "setting"])
-    assert set(info.frame["method"]) == {"chosen", *confirmed_study.baselines}
+    assert {"chosen"} < set(info.frame["method"]) <= {"chosen", *confirmed_study.baselines}
     assert not info.frame.duplicated(["condition", "method"]).any()
     for row in info.frame.itertuples():
         own = table.loc[(row.condition, row.trial)]
