@@ -1,4 +1,4 @@
-# make study: the main job on the digits data.   make test: the whole test suite, or TESTS=folder.   make package: wheel.
+# make study: the main job on the digits data.   make test: the whole test suite, or TESTS=folder.   make docs: documentation.   make package: wheel.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ HASH := $(shell cat constraints.txt pyproject.toml Makefile | cksum | cut -d' ' 
 STAMP := $(VENV)/installed-$(HASH)
 TEST_STAMP := $(VENV)/installed-test-$(HASH)
 
-.PHONY: study test test-avx2 check space-check package try-package bench bench-gpu install install-test format clean
+.PHONY: study test test-avx2 check docs space-check package try-package bench bench-gpu install install-test format clean
 
 study: install
 	$(BIN)/python study/run.py --space search_spaces/digits.yaml
@@ -25,6 +25,11 @@ check: install-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation, into build/docs; a broken link or an undocumented name is an error.
+docs: install-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "built build/docs/index.html"
 
 # The study files, without their data.
 space-check: install

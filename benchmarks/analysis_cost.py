@@ -130,15 +130,16 @@ def _value(entry: dict[str, Any], u: float) -> float:
 def _rows(record: TrialRecord, rng: np.random.Generator) -> pa.Table:
     n = record.epochs
     rise = 1 - np.exp(-np.arange(1, n + 1) / 30)
-    columns: dict[str, Any] = {f.name: rise * rng.normal(1, 0.01, n) for f in fields(EpochMetrics)}
-    columns |= {f.name: rise * record.oracle_test_acc * rng.normal(1, 0.002, n) for f in fields(OracleMetrics)}
+    columns: dict[str, Any] = {f.name: np.minimum(rise * rng.normal(1, 0.01, n), 1) for f in fields(EpochMetrics)}
+    test = rise * record.oracle_test_acc
+    columns |= {f.name: np.minimum(test * rng.normal(1, 0.002, n), 1) for f in fields(OracleMetrics)}
     columns |= {
         "trial": [record.trial] * n,
         "condition": [record.condition] * n,
         "epoch": np.arange(n),
         "samples": np.linspace(0, record.samples, n).astype(int),
         "phase": ["warmup" if i < n // 10 else "cotrain" for i in range(n)],
-        "val_acc": rise * record.objective * rng.normal(1, 0.004, n),
+        "val_acc": np.minimum(rise * record.objective * rng.normal(1, 0.004, n), 1),
         "split_state": ["none" if i < n // 10 else "ok" for i in range(n)],
         "classes_without_labelled": np.zeros(n, dtype=int),
         "loss_histogram": list(rng.integers(0, 10_000, (n, LOSS_BINS))),

@@ -54,7 +54,7 @@ def train(
         images: uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3; copied. Large ones are resized as those of a folder
             are: the shorter side to `data/cache_size`, of which the central square is kept.
         labels: (N,) given labels: whole numbers, strings or booleans.
-        method: ce, dividemix, c2d, codim-self, codim-sup or cssl (README).
+        method: ce, dividemix, c2d, codim-self, codim-sup or cssl (docs/how-to/train.md).
         minutes: fit the budget into this time; by default it follows from the number of images (codim/config/auto.py).
         settings: {section: {setting: value}}, as in a settings file, for all that no argument says. A share of the
             images, `data/val_fraction`, is held out, and judges the epochs by its given labels.

@@ -129,7 +129,7 @@ def recommend(trials: Trials, rate: NoiseRate | float, kind: str = "symmetric") 
         options,
         costs,
         condition.assign(**_spread(along[half:, :, robust])),
-        _config(trials, {s.path: options.loc["recommended", s.path] for s in settings}),
+        configured(trials, {s.path: options.loc["recommended", s.path] for s in settings}),
         tuple(_cautions(rates, complete, rate, options, rows["recommended"] != candidate)),
     )
 
@@ -178,7 +178,8 @@ def _default(trials: Trials, settings: tuple[Setting, ...]) -> pd.DataFrame:
     return pd.DataFrame(values)
 
 
-def _config(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
+def configured(trials: Trials, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings for `python -m codim`: the study's fixed ones and, by path, these over them."""
     chosen: dict[str, Any] = {}
     whole = {setting.path for setting in searched_settings(trials.spec) if setting.axis.whole}
     for path, value in settings.items():

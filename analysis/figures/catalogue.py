@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from analysis.figures import (
+    accuracy_by_noise,
     best_values,
     budget,
     confirmed,
@@ -31,6 +32,7 @@ from analysis.figures import (
 )
 
 FIGURES: dict[str, ModuleType] = {
+    "accuracy_by_noise": accuracy_by_noise,
     "methods": methods,
     "critical_difference": critical_difference,
     "confirmed": confirmed,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.join import study_names
 from analysis.frames.load import NotApplicable, Trials
 from analysis.statistics.confirmation import confirmation_table
@@ -27,7 +27,7 @@ class Info:
     frame: pd.DataFrame
     """Table with the columns of `analysis.statistics.confirmation.confirmation_table`."""
     trainings: pd.DataFrame
-    """Complete trainings: `condition`, `setting`, `oracle_test_acc`."""
+    """Complete trainings: `condition`, `setting`, `trial`, `oracle_test_acc`."""
     baselines: tuple[str, ...]
 
 
@@ -38,7 +38,7 @@ def compute(trials: Trials) -> Info:
         failed = f"; failed: {frame['failed'].sum()}" if len(frame) else ""
         raise NotApplicable(f"No setting has been trained again to confirm it yet{failed}.")
     frame["condition"] = frame["condition"].astype(trials.trials["condition"].dtype)
-    return Info(frame, trainings[["condition", "setting", "oracle_test_acc"]], trials.baselines)
+    return Info(frame, trainings[["condition", "setting", "trial", "oracle_test_acc"]], trials.baselines)
 
 
 def caption(info: Info) -> str:
@@ -88,8 +88,10 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, trainings: pd.DataFrame, marks
         if not row["n"]:  # an unclipped artist at NaN would break the layout
             continue
         mark, mean = marks[row["method"]], row["oracle_test_acc"]
-        single = trainings.loc[trainings["setting"] == row["setting"], "oracle_test_acc"]
-        ax.plot(single, [y + _BESIDE] * len(single), ".", color=mark.color, ms=4, mew=0, alpha=0.7, clip_on=False)
+        single = trainings[trainings["setting"] == row["setting"]]
+        at = [y + _BESIDE] * len(single)
+        (dots,) = ax.plot(single["oracle_test_acc"], at, ".", color=mark.color, ms=4, mew=0, alpha=0.7, clip_on=False)
+        hover.name(dots, single["trial"])
         ax.hlines(y, row["low"], row["high"], color=mark.color, linewidth=1.6)
         size = 0.8 * style.size(mark)
         ax.plot(mean, y, mark.marker, color=mark.color, ms=size, mec="white", mew=0.4, clip_on=False)

@@ -1,6 +1,5 @@
 """Rendering of a computed figure, for a notebook or as files."""
 
-import base64
 import io
 from pathlib import Path
 from types import ModuleType
@@ -35,7 +34,7 @@ def shown(module: ModuleType, info: Any) -> Figure:
 
 
 def saved(module: ModuleType, info: Any, png: Path, svg: Path, csv: Path) -> str:
-    """Write the figure as PNG and SVG, its data as CSV; return the SVG as a data: URL."""
+    """Write the figure as PNG and SVG, its data as CSV; return the SVG."""
     with matplotlib.rc_context(style.RC):
         figure = Figure(layout="constrained", dpi=matplotlib.rcParams["savefig.dpi"])
         module.draw(info, figure)
@@ -46,4 +45,4 @@ def saved(module: ModuleType, info: Any, png: Path, svg: Path, csv: Path) -> str
         FigureCanvasSVG(figure).print_svg(image, metadata={"Date": None})
     svg.write_bytes(image.getvalue())
     csv.write_text(escape.csv(info.frame), encoding="utf-8")
-    return "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()
+    return image.getvalue().decode()

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.tables.selection import roles
 
@@ -44,6 +44,19 @@ def compute(trials: Trials) -> Info:
     return Info(frame, trials.baselines)
 
 
+def finding(info: Info) -> str:
+    """Count the conditions in which the best objective still rose among the last quarter of the trials."""
+    rising = groups = 0
+    for _, rows in info.frame.groupby("condition", observed=True):
+        best = rows.sort_values("number")["best_so_far"].dropna()
+        groups += 1
+        rising += bool(len(best) and best.iloc[-1] > best.iloc[int(0.75 * (len(best) - 1))])
+    answer = "not yet" if rising else "no condition asks for more"
+    return (
+        f"The best objective still rose in the last quarter of the trials in {rising} of {groups} conditions: {answer}."
+    )
+
+
 def caption(info: Info) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in info.frame["status"].value_counts().items())
     return (
@@ -69,12 +82,14 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) 
     ax.step(rows["number"], rows["best_so_far"], where="post", color=style.CHOSEN.color, linewidth=1.2)
     for status, marker, color in (("pruned", "v", style.LIGHT), ("running", "o", style.GREY)):
         part = rows[rows["status"] == status]
-        ax.plot(part["number"], part["objective"], marker, markersize=5, markeredgecolor=color, markerfacecolor="none")
+        (line,) = ax.plot(part["number"], part["objective"], marker, ms=5, mec=color, mfc="none")
+        hover.name(line, part["trial"])
     failed = rows.loc[rows["status"] == "failed", "number"]
     ax.plot(failed, [0.02] * len(failed), "x", color=style.GREY, ms=5, transform=ax.get_xaxis_transform())
     for role, part in rows[rows["status"] == "complete"].groupby("role", sort=False):
         mark = style.CHOSEN if role == "chosen" else marks.get(str(role), style.SEARCH)
-        ax.plot(
+        (line,) = ax.plot(
             part["number"], part["objective"], mark.marker, color=mark.color, ms=style.size(mark), mec="white", mew=0.5
         )
+        hover.name(line, part["trial"])
     style.percent(ax.yaxis)

@@ -50,6 +50,17 @@ def compute(trials: Trials) -> Info:
     return Info(frame, tuple(missing))
 
 
+def finding(info: Info) -> str:
+    """Name the setting that is the most important one in most conditions."""
+    first = info.frame.loc[info.frame.groupby("condition", observed=True)["importance"].idxmax()]
+    setting = str(first["setting"].mode().iloc[0])
+    own = first[first["setting"] == setting]
+    return (
+        f"{setting} decides most in {len(own)} of {len(first)} conditions, with up to "
+        f"{100 * own['importance'].max():.0f}% of the importance."
+    )
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", observed=True)[["n", "fanova_n"]].first()
     counts = ", ".join(f"{condition}: {row['n']} ({row['fanova_n']})" for condition, row in n.iterrows())

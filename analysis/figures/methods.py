@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.tables.study_tables import method_table
 
@@ -51,10 +51,11 @@ def draw(info: Info, figure: Figure) -> None:
     spread = rows.groupby("y")["oracle_test_acc"]
     ax.hlines(spread.min().index, spread.min(), spread.max(), color=style.LIGHT, linewidth=1)
     hindsight = rows[rows["method"] == "hindsight"]
-    ax.plot(hindsight["oracle_test_acc"], hindsight["y"], "*", mec=style.CHOSEN.color, mfc="none", ms=13)
+    (line,) = ax.plot(hindsight["oracle_test_acc"], hindsight["y"], "*", mec=style.CHOSEN.color, mfc="none", ms=13)
+    hover.name(line, hindsight["trial"])
     for method, mark in {**marks, "chosen": style.CHOSEN}.items():
         part = rows[rows["method"] == method]
-        ax.plot(
+        (line,) = ax.plot(
             part["oracle_test_acc"],
             part["y"],
             mark.marker,
@@ -63,6 +64,7 @@ def draw(info: Info, figure: Figure) -> None:
             mec="white",
             mew=0.5,
         )
+        hover.name(line, part["trial"])
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.statistics.candidates import candidates
@@ -88,6 +88,19 @@ def _room(model: TrialModel, task: Task, rows: pd.DataFrame) -> tuple[float, flo
     return float(gain.mean()), float(low), float(high)
 
 
+def finding(info: Info) -> str:
+    """Name the settings whose best value moves along the noise, further than their light bands are wide."""
+    moving = []
+    for path, own in info.frame.groupby("setting", sort=False):
+        for _, rows in own.groupby("noise_kind"):
+            first, last = rows.sort_values("noise_rate").iloc[[0, -1]].to_dict("records")
+            if first["high_80"] < last["low_80"] or first["low_80"] > last["high_80"]:
+                moving.append(str(path))
+    if not moving:
+        return f"None of {len(info.settings)} settings has a best value that surely moves along the noise."
+    return f"Surely moving along the noise: {', '.join(dict.fromkeys(moving))} (of {len(info.settings)} settings)."
+
+
 def caption(info: Info) -> str:
     room = "; ".join(
         f"{name}: {100 * row.gain:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
@@ -117,8 +130,10 @@ def draw(info: Info, figure: Figure) -> None:
 def _draw_setting(ax: Axes, setting: Setting, info: Info, colors: dict[str, str]) -> None:
     x, y = info.tried["oracle_noise_rate"], style.positions(setting.values(info.tried), setting)
     best = info.tried["chosen"]
-    ax.plot(x[~best], y[~best], "o", color=style.LIGHT, ms=3, zorder=1)
-    ax.plot(x[best], y[best], style.CHOSEN.marker, color=style.CHOSEN.color, ms=10, mec="white", zorder=3)
+    (dots,) = ax.plot(x[~best], y[~best], "o", color=style.LIGHT, ms=3, zorder=1)
+    (stars,) = ax.plot(x[best], y[best], style.CHOSEN.marker, color=style.CHOSEN.color, ms=10, mec="white", zorder=3)
+    hover.name(dots, info.tried.loc[~best, "trial"])
+    hover.name(stars, info.tried.loc[best, "trial"])
     for kind, rows in info.frame[info.frame["setting"] == setting.path].groupby("noise_kind", sort=False):
         at = rows["noise_rate"].to_numpy()
         ends = {name: style.places(rows[name].to_numpy(), setting) for name in QUANTILES}

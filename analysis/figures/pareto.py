@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.tables.selection import roles
 
@@ -68,8 +68,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) 
     for role, mark in {"search": style.SEARCH, **marks, "chosen": style.CHOSEN}.items():
         part = rows[rows["role"] == role]
         cloud = role == "search"
-        # Hundreds of grey points as one image keep the page small.
-        ax.plot(
+        (line,) = ax.plot(
             part["time"],
             part["objective"],
             mark.marker,
@@ -77,9 +76,9 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) 
             ms=5 if cloud else style.size(mark),
             mec="white",
             mew=0.5,
-            rasterized=cloud,
             zorder=2 if cloud else 4,
         )
+        hover.name(line, part["trial"])
     # One straggler would compress all others on a linear axis.
     ax.set_xscale("log")
     low, high = ax.get_xlim()

@@ -1,5 +1,6 @@
 """Rendering of the page's figures: compute, draw and save."""
 
+import base64
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -9,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import loky
 
-from analysis.figures import (
-    drawing,
-)
+from analysis.figures import drawing, hover
 from analysis.figures.catalogue import FIGURES
 from analysis.frames.load import NotApplicable, Trials
+from analysis.tables.study_tables import trial_titles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,11 @@ class Drawn:
     caption: str
     """Explanation of the figure, with its n; or the sentence that says why there is none."""
     image: str = ""
-    """Image as a data: URL; empty if there is no figure."""
+    """Image as a data: URL; empty if there is no figure, or `svg` is it."""
+    finding: str = ""
+    """What the figure shows, in one sentence; empty if only its caption tells."""
+    svg: str = ""
+    """The image as markup in which each trial is named; empty if the figure names none."""
 
 
 def figure(trials: Trials, name: str) -> "Figure":
@@ -55,10 +59,11 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
     computed here, one after the other, and drawn by other processes meanwhile."""
     processes = min(loky.cpu_count(), DRAWING_PROCESSES)
     pool = loky.get_reusable_executor(max_workers=processes)
+    titles = trial_titles(trials)
     waiting: deque[Future[Drawn]] = deque()
     for name, module in FIGURES.items():
         try:
-            waiting.append(pool.submit(_draw, name, module.compute(trials), folder))
+            waiting.append(pool.submit(_draw, name, module.compute(trials), folder, titles))
         except NotApplicable as reason:
             waiting.append(pool.submit(_none, name, str(reason), folder))
         # Bound the queue: limits memory and keeps the progress bar even.
@@ -68,10 +73,14 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
         yield waiting.popleft().result()
 
 
-def _draw(name: str, info: Any, folder: Path) -> Drawn:
+def _draw(name: str, info: Any, folder: Path, titles: dict[str, str]) -> Drawn:
     module = FIGURES[name]
-    address = drawing.saved(module, info, *_files(name, folder))
-    return Drawn(name, module.TITLE, module.caption(info), address)
+    svg = drawing.saved(module, info, *_files(name, folder))
+    finding = module.finding(info) if hasattr(module, "finding") else ""
+    caption = module.caption(info)
+    markup = hover.markup(svg, name, titles, f"{module.TITLE}. {finding or caption}")
+    address = "" if markup else "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    return Drawn(name, module.TITLE, caption, address, finding, markup)
 
 
 def _none(name: str, reason: str, folder: Path) -> Drawn:

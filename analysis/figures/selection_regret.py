@@ -13,6 +13,8 @@ from analysis.statistics.resolution import resolution_table
 from analysis.tables.study_tables import regret_table
 
 TITLE = "The price of choosing by noisy labels"
+MOST_TIED = 0.5
+"""Largest share of trials tied with the best at which the objective still tells settings apart."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ def compute(trials: Trials) -> Info:
     frame[["ties", "searched"]] = table[["ties", "searched"]]
     frame["tied"] = (frame["ties"] / frame["searched"]).where(table["standard_error"].notna() & table["can_rank"])
     return Info(frame.assign(reason=table["reason"]).astype({"regret": float}))
+
+
+def finding(info: Info) -> str:
+    """Count the conditions in which the objective can tell most trials from the best."""
+    told = info.frame["tied"] <= MOST_TIED
+    return (
+        f"Validation labels tell at least half of the trials from the best in {int(told.sum())} of {len(told)} "
+        f"conditions; the choice lost at most {100 * info.frame['regret'].max():.1f} points."
+    )
 
 
 def caption(info: Info) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.frames.load import Trials
+from analysis.page.sentences import COARSE
 from analysis.statistics import comparison, confirmation, importance, resolution
 from analysis.tables import study_tables as tables
 
@@ -61,7 +62,7 @@ _PLAIN = {
     "images": "validation images",
     "searched": "searched (n)",
     "ties": "ties (n)",
-    "can_rank": "can rank",
+    "ranks": "ranks settings",
     "reason": "remark",
     "on": "on (n)",
     "off": "off (n)",
@@ -130,8 +131,9 @@ def report_tables(trials: Trials) -> list[Table]:
             "Slope: points of objective per point of accuracy on true labels, from the realised noise. For noise that "
             "is not symmetric it is our cautious reading, which holds if all mistakes lie in the noisy classes and "
             "follow the noise. Standard error: of the objective, and in accuracy on true labels. Ties: searched trials "
-            "within 2 standard errors of the best, itself included.",
-            resolution.resolution_table(trials),
+            f"within 2 standard errors of the best, itself included. Poorly: a standard error above {100 * COARSE:.0f} "
+            "points in clean accuracy.",
+            _told_apart(resolution.resolution_table(trials)),
         ),
         _table(
             "Switches",
@@ -163,6 +165,15 @@ def report_tables(trials: Trials) -> list[Table]:
         ),
     ]
     return [table for table in found if table.rows]
+
+
+def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace `can_rank` by how well: beside "poor resolution" a plain yes would contradict the warning."""
+    words = [
+        "no" if not can_rank else "poorly" if error > COARSE else "yes"
+        for can_rank, error in zip(table["can_rank"], table["clean_standard_error"], strict=True)
+    ]
+    return table.assign(can_rank=words).rename(columns={"can_rank": "ranks"})
 
 
 def _table(title: str, note: str, frame: pd.DataFrame) -> Table:

@@ -15,6 +15,8 @@ from analysis.figures.render import Drawn, draw_figures
 from analysis.frames.load import Trials
 from analysis.page import page_tables as present
 from analysis.page import sentences as summary
+from analysis.page.headline import headline
+from analysis.page.questions import FIRST_SCREEN, questions
 from codim.runtime.announce import announced
 
 FILTERED_ROWS = 8
@@ -84,15 +86,19 @@ def render(trials: Trials, drawn: list[Drawn]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    first, tables = headline(trials), present.report_tables(trials)
+    figures = {figure.name: figure for figure in drawn}
     return environment.get_template("report.html").render(
         name=trials.name,
+        headline=first,
+        first_figures=[figures[name] for name in FIRST_SCREEN if name in figures],
+        questions=questions(trials, drawn, tables, first.use),
+        about=summary.study_sentence(trials),
         progress=summary.progress_sentence(trials),
         results=summary.result_sentences(trials),
         cost=summary.cost_sentence(trials),
         cautions=summary.cautions(trials),
-        tables=present.report_tables(trials),
         filter_from=FILTERED_ROWS,
-        figures=drawn,
         versions=trials.environment.get("versions", {}),
         started=trials.environment.get("started", ""),
         cpus=trials.environment.get("cpus", ""),

@@ -25,6 +25,13 @@ def is_finished(trials: Trials) -> bool:
     return not running and len(trials.trials) >= (trials.expected or 1)
 
 
+def study_sentence(trials: Trials) -> str:
+    """Say in one line what was studied."""
+    data = str(trials.spec.get("fixed", {}).get("data", {}).get("name", "digits"))
+    searched = _count(len(trials.spec.get("space", {})), "setting")
+    return f"{searched} searched over {_count(len(trials.conditions), 'noise condition')} of {data}."
+
+
 def progress_sentence(trials: Trials) -> str:
     """Say in one sentence whether the study has ended."""
     status = trials.trials["status"]

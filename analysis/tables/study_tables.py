@@ -9,7 +9,7 @@ import json
 import pandas as pd
 
 from analysis.frames.load import Trials
-from analysis.frames.settings import searched_settings
+from analysis.frames.settings import params, searched_settings
 from analysis.tables.selection import _best, baseline_trials, chosen
 from study.results.rules import FINISHED
 
@@ -129,6 +129,22 @@ def trial_table(trials: Trials) -> pd.DataFrame:
     for setting in searched_settings(trials.spec):
         table[setting.path] = setting.values(frame)
     return table
+
+
+def trial_titles(trials: Trials) -> dict[str, str]:
+    """Return what tells a trial or a confirmation from others, by its name: seed, samples and searched settings."""
+    found = {}
+    for frame in (trials.trials, trials.confirmations):
+        for row, values in zip(frame.to_dict("records"), params(trials.spec, frame), strict=True):
+            settings = ", ".join(f"{path} {_short(value)}" for path, value in values.items())
+            what = f"{row['baseline']}, " if row["baseline"] else ""
+            trial = str(row["trial"])
+            found[trial] = f"{trial}: {what}seed {row['seed']}, {row['samples']:,} samples; {settings}"
+    return found
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def failure_table(trials: Trials) -> pd.DataFrame:

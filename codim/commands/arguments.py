@@ -86,6 +86,11 @@ class AuditArguments:
     Loads the training's data again (as its settings say), and writes label_audit.html, one self-contained file, and
     label_audit.csv: all images whose given label the networks contradict, the most suspicious first. Names are escaped
     as by `predict`.
+
+        python -m codim audit --checkpoint results/single --corrections corrections.csv
+
+    Reads what was corrected and saved on that page. Writes corrected_labels.csv, all labels with the corrections, and
+    corrected.json, settings for --config that train on them.
     """
 
     checkpoint: Path
@@ -94,6 +99,8 @@ class AuditArguments:
     """Folder for label_audit.html and label_audit.csv; default: that of the checkpoint."""
     limit: int = 200
     """Maximum number of images on the page; the table holds all."""
+    corrections: Path | None = None
+    """Table saved by the page: columns index, given_label and label."""
 
 
 @dataclass

@@ -15,9 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from codim.commands.arguments import AuditArguments
+from codim.commands.corrections import correct
 from codim.config.train_config import TrainConfig
 from codim.data.load import TrainingData, load_data
-from codim.evaluation.label_audit import Suspect, label_audit, suspects
+from codim.evaluation.label_audit import Suspect, Trust, label_audit, suspects, trust
 from codim.evaluation.predict import predict
 from codim.runtime.device import torch_device
 from codim.runtime.progress_bar import progress
@@ -34,20 +35,23 @@ def main(args: AuditArguments) -> int:
     if args.limit < 1:
         raise ValueError(f"--limit: {args.limit} must be at least 1")
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
-    config, data, found = contradicted(args.checkpoint)
+    if args.corrections is not None:
+        return correct(args, folder)
+    config, data, found, known = contradicted(args.checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / "label_audit.csv", found)
     page = folder / "label_audit.html"
-    page.write_text(render(config, data, found, args.limit), encoding="utf-8")
+    page.write_text(render(config, data, found, args.limit, known), encoding="utf-8")
     print(
         f"{len(found)} of {len(data.images)} labels are contradicted; {min(len(found), args.limit)} are shown in {page}"
     )
     return 0
 
 
-def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Suspect]]:
-    """Load the networks of a checkpoint and the data of its training; return its settings, the data, and the images
-    whose given label is contradicted. Raises ValueError: the data are not what they were, or as `load_trained`."""
+def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Suspect], Trust]:
+    """Load the networks of a checkpoint and the data of its training; return its settings, the data, the images whose
+    given label is contradicted, and how far the networks can be trusted. Raises ValueError: the data are not what they
+    were, or as `load_trained`."""
     device = torch_device()
     trained = load_trained(checkpoint, device)
     config = TrainConfig.model_validate(trained.config)
@@ -59,7 +63,8 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
         for chunk in data.images.split(BATCH):
             logits.append(predict(trained.networks, chunk, trained.augmenter))
             meter.advance(len(chunk))
-    return config, data, suspects(label_audit(data, torch.cat(logits, dim=1), config.divide), data)
+    outputs = torch.cat(logits, dim=1)
+    return config, data, suspects(label_audit(data, outputs, config.divide), data), trust(data, outputs)
 
 
 def _write_table(path: Path, found: list[Suspect]) -> None:
@@ -70,7 +75,7 @@ def _write_table(path: Path, found: list[Suspect]) -> None:
             table.writerow({key: cell(v) if isinstance(v, str) else v for key, v in asdict(suspect).items()})
 
 
-def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit: int) -> str:
+def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit: int, known: Trust) -> str:
     """Render the page as self-contained HTML; all names are escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -87,6 +92,8 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         noise=config.noise.kind,
         total=len(data.images),
         suspects=len(found),
+        trust=known,
+        classes=[printable(name) for name in data.classes],
         shown=[(suspect, thumbnail(image)) for suspect, image in zip(shown, images, strict=True)],
         filters=[
             ("given", "Given label", _counts(data.classes, [suspect.given_label for suspect in shown])),

@@ -13,6 +13,8 @@ from codim.data.load import TrainingData
 from codim.division.divide import divide, scale_losses
 from codim.text.safe_text import printable
 
+LITTLE_ACCURACY, LITTLE_AGREEMENT, MUCH_AGREEMENT = 0.5, 0.75, 0.9
+
 
 @dataclass(frozen=True)
 class Suspect:
@@ -30,6 +32,39 @@ class Suspect:
     clean_probability: float
     confidence_a: float
     confidence_b: float
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the networks can be trusted, by images that they were not trained on."""
+
+    images: int
+    """Held-out images; 0: none was held out, and nothing can be said."""
+    accuracy: float
+    """Share of them whose given label is the networks' answer, in [0, 1]."""
+    agreement: float
+    """Share of them for which both networks have the same answer. Where they differ one at least is wrong, so each is
+    wrong, on average, for half of the others or more."""
+
+    @property
+    def level(self) -> str:
+        """unknown, little, some or much; the bounds are a convention."""
+        if not self.images:
+            return "unknown"
+        if self.agreement < LITTLE_AGREEMENT or self.accuracy < LITTLE_ACCURACY:
+            return "little"
+        return "some" if self.agreement < MUCH_AGREEMENT else "much"
+
+
+def trust(data: TrainingData, logits: Tensor) -> Trust:
+    """Measure the networks on the validation part. `logits`: (2, N, K) over all of data.images."""
+    index = data.val_index
+    if not len(index):
+        return Trust(0, float("nan"), float("nan"))
+    own, given = logits[:, index], data.labels[index]
+    accuracy = (own.sum(0).argmax(1) == given).double().mean()
+    agreement = (own[0].argmax(1) == own[1].argmax(1)).double().mean()
+    return Trust(len(index), accuracy.item(), agreement.item())
 
 
 def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.Table:

@@ -1,21 +1,29 @@
 """The page: what it says, that it needs nothing from outside, and that nothing in the results can act in it."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+import analysis
 from analysis.__main__ import main
 from analysis.figures.catalogue import FIGURES
 from analysis.figures.render import draw_figures
 from analysis.frames.load import Trials, load_trials
+from analysis.page import questions
 from analysis.page import sentences as summary
+from analysis.page.headline import MOST_WORDS, headline
+from analysis.page.page_tables import report_tables
 from analysis.page.report import render, write_report
+from analysis.statistics.confirmation import confirmation_table
+from analysis.tables.study_tables import trial_titles
 from tests.support import synthetic
 from tests.support.synthetic import record
 
@@ -52,9 +60,9 @@ DRAWN = FIGURES.keys() - {"confirmed", "variance"}
 def test_the_page_needs_nothing_from_outside(page: Path) -> None:
     text = page.read_text()
     parsed = Page(text)
-    assert len(parsed.loads) == len(DRAWN)
+    assert len(parsed.loads) + parsed.tags.count("svg") == len(DRAWN)
     assert all(address.startswith("data:image/svg+xml;base64,") for address in parsed.loads)
-    assert not re.search(r"@import|url\(|https?://", text)
+    assert not re.search(r"@import|url\((?!#)|https?://", text)
     assert parsed.tags.count("script") == 1
     assert parsed.tags.count("main") == text.count("</main>") == 1
 
@@ -75,7 +83,7 @@ def test_tables_are_sorted_by_number_and_reachable_by_keyboard(page: Path) -> No
     text = page.read_text()
     assert '<th scope="col" class="number"><button type="button">realised (%)</button></th>' in text
     assert re.search(r'<td data-order="0\.4[45]\d*" class="number">45\.0</td>', text)
-    assert Page(text).tags.count("button") == text.count('<th scope="col"')
+    assert len(re.findall(r'<th scope="col"[^>]*><button type="button">', text)) == text.count('<th scope="col"')
 
 
 def test_hostile_text_is_shown_and_never_runs(tmp_path: Path) -> None:
@@ -107,7 +115,7 @@ def test_an_empty_study_has_a_page_of_sentences(empty_study: Trials) -> None:
 def test_a_figure_of_an_earlier_report_does_not_stay(empty_study: Trials, tmp_path: Path) -> None:
     for kind in ("png", "svg", "csv"):
         (tmp_path / f"budget.{kind}").touch()
-    assert all(drawn.image == "" for drawn in draw_figures(empty_study, tmp_path))
+    assert all(drawn.image == drawn.svg == "" for drawn in draw_figures(empty_study, tmp_path))
     assert list(tmp_path.glob("budget.*")) == []
 
 
@@ -145,6 +153,75 @@ def test_a_tie_is_no_defeat_and_the_unknown_none_either(tmp_path: Path, test: fl
     (sentence,) = summary.result_sentences(load_trials(synthetic.write(tmp_path, trials)))
     assert place in sentence
     assert "below" not in sentence
+
+
+def test_every_figure_and_table_answers_one_question(study: Trials) -> None:
+    figures = [*questions.FIRST_SCREEN, *(name for own in questions._FIGURES.values() for name in own)]
+    assert sorted(figures) == sorted(FIGURES)
+    tables = [title for own in questions._TABLES.values() for title in own]
+    assert len(set(tables)) == len(tables)
+    assert {table.title for table in report_tables(study)} <= set(tables)
+
+
+def test_three_short_sentences_with_a_number_each(study: Trials, empty_study: Trials) -> None:
+    example = load_trials(Path(analysis.__file__).with_name("example"))
+    for trials in (study, empty_study, example):
+        found = headline(trials)
+        for sentence in (found.use, found.sure, found.next):
+            assert len(sentence.split()) <= MOST_WORDS
+            assert re.search(r"\d", sentence), sentence
+
+
+def test_what_was_confirmed_is_recommended_with_its_settings() -> None:
+    """The shipped example: the robust setting is ahead of the best baseline in its confirmations."""
+    trials = load_trials(Path(analysis.__file__).with_name("example"))
+    found, table = headline(trials), confirmation_table(trials)
+    (robust,) = set(table.loc[table["method"].str.contains("robust"), "setting"])
+    own = table[table["setting"] == robust]
+    assert f"{robust}: {100 * own['oracle_test_acc'].mean():.1f}% test accuracy, mean of 4 conditions" in found.use
+    settings = json.loads(found.settings)
+    row = trials.trials.set_index("trial").loc[robust]
+    assert settings["contrastive"]["temperature"] == pytest.approx(row["param/contrastive/temperature"], rel=1e-3)
+    assert "above codim-self" in found.sure
+
+
+def test_a_baseline_that_nothing_beats_is_recommended(tmp_path: Path) -> None:
+    name = "symmetric-0.5"
+    trials = [record(name, 0, 0.95, baseline="ce"), record(name, 1, 0.90)]
+    for number, test, baseline in ((0, 0.95, "ce"), (1, 0.90, "")):
+        setting = f"{name}-{number:04d}"
+        trials += [
+            record(
+                name,
+                repeat,
+                test,
+                baseline=baseline,
+                trial=f"{setting}@{name}-r{repeat}",
+                setting=setting,
+                phase="confirm",
+            )
+            for repeat in range(3)
+        ]
+    found = headline(load_trials(synthetic.write(tmp_path, trials)))
+    assert found.use == "Use ce, the best baseline: 95.0% test accuracy, in one condition."
+    assert "5.0 points below it" in found.sure
+
+
+def test_points_are_named_by_their_trials(page: Path, study: Trials) -> None:
+    text = page.read_text()
+    named = set(re.findall(r"<title>(symmetric-[\d.]+-\d+): ", text))
+    assert len(named) > 90
+    title = trial_titles(study)["symmetric-0.2-0016"]
+    assert "seed 16" in title
+    assert f"<title>{escape(title)}</title></use>" in text
+
+
+def test_a_table_does_not_contradict_a_warning(tmp_path: Path) -> None:
+    """Where the resolution is poor, no table says that settings can be ranked."""
+    trials = load_trials(synthetic.write(tmp_path, [record("symmetric-0.8", i, 0.8 - 0.1 * i) for i in range(2)]))
+    assert "poor resolution" in "\n".join(summary.cautions(trials))
+    (table,) = [own for own in report_tables(trials) if own.title == "What the objective can tell apart"]
+    assert [row[table.headings.index("ranks settings")].text for row in table.rows] == ["poorly"]
 
 
 def test_cost_against_the_forecast(study: Trials) -> None:
@@ -213,7 +290,7 @@ def test_a_browser_shows_the_page_without_a_complaint(page: Path, tmp_path: Path
 @needs_chromium
 def test_a_click_sorts_and_a_narrow_window_does_not_scroll_sideways(page: Path, tmp_path: Path) -> None:
     probe = """<script>
-      const table = document.querySelectorAll("table")[1];
+      const table = document.querySelectorAll("table")[0];
       table.querySelectorAll("th button")[3].click();
       const up = [...table.tBodies[0].rows].map(row => row.cells[3].textContent);
       table.querySelectorAll("th button")[3].click();

@@ -21,6 +21,7 @@ from analysis.figures.render import Drawn, _draw
 from analysis.frames.load import Trials, load_trials
 from analysis.page.report import render
 from analysis.tables import escape
+from analysis.tables.study_tables import trial_titles
 from codim.text.safe_text import printable, shortened
 from tests.support import synthetic
 
@@ -124,7 +125,7 @@ def test_latex_of_any_name(name: str) -> None:
 
 
 def test_csv(hostile: Trials, tmp_path: Path) -> None:
-    _draw("methods", FIGURES["methods"].compute(hostile), tmp_path)
+    _draw("methods", FIGURES["methods"].compute(hostile), tmp_path, {})
     for text in (escape.csv(paper_table(hostile)), (tmp_path / "methods.csv").read_text(encoding="utf-8")):
         cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
         names = [cell for cell in cells if cell.removeprefix("'") in HOSTILE]
@@ -135,9 +136,11 @@ def test_csv(hostile: Trials, tmp_path: Path) -> None:
 
 def test_figures(hostile: Trials, tmp_path: Path) -> None:
     for name in ("methods", "slices"):
-        drawn = _draw(name, FIGURES[name].compute(hostile), tmp_path)
+        drawn = _draw(name, FIGURES[name].compute(hostile), tmp_path, trial_titles(hostile))
         image = ElementTree.fromstring((tmp_path / f"{name}.svg").read_bytes())
-        assert drawn.image
+        assert drawn.image or drawn.svg
+        assert "<script" not in drawn.svg.lower()
+        assert "<img" not in drawn.svg.lower()
         assert not [part for part in image.iter() if part.tag.endswith("}script") or "onload" in part.attrib]
 
 

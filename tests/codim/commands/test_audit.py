@@ -16,18 +16,22 @@ import torch
 from PIL import Image
 
 from codim.commands import audit as audit_page
+from codim.commands import corrections
 from codim.commands.arguments import AuditArguments
 from codim.commands.audit import render, thumbnail
 from codim.config.divide import DivideConfig
-from codim.config.train_config import TrainConfig
+from codim.config.train_config import TrainConfig, train_config
 from codim.data.augment import Augmenter
+from codim.data.counts import with_counts
 from codim.data.images.image_cache import CachedImages, ImageCache
-from codim.data.load import TrainingData
-from codim.evaluation.label_audit import label_audit, suspects
+from codim.data.load import TrainingData, load_data
+from codim.evaluation.label_audit import Trust, label_audit, suspects, trust
 from codim.evaluation.predict import predict
 from codim.training.checkpoint import InputSpec, save_checkpoint
 from tests.support.pictures import save_plain
 from tests.support.runs import train
+
+TRUST = Trust(images=50, accuracy=0.8, agreement=0.95)
 
 
 def test_a_label_that_both_networks_contradict_is_found() -> None:
@@ -117,7 +121,7 @@ def pixels(address: str | None) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint
 
 
 def test_the_page(audited: tuple[pa.Table, TrainingData]) -> None:
-    text = render(TrainConfig(), audited[1], suspects(*audited), limit=3)
+    text = render(TrainConfig(), audited[1], suspects(*audited), limit=3, known=TRUST)
     page = Page(text)
     assert "another label for 4 of 5 images" in page.text
     assert "shows the 3 most suspicious" in page.text
@@ -125,7 +129,7 @@ def test_the_page(audited: tuple[pa.Table, TrainingData]) -> None:
     assert "#1 · image 3 · train" in page.text
     assert [card["data-given"] for card in page.all("li")] == ["cat", "cat", '<b>"dog"</b>']
     options = [option["value"] for option in page.all("option")]
-    assert options == ["", "cat", '<b>"dog"</b>', "", '<b>"dog"</b>', "emu & co"]
+    assert options == ["", "cat", '<b>"dog"</b>', "", '<b>"dog"</b>', "emu & co", *audited[1].classes]
     assert not page.all("b"), "a class name became a tag"
 
 
@@ -139,7 +143,7 @@ def test_images_of_files_are_named_by_them(tmp_path: Path, audited: tuple[pa.Tab
     data = replace(data, images=cached)
     found = suspects(table, data)
     assert [(suspect.index, suspect.file) for suspect in found] == [(i, names[4 - i]) for i in (3, 0, 4, 2)]
-    page = Page(render(TrainConfig(), data, found, limit=2))
+    page = Page(render(TrainConfig(), data, found, limit=2, known=TRUST))
     assert [image["alt"] for image in page.all("img")] == [names[1], names[4]]
     assert [int(pixels(image["src"]).mean()) for image in page.all("img")] == [1, 4]
     assert "#1 · <i>/1.png · train" in page.text
@@ -147,7 +151,7 @@ def test_images_of_files_are_named_by_them(tmp_path: Path, audited: tuple[pa.Tab
 
 
 def test_the_page_needs_no_other_file(audited: tuple[pa.Table, TrainingData]) -> None:
-    page = Page(render(TrainConfig(), audited[1], suspects(*audited), limit=3))
+    page = Page(render(TrainConfig(), audited[1], suspects(*audited), limit=3, known=TRUST))
     addresses = [a.get(name) for _, a in page.tags for name in ("src", "href", "action", "srcset") if a.get(name)]
     assert addresses
     assert all(str(address).startswith("data:") for address in addresses)
@@ -157,7 +161,7 @@ def test_the_page_needs_no_other_file(audited: tuple[pa.Table, TrainingData]) ->
 
 
 def test_nothing_to_check(audited: tuple[pa.Table, TrainingData]) -> None:
-    page = Page(render(TrainConfig(), audited[1], [], limit=3))
+    page = Page(render(TrainConfig(), audited[1], [], limit=3, known=TRUST))
     assert "There is nothing to check." in page.text
     assert not page.all("script")
 
@@ -203,3 +207,101 @@ def test_other_data_than_it_was_trained_on(
         audit_page.main(AuditArguments(path))
     with pytest.raises(ValueError, match="--limit: 0"):
         audit_page.main(AuditArguments(path, limit=0))
+
+
+def test_how_far_networks_can_be_trusted_is_told_by_held_out_images_alone(
+    audited: tuple[pa.Table, TrainingData],
+) -> None:
+    """Ten images, the last four held out: one answer is the given label, and the networks agree on two."""
+    given = torch.zeros(10, dtype=torch.int64)
+    data = replace(audited[1], labels=given, train_index=torch.arange(6), val_index=torch.arange(6, 10))
+    first, second = torch.zeros(10, 3), torch.zeros(10, 3)
+    for image, (a, b) in enumerate([(0, 0), (1, 1), (1, 2), (2, 1)], start=6):
+        first[image, a], second[image, b] = 2.0, 1.0
+    assert trust(data, torch.stack([first, second])) == Trust(images=4, accuracy=0.25, agreement=0.5)
+    nothing = replace(data, val_index=torch.arange(0))
+    assert trust(nothing, torch.stack([first, second])).level == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (Trust(100, 0.33, 0.95), "These networks can hardly be trusted."),
+        (Trust(100, 0.9, 0.5), "These networks can hardly be trusted."),
+        (Trust(100, 0.8, 0.8), "Trust these networks with care."),
+        (Trust(100, 0.8, 0.95), "These networks can be trusted."),
+        (Trust(0, float("nan"), float("nan")), "can be trusted is unknown"),
+    ],
+)
+def test_the_page_says_first_how_far_it_can_be_trusted(
+    audited: tuple[pa.Table, TrainingData], known: Trust, said: str
+) -> None:
+    text = render(TrainConfig(), audited[1], suspects(*audited), limit=3, known=known)
+    assert said in text
+    assert text.index(said) < text.index("suggest another label")
+
+
+@pytest.fixture
+def trained(tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path) -> tuple[Path, TrainingData]:
+    """The folder of a checkpoint, and its data."""
+    config, data = tiny({"method": "ce", "train": {"samples": 200}})
+    _, state = train(config, data)
+    save_checkpoint(
+        tmp_path / "checkpoint.pt", config, state, InputSpec.of(data, Augmenter.fit(config.augment, data.images))
+    )
+    return tmp_path, data
+
+
+def test_what_was_corrected_is_trained_on(
+    trained: tuple[Path, TrainingData], few_digits: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two labels are answered, one of them as it was: one changes, and no other."""
+    folder, data = trained
+    given = [data.classes[label] for label in data.labels]
+    other = data.classes[(int(data.labels[7]) + 1) % 10]
+    rows = [f"3,,{given[3]},{given[3]}", f"7,,{given[7]},{other}"]
+    (folder / "corrections.csv").write_text("\n".join(["index,file,given_label,label", *rows]))
+    assert audit_page.main(AuditArguments(folder, corrections=folder / "corrections.csv")) == 0
+    assert "1 of 240 labels are corrected" in capsys.readouterr().out
+    config = TrainConfig.model_validate_json((folder / "corrected.json").read_text())
+    again, _ = load_data(config.data, config.noise)
+    changed = (again.labels != data.labels).nonzero().flatten().tolist()
+    assert changed == [7]
+    assert again.classes[again.labels[7]] == other
+
+
+def test_corrections_of_own_images_name_their_files(tmp_path: Path) -> None:
+    for i in range(12):
+        save_plain(tmp_path / "photos" / f"class{i % 2}" / f"{i}.png", 20 * i)
+    settings = {"name": "folder", "root": tmp_path / "photos", "cache_size": 8, "val_fraction": 0.25}
+    config = train_config(with_counts({"method": "ce", "data": settings}, gpu=False))
+    data, _ = load_data(config.data, config.noise)
+    assert isinstance(data.images, CachedImages)
+    labels = dict(enumerate(data.labels.tolist())) | {2: 1 - int(data.labels[2])}
+    corrections._write_own(tmp_path / "corrected.csv", config, data, labels)
+    table = config.data.model_copy(update={"name": "table", "root": tmp_path / "corrected.csv"})
+    again, _ = load_data(table, config.noise)
+    assert isinstance(again.images, CachedImages)
+    named = {Path(again.images.file(i)).name: again.classes[again.labels[i]] for i in range(12)}
+    before = {Path(data.images.file(i)).name: data.classes[data.labels[i]] for i in range(12)}
+    turned = Path(data.images.file(2)).name
+    assert {name for name in before if named[name] != before[name]} == {turned}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("240,,0,1", "row 1: index is '240'; allowed: 0 to 239"),
+        ("-1,,0,1", "row 1: index is '-1'"),
+        ("0,,emu,1", "given_label is 'emu', image 0 of this training has"),
+        ("0,,{given},emu", "label is 'emu'; allowed: 0, 1, 2"),
+        ("0,,{given},1\n0,,{given},2", "row 2: image 0 stands in two rows"),
+    ],
+)
+def test_corrections_that_do_not_fit_are_refused(trained: tuple[Path, TrainingData], row: str, message: str) -> None:
+    folder, data = trained
+    path = folder / "corrections.csv"
+    path.write_text("index,file,given_label,label\n" + row.format(given=data.classes[data.labels[0]]))
+    with pytest.raises(ValueError, match=message):
+        audit_page.main(AuditArguments(folder, corrections=path))
+    assert not (folder / "corrected.json").exists()

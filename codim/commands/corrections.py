@@ -1,0 +1,104 @@
+"""Corrections of labels that a person saved from the page of `audit`, made into labels to train on."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codim.commands.arguments import AuditArguments
+from codim.config.train_config import TrainConfig
+from codim.data.images.image_cache import CachedImages
+from codim.data.load import TrainingData, load_data
+from codim.data.own_files import OwnImages, folder_images, table_images
+from codim.noise.base import NoNoise
+from codim.noise.file import FileNoise
+from codim.runtime.atomic_file import replaced
+from codim.text.label_table import read_columns
+from codim.text.safe_text import printable
+from codim.training.checkpoint import load_trained
+
+OWN: dict[str, Callable[[Path], OwnImages]] = {"folder": folder_images, "table": table_images}
+
+
+def correct(args: AuditArguments, folder: Path) -> int:
+    """Write corrected_labels.csv and corrected.json, the settings that train on it; return the exit status. Raises
+    ValueError: the corrections do not fit the data of the checkpoint."""
+    assert args.corrections
+    trained = load_trained(args.checkpoint, torch.device("cpu"))
+    config = TrainConfig.model_validate(trained.config)
+    data, _ = load_data(config.data, config.noise)
+    corrected = read_corrections(args.corrections, data)
+    folder.mkdir(parents=True, exist_ok=True)
+    labels, settings = folder / "corrected_labels.csv", config.model_dump(mode="json")
+    numbers = {**dict(enumerate(data.labels.tolist())), **corrected}
+    if config.data.name in OWN:
+        _write_own(labels, config, data, numbers)
+        settings["noise"] = NoNoise().model_dump(mode="json")
+        settings["data"] |= {"name": "table", "root": str(labels.absolute()), "subset": 0}
+    else:
+        _require_order(config)
+        _write(labels, ("index", "label"), sorted(numbers.items()))
+        settings["noise"] = FileNoise(path=labels, key="label").model_dump(mode="json")
+    with replaced(folder / "corrected.json") as file:
+        file.write(json.dumps(settings, indent=2).encode())
+    print(
+        f"{len(corrected)} of {len(numbers)} labels are corrected in {labels}; {folder / 'corrected.json'} trains on it"
+    )
+    return 0
+
+
+def read_corrections(path: Path, data: TrainingData) -> dict[int, int]:
+    """Return position -> class of the labels that a person corrected; rows that leave a label as it is are checked
+    too. Raises ValueError, which names the row."""
+    columns = read_columns(path, ("index", "given_label", "label"))
+    names = [printable(name) for name in data.classes]
+    found = {}
+    for row, (index, given, label) in enumerate(zip(*columns.values(), strict=True), 1):
+        where = f"--corrections: {printable(path)}, row {row}"
+        if not index.isdecimal() or int(index) >= len(data.labels):
+            raise ValueError(f"{where}: index is {index!r}; allowed: 0 to {len(data.labels) - 1}")
+        place = int(index)
+        if given != names[data.labels[place]]:
+            raise ValueError(
+                f"{where}: given_label is {given!r}, image {index} of this training has {names[data.labels[place]]!r}; "
+                "allowed: corrections of this checkpoint's page"
+            )
+        if label not in names:
+            raise ValueError(f"{where}: label is {label!r}; allowed: {', '.join(names)}")
+        if place in found:
+            raise ValueError(f"{where}: image {index} stands in two rows; allowed: one")
+        found[place] = names.index(label)
+    return {place: label for place, label in found.items() if label != data.labels[place]}
+
+
+def _write_own(path: Path, config: TrainConfig, data: TrainingData, labels: dict[int, int]) -> None:
+    assert isinstance(data.images, CachedImages)
+    own = OWN[config.data.name](config.data.place)
+    held_out = set(data.val_index.tolist()) if config.data.validation == "official" else set()
+    rows = [
+        (str(own.root / data.images.file(i)), data.classes[label], "val" if i in held_out else "train")
+        for i, label in labels.items()
+    ]
+    rows += [(str(own.root / row.path), row.label, "test") for row in own.rows["test"]]
+    _write(path, ("path", "label", "split"), rows)
+
+
+def _require_order(config: TrainConfig) -> None:
+    """A label file says nothing of a subset, of images from elsewhere, and of an official validation part."""
+    for setting, usual, value in (
+        ("data/subset", 0, config.data.subset),
+        ("data/validation", "split", config.data.validation),
+        ("noise/changes_images", False, config.noise.changes_images),
+    ):
+        if value != usual:
+            raise ValueError(f"--corrections: not with {setting} {value!r}; allowed: {usual!r}, or own images")
+
+
+def _write(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(header)
+        table.writerows(rows)
