@@ -1,4 +1,5 @@
-"""Training from Python on images and labels in memory: `codim.train`, and its result, which predicts and audits."""
+"""Training from Python on images or embeddings and labels in memory: `codim.train`, and its result, which predicts and
+audits."""
 
 import json
 import math
@@ -15,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from codim.commands.settings_file import gpu_trains
 from codim.config.auto import Counts, autos, fitted, resolved, timed
-from codim.config.datasets import IN_MEMORY
+from codim.config.datasets import IN_MEMORY, VECTORS_IN_MEMORY
 from codim.config.train_config import merge, train_config
-from codim.data.arrays import channels_first, fitting, inputs
+from codim.data.arrays import as_samples, fitting, inputs
+from codim.data.counts import side_of
 from codim.data.load import TrainingData, Truth
 from codim.data.splits import stratified_split
 from codim.evaluation.label_audit import Suspect, label_audit, suspects
@@ -48,11 +50,12 @@ def train(
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> "Training":
-    """Train on images in memory whose labels may be wrong; a progress bar is shown on stderr.
+    """Train on images or embeddings in memory whose labels may be wrong; a progress bar is shown on stderr.
 
     Args:
         images: uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3; copied. Large ones are resized as those of a folder
-            are: the shorter side to `data/cache_size`, of which the central square is kept.
+            are: the shorter side to `data/cache_size`, of which the central square is kept. Or embeddings, numbers
+            (N, D), that an encoder made of images, text or sound.
         labels: (N,) given labels: whole numbers, strings or booleans.
         method: ce, dividemix, c2d, codim-self, codim-sup or cssl (README).
         minutes: fit the budget into this time; by default it follows from the number of images (codim/config/auto.py).
@@ -71,21 +74,22 @@ def train(
         >>> trained.predict(digits.images[:3].astype(np.uint8) * 15).shape
         (3,)
     """
-    pixels, classes, numbers = channels_first(images), *_classes(labels)
-    if len(pixels) != len(numbers) or not len(pixels):
-        raise ValueError(f"images, labels: {len(pixels)} and {len(numbers)}; allowed: as many of both, and some")
+    samples, classes, numbers = as_samples(images), *_classes(labels)
+    if len(samples) != len(numbers) or not len(samples):
+        raise ValueError(f"images, labels: {len(samples)} and {len(numbers)}; allowed: as many of both, and some")
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"minutes: {minutes}; allowed: a number above 0")
-    own = {"method": method, "data": {"name": IN_MEMORY}, "train": {"seed": seed}}
+    name = IN_MEMORY if samples.ndim == 4 else VECTORS_IN_MEMORY
+    own = {"method": method, "data": {"name": name}, "train": {"seed": seed}}
     given = merge(_free(settings or {}), own)
     given = given if minutes is None else timed(given)
-    count, side = len(pixels), min(pixels.shape[2:])
+    count, side = len(samples), side_of(samples.shape[1:])
     first = train_config(resolved(given, Counts(count, count, side, gpu_trains(given))))
     train_rows, val_rows = stratified_split(numbers, first.data.val_fraction, first.data.split_seed)
     counts = Counts(count, len(train_rows), side, gpu_trains(given))
     config, device = train_config(resolved(given, counts)), torch_device(first.train.device)
     y, train_index, val_index = (torch.from_numpy(part).to(device) for part in (numbers, train_rows, val_rows))
-    x = fitting(pixels, config).to(device)
+    x = fitting(samples, config).to(device)
     data = TrainingData(x, y, train_index, val_index, tuple(map(str, classes.tolist())))
     session = Session(config, data)
     if minutes is not None:
@@ -170,8 +174,9 @@ class Training:
     def __repr__(self) -> str:
         data, accuracy = self.session.data, self.rows[-1]["val_acc"]
         held_out = f", accuracy on held-out given labels {accuracy:.1%}" if accuracy == accuracy else ""
+        samples = "images" if len(data.images.shape) == 4 else "embeddings"
         return (
-            f"{self.session.config.network.name} trained on {len(data.train_index):,} images of {len(self.classes)} "
+            f"{self.session.config.network.name} trained on {len(data.train_index):,} {samples} of {len(self.classes)} "
             f"classes, {len(self.rows)} epochs{held_out}"
         )
 

@@ -53,7 +53,7 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
     config = TrainConfig.model_validate(trained.config)
     data, _ = load_data(config.data, config.noise, device)
     if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
-        raise ValueError(f"--checkpoint: {checkpoint} was trained on other images or classes than those loaded now")
+        raise ValueError(f"--checkpoint: {checkpoint} was trained on other samples or classes than those loaded now")
     logits = []
     with progress("predicting", len(data.images), "images") as meter:
         for chunk in data.images.split(BATCH):
@@ -86,13 +86,16 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         data=config.data.name,
         noise=config.noise.kind,
         total=len(data.images),
+        samples="images" if len(data.images.shape) == 4 else "embeddings",
         suspects=len(found),
-        shown=[(suspect, thumbnail(image)) for suspect, image in zip(shown, images, strict=True)],
+        shown=[
+            (suspect, thumbnail(image) if image.ndim == 3 else "") for suspect, image in zip(shown, images, strict=True)
+        ],
         filters=[
             ("given", "Given label", _counts(data.classes, [suspect.given_label for suspect in shown])),
             ("suggested", "Suggested label", _counts(data.classes, [suspect.suggested_label for suspect in shown])),
         ],
-        pixelated=max(data.images.shape[2:]) < 96,
+        pixelated=max(data.images.shape[2:], default=0) < 96,
     )
 
 

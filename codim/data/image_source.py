@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from codim.config.data import DataConfig
 from codim.data.images.image_cache import CachedImages, ImageCache
+from codim.data.stored import Pixels
 from codim.noise.transition import Labels
 from codim.runtime.user_cache import user_cache
-
-Pixels = NDArray[np.uint8] | CachedImages
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A data set as published: uint8 images (N, C, H, W) and labels (N,), by part."""
+    """A data set as published: uint8 images (N, C, H, W), or embeddings (N, D), and labels (N,), by part."""
 
     images: Pixels
     """Images of the training part."""

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codim.config.data import DataConfig
-from codim.config.datasets import DATASET_FACTS, IN_MEMORY, DatasetFacts
+from codim.config.datasets import DATASET_FACTS, IN_MEMORY, VECTORS_IN_MEMORY, DatasetFacts
 from codim.data.cifar import cifar10, cifar100
 from codim.data.clothing1m import clothing1m
 from codim.data.digits import _digits
-from codim.data.image_source import Loader, Pixels
-from codim.data.images.image_cache import CachedImages, Images
+from codim.data.embeddings import embeddings
+from codim.data.image_source import Loader
 from codim.data.mnist import fashion_mnist, mnist
 from codim.data.own_images import folder, in_memory, table
 from codim.data.splits import stratified_split, subset_rows
+from codim.data.stored import Images, Pixels, Stored
 from codim.data.webvision import webvision
 from codim.noise.base import NoiseKind
 from codim.noise.openset import OpenSetNoise
@@ -34,7 +35,7 @@ class TrainingData:
     those of an official validation part come last."""
 
     images: Images
-    """Images, (N, C, H, W) uint8."""
+    """Images, (N, C, H, W) uint8, or embeddings, (N, D) float32."""
     labels: Tensor
     """Given labels, (N,) int64."""
     train_index: Tensor
@@ -52,7 +53,7 @@ class Truth:
     labels: Tensor
     """True labels of TrainingData.images, (N,) int64; -1 for an image of none of the classes, or if unknown."""
     test_images: Images
-    """Test images, (M, C, H, W) uint8; M is 0 if the data have no test part."""
+    """Test images, as the training images; M is 0 if the data have no test part."""
     test_labels: Tensor
     """Test labels, (M,) int64."""
     noise_rate: float
@@ -62,7 +63,7 @@ class Truth:
     clean: Tensor | None = None
     """Whether each given label is correct, (N,) bool; None if unknown."""
     second_test_images: Images | None = None
-    """Images of another test part with the same classes, (M2, C, H, W) uint8, if the data set has one."""
+    """Images of another test part with the same classes, M2, if the data set has one."""
     second_test_labels: Tensor | None = None
     """Labels of the second test part, (M2,) int64."""
 
@@ -77,7 +78,9 @@ DATASETS: dict[str, Loader] = {
     "clothing1m": clothing1m,
     "folder": folder,
     "table": table,
+    "embeddings": embeddings,
     IN_MEMORY: in_memory,
+    VECTORS_IN_MEMORY: in_memory,
 }
 """Loaders by name; the facts about each data set are in codim/config/datasets.py."""
 
@@ -163,11 +166,11 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
 
 def which_images(images: Pixels | Images) -> Labels | None:
     """Return an id per sample, (N,), equal for repeated images; None if images cannot repeat."""
-    return images.rows if isinstance(images, CachedImages) else None
+    return images.repeats if isinstance(images, Stored) else None
 
 
-def _for_noise(images: Pixels, noise: NoiseKind) -> NDArray[np.uint8]:
-    if not isinstance(images, CachedImages):
+def _for_noise(images: Pixels, noise: NoiseKind) -> NDArray[Any]:
+    if not isinstance(images, Stored):
         return images
     return images.mapped() if noise.reads_images else np.empty((0, *images.shape[1:]), dtype=np.uint8)
 
@@ -176,7 +179,7 @@ def _with_foreign_images(
     images: Pixels, true: Labels, rows: Labels, labels: Labels, noise: OpenSetNoise, config: DataConfig
 ) -> tuple[Pixels, Labels]:
     """Apply open-set noise: replace the images it names by those of another data set, with true label -1."""
-    if isinstance(images, CachedImages):
+    if isinstance(images, Stored):
         raise ValueError(f"noise/kind: openset needs images in memory, {config.name} reads them from files")
     if noise.source == config.name or noise.source not in DATASETS:
         others = ", ".join(name for name in DATASETS if name != config.name)
@@ -184,7 +187,7 @@ def _with_foreign_images(
     beside = {config.name, noise.source} == {"cifar10", "cifar100"}
     foreign_config = DataConfig(name=noise.source, root=config.root if beside else None, download=config.download)
     foreign = DATASETS[noise.source](foreign_config).images
-    if isinstance(foreign, CachedImages) or foreign.shape[1:] != images.shape[1:]:
+    if isinstance(foreign, Stored) or foreign.shape[1:] != images.shape[1:]:
         shapes = f"{tuple(foreign.shape[1:])}, those of {config.name} {tuple(images.shape[1:])}"
         raise ValueError(f"noise/source: the images of {noise.source!r} are {shapes}; allowed: a set of the same shape")
     replaced = noise.replaced(labels)
@@ -198,19 +201,19 @@ def _with_foreign_images(
 
 
 def _take(images: Pixels, rows: Labels) -> Pixels:
-    return images.take(rows) if isinstance(images, CachedImages) else images[rows]
+    return images.take(rows) if isinstance(images, Stored) else images[rows]
 
 
 def _followed_by(images: Pixels, more: Pixels) -> Pixels:
-    if isinstance(images, CachedImages):
-        assert isinstance(more, CachedImages)
+    if isinstance(images, Stored):
+        assert isinstance(more, Stored)
         return images.followed_by(more)
-    assert not isinstance(more, CachedImages)
+    assert not isinstance(more, Stored)
     return np.concatenate([images, more])
 
 
 def _placed(images: Pixels, device: torch.device | str) -> Images:
-    return images.decoded(device) if isinstance(images, CachedImages) else _tensor(images, device)
+    return images.ready(device) if isinstance(images, Stored) else _tensor(images, device)
 
 
 def _tensor(array: NDArray[Any], device: torch.device | str) -> Tensor:

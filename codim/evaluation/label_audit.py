@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codim.config.divide import DivideConfig
-from codim.data.images.image_cache import CachedImages
 from codim.data.load import TrainingData
+from codim.data.stored import Stored
 from codim.division.divide import divide, scale_losses
 from codim.text.safe_text import printable
 
@@ -22,7 +22,7 @@ class Suspect:
     index: int
     """Position in the training set."""
     file: str
-    """File below `data/root` (as listed in a table); empty if the images have no files of their own."""
+    """File below `data/root` (as listed in a table), or id of an embedding; empty if the samples have neither."""
     part: str
     """Part of the data: train or validation."""
     given_label: str
@@ -69,7 +69,7 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
         Suspect(
             rank=rank,
             index=row["index"],
-            file=printable(data.images.file(row["index"])) if isinstance(data.images, CachedImages) else "",
+            file=printable(data.images.name(row["index"])) if isinstance(data.images, Stored) else "",
             part="validation" if row["index"] in held_out else "train",
             given_label=names[row["given_label"]],
             suggested_label=names[row["suggested_label"]],

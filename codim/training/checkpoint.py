@@ -17,6 +17,7 @@ from codim.config.augment import AugmentConfig
 from codim.config.network import NetworkConfig
 from codim.config.train_config import TrainConfig, completed
 from codim.data.augment import Augmenter
+from codim.data.feature_views import augmenter_of
 from codim.data.load import TrainingData
 from codim.division.divide import Division
 from codim.models.network import Network, seeded_network
@@ -34,18 +35,17 @@ class InputSpec:
 
     classes: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
-    shape: tuple[int, int, int]
-    """Shape (C, H, W) of the uint8 images."""
+    shape: tuple[int, ...]
+    """Shape (C, H, W) of the uint8 images, or (D,) of the embeddings."""
     mean: Tensor
-    """Mean per channel (C,), of pixels in [0, 1]."""
+    """Mean per channel (C,), of pixels in [0, 1]; or of each number of the embeddings (D,)."""
     std: Tensor
-    """Standard deviation per channel (C,), of pixels in [0, 1]."""
+    """Standard deviation, likewise."""
 
     @classmethod
     def of(cls, data: TrainingData, augmenter: Augmenter) -> "InputSpec":
-        channels, height, width = data.images.shape[1:]
         mean, std = augmenter.mean.flatten().cpu(), augmenter.std.flatten().cpu()
-        return cls(data.classes, (channels, height, width), mean, std)
+        return cls(data.classes, tuple(data.images.shape[1:]), mean, std)
 
 
 @dataclass(frozen=True)
@@ -175,16 +175,16 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
 def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) -> Trained:
     network = saved["config"]["network"] | {"weights": None, "precision": "fp32", "compile": "off"}
     config, values = {**saved["config"], "network": network}, saved["input"]
-    channels, height, width = values["shape"]
-    spec = InputSpec(tuple(values["classes"]), (channels, height, width), values["mean"], values["std"])
+    spec = InputSpec(tuple(values["classes"]), tuple(map(index, values["shape"])), values["mean"], values["std"])
     if saved["epoch"] <= config["pretrain"]["epochs"]:
         raise ValueError(f"checkpoint {path} is from pre-training, its networks have seen no labels yet")
     settings = NetworkConfig.model_validate(network)
-    networks = [seeded_network(settings, channels, len(spec.classes), 0) for _ in saved["networks"]]
+    networks = [seeded_network(settings, spec.shape[0], len(spec.classes), 0) for _ in saved["networks"]]
     for net, weights in zip(networks, saved["networks"], strict=True):
         net.load_state_dict(weights)
         net.to(device).eval()
-    augmenter = Augmenter(AugmentConfig.model_validate(config["augment"]), spec.mean.to(device), spec.std.to(device))
+    augment = AugmentConfig.model_validate(config["augment"])
+    augmenter = augmenter_of(spec.shape)(augment, spec.mean.to(device), spec.std.to(device))
     return Trained(config, spec, networks, augmenter)
 
 

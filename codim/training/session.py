@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from codim.config.train_config import TrainConfig
-from codim.data.augment import Augmenter
+from codim.data.feature_views import augmenter_of
 from codim.data.load import TrainingData, Truth, load_data
 from codim.evaluation.evaluate import NAN
 from codim.evaluation.observer import Observer
@@ -49,7 +49,7 @@ class Session:
     def __init__(self, config: TrainConfig, data: TrainingData, truth: Truth | None = None) -> None:
         """`truth`: true labels and test images for the observer; without it the fields of OracleMetrics are unknown."""
         self.config, self.data, self.truth = config, data, truth
-        self.augmenter = Augmenter.fit(config.augment, data.images)
+        self.augmenter = augmenter_of(data.images.shape[1:]).fit(config.augment, data.images)
         self._observer = None if truth is None else Observer(data, truth, self.augmenter)
         self._input = InputSpec.of(data, self.augmenter)
 

@@ -135,7 +135,7 @@ def test_images_of_files_are_named_by_them(tmp_path: Path, audited: tuple[pa.Tab
     for i, name in enumerate(names):
         save_plain(tmp_path / name, i)
     table, data = audited
-    cached = CachedImages(ImageCache(tmp_path / "cache", tmp_path, names, 8), np.arange(5)[::-1]).decoded("cpu")
+    cached = CachedImages(ImageCache(tmp_path / "cache", tmp_path, names, 8), np.arange(5)[::-1]).ready("cpu")
     data = replace(data, images=cached)
     found = suspects(table, data)
     assert [(suspect.index, suspect.file) for suspect in found] == [(i, names[4 - i]) for i in (3, 0, 4, 2)]
