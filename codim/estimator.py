@@ -74,14 +74,32 @@ def train(
         >>> trained.predict(digits.images[:3].astype(np.uint8) * 15).shape
         (3,)
     """
-    samples, classes, numbers = as_samples(images), *_classes(labels)
+    return trained(as_samples(images), *_classes(labels), method, minutes, settings or {}, seed, shown=True)
+
+
+def trained(
+    samples: NDArray[np.uint8] | NDArray[np.float32],
+    classes: NDArray[Any],
+    numbers: NDArray[np.int64],
+    method: str,
+    minutes: float | None,
+    settings: Mapping[str, Any],
+    seed: int,
+    shown: bool,
+) -> "Training":
+    """Train as `train` does, on samples (N, ...) that `as_samples` made.
+
+    Args:
+        classes: (K,) names. numbers: (N,) given class of each sample.
+        shown: whether a progress bar is shown.
+    """
     if len(samples) != len(numbers) or not len(samples):
         raise ValueError(f"images, labels: {len(samples)} and {len(numbers)}; allowed: as many of both, and some")
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"minutes: {minutes}; allowed: a number above 0")
     name = IN_MEMORY if samples.ndim == 4 else VECTORS_IN_MEMORY
     own = {"method": method, "data": {"name": name}, "train": {"seed": seed}}
-    given = merge(_free(settings or {}), own)
+    given = merge(_free(settings), own)
     given = given if minutes is None else timed(given)
     count, side = len(samples), side_of(samples.shape[1:])
     first = train_config(resolved(given, Counts(count, count, side, gpu_trains(given))))
@@ -93,13 +111,13 @@ def train(
     data = TrainingData(x, y, train_index, val_index, tuple(map(str, classes.tolist())))
     session = Session(config, data)
     if minutes is not None:
-        with progress("timing a few steps of each stage"):
+        with progress("timing a few steps of each stage", shown=shown):
             pretrains = config.pretrain.epochs > 0 or "pretrain/epochs" in autos(given)
             speed = measure_speed(config, data, _unknown(data), pretrains, config.train.co_training)
         session.config = train_config(fitted(given, counts, speed, minutes))
     session.start()
     rows: list[Row] = []
-    with progress("training", session.config.train.samples, "samples") as meter:
+    with progress("training", session.config.train.samples, "samples", shown) as meter:
         meter.done = lambda: session.state.drawn
         for row in session.epochs():
             rows.append(row)
@@ -151,7 +169,7 @@ class Training:
         """Return a data frame of the images whose given label the networks contradict, the most suspicious first;
         columns: the fields of `codim.evaluation.label_audit.Suspect`."""
         label = {printable(str(name)): name for name in self.classes.tolist()}
-        rows = [asdict(row) for row in suspects(self._audit_table(), self.session.data)]
+        rows = [asdict(row) for row in suspects(self.audit_table(), self.session.data)]
         for row in rows:
             row |= {name: label[row[name]] for name in ("given_label", "suggested_label")}
         return frame(Suspect.__annotations__, (row.values() for row in rows))
@@ -165,10 +183,11 @@ class Training:
         (place / "config.json").write_text(self.session.config.model_dump_json(indent=2), encoding="utf-8")
         known = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
         (place / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in known), encoding="utf-8")
-        pq.write_table(self._audit_table(), place / "label_audit.parquet")
+        pq.write_table(self.audit_table(), place / "label_audit.parquet")
         return place
 
-    def _audit_table(self) -> pa.Table:
+    def audit_table(self) -> pa.Table:
+        """Return the table of `codim.evaluation.label_audit.label_audit`, a row per sample in their order."""
         return label_audit(self.session.data, self.session.predict(), self.session.config.divide)
 
     def __repr__(self) -> str:

@@ -23,6 +23,10 @@ class DivideConfig(Section):
     loss_history: int = Field(default=1, ge=1)
     """Number of epochs, warm-up included, over which the scaled losses are averaged. (The reference code uses 5 where
     the *true* rate is .9, and starts after the warm-up.)"""
+    noise_rate: float | None = Field(default=None, ge=0, lt=1)
+    """mixture: share of wrong labels, where it is known: the unlabelled set then holds that share of the images, those
+    of lowest clean probability, and `p_threshold` does not count (Han et al. 2018, Co-teaching, keeps 1 - the noise
+    rate of each batch). None: the threshold decides."""
     reg_covar: float = Field(default=5e-4, gt=0)
     """Regularisation added to the variances of the mixture."""
     labels_per_class: int = Field(default=0, ge=0)

@@ -184,7 +184,8 @@ def _parquet_vectors(path: Path) -> NDArray[np.float32]:
                     vectors = np.empty((rows, block.shape[1]), dtype=np.float32)
                 elif block.shape[1] != vectors.shape[1]:
                     raise _ragged(path, done, block.shape[1], vectors.shape[1])
-                vectors[done : done + len(block)] = block
+                with np.errstate(over="ignore"):  # what becomes infinite is refused later, by its row
+                    vectors[done : done + len(block)] = block
                 done += len(block)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error

@@ -75,7 +75,7 @@ def divide(scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig) 
     summary = torch.stack([spread, w.amin(1), w.amax(1), mixture.separation, mixture.weights.amin(1)], dim=1)
     rows = summary.tolist()  # the only transfer from the device
     return [
-        replace(_division(own, index, config, row), loss_bin=_bins(losses))
+        replace(_division(own, losses, index, config, row), loss_bin=_bins(losses))
         for own, row, losses in zip(w, rows, scaled, strict=True)
     ]
 
@@ -107,7 +107,7 @@ def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -
     return counts
 
 
-def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
+def _division(w: Tensor, scaled: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
     """Build one network's division. `summary`: range of losses, smallest and largest w, separation, smaller weight."""
     spread, lowest, highest, separation, weight = summary
     low, high = lowest + 1e-5, highest - 1e-5
@@ -115,8 +115,24 @@ def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[floa
         every_second = torch.arange(len(w), device=w.device) % 2 == 0
         half = torch.full_like(w, 0.5).float()
         return Division(index, half, every_second, config.p_threshold, float("nan"), "degenerate")
-    threshold = min(max(config.p_threshold, low), high)
-    state: SplitState = "ok" if threshold == config.p_threshold else "clipped"
+    if config.noise_rate is None:
+        threshold = min(max(config.p_threshold, low), high)
+        labelled = w > threshold
+    else:
+        labelled = _most_probable(w, scaled, config.noise_rate)
+        threshold = w[labelled].min().item()
+    state: SplitState = "ok" if config.noise_rate is not None or threshold == config.p_threshold else "clipped"
     if separation < 1 or weight < 1 / len(w):
         state = "unimodal"
-    return Division(index, w.float(), w > threshold, threshold, separation, state)
+    return Division(index, w.float(), labelled, threshold, separation, state)
+
+
+def _most_probable(w: Tensor, scaled: Tensor, noise_rate: float) -> Tensor:
+    """Mark the share 1 - noise_rate of (N,) samples whose labels are most probably right; among equal clean
+    probabilities, as of the many that round to 1, those of lowest loss. Neither side is empty."""
+    count = min(max(round((1 - noise_rate) * len(w)), 1), len(w) - 1)
+    by_loss = scaled.argsort(stable=True)
+    order = by_loss[w[by_loss].argsort(descending=True, stable=True)]
+    labelled = torch.zeros_like(w, dtype=torch.bool)
+    labelled[order[:count]] = True
+    return labelled

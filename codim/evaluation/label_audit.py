@@ -34,7 +34,8 @@ class Suspect:
 
 def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.Table:
     """Build the audit table, in the order of the training set. Columns: `index`, `given_label`, `clean_probability`
-    (mean over both networks' mixtures of the current losses), `suggested_label` (of the ensemble), `confidence_a` and
+    (mean over both networks' mixtures of the current losses), `given_probability` (of the given label, mean over both
+    networks), `suggested_label` (of the ensemble), `confidence_a` and
     `confidence_b` (each network's probability of the suggested label).
 
     Args:
@@ -43,12 +44,14 @@ def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.
     scaled = torch.stack([scale_losses(F.cross_entropy(own, data.labels, reduction="none")) for own in logits])
     index = torch.arange(len(data.labels), device=data.labels.device)
     clean = torch.stack([division.clean_probability for division in divide(scaled, index, data.labels, config)]).mean(0)
-    suggested = logits.sum(0).argmax(1)
-    confidence = logits.softmax(2).gather(2, suggested.expand(2, -1)[..., None])[..., 0]
+    suggested, probability = logits.sum(0).argmax(1), logits.softmax(2)
+    given = probability.mean(0).gather(1, data.labels[:, None])[:, 0]
+    confidence = probability.gather(2, suggested.expand(2, -1)[..., None])[..., 0]
     columns = {
         "index": index,
         "given_label": data.labels,
         "clean_probability": clean,
+        "given_probability": given,
         "suggested_label": suggested,
         "confidence_a": confidence[0],
         "confidence_b": confidence[1],

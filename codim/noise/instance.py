@@ -15,8 +15,8 @@ class InstanceNoise(NoiseKind):
 
     A sample of class y with the S pixels x (or numbers of an embedding) flips with probability q ~ TruncNormal(rate,
     .1, [0, 1]). With W ~ N(0, 1) of shape (K, S, K), p = q softmax(x W[y]), the softmax over the other classes, and
-    p[y] = 1 - q; the given label is drawn from p. Truncation shifts the mean of q near the ends: .129 at rate .1, .206 at .2, .400 at .4. Rate 0 flips
-    nothing.
+    p[y] = 1 - q; the given label is drawn from p. Truncation shifts the mean of q near the ends: .129 at rate .1, .206
+    at .2, .400 at .4. Rate 0 flips nothing.
 
     Memory: W[y] is drawn and freed class by class, S K float64 (2.5 MB on CIFAR-100, 60 MB on 50 classes of 224x224
     pixels), and images are read in chunks of 64 MB. Time: about N S K multiplications.

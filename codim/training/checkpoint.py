@@ -66,12 +66,9 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
         path,
         {
             "version": __version__,
-            "config": config.model_dump(mode="json"),
-            "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
-            "networks": [net.state_dict() for net in state.networks],
+            **_model(config, state, spec),
             "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
             "generator": state.generator.get_state(),
-            "epoch": state.epoch,
             "samples": state.samples,
             "active": state.active,
             "average": state.average and state.average.state_dict(),
@@ -80,6 +77,21 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
             "pretraining": state.pretraining and state.pretraining.saved(),
         },
     )
+
+
+def _model(config: TrainConfig, state: TrainState, spec: InputSpec) -> dict[str, Any]:
+    """Return the part of a checkpoint that predicts."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
+        "networks": [net.state_dict() for net in state.networks],
+        "epoch": state.epoch,
+    }
+
+
+def trained_networks(config: TrainConfig, state: TrainState, spec: InputSpec) -> Trained:
+    """Return copies on the CPU of the networks of a finished training, as `load_trained` those of its checkpoint."""
+    return _restore_trained(_model(config, state, spec), Path("checkpoint.pt"), torch.device("cpu"))
 
 
 def has_checkpoint(path: Path) -> bool:

@@ -21,7 +21,14 @@ from codim.evaluation.scorecard import scorecard
 from codim.evaluation.scores import Scores
 from codim.metrics import OracleMetrics
 from codim.runtime.device import torch_device
-from codim.training.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
+from codim.training.checkpoint import (
+    InputSpec,
+    Trained,
+    has_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    trained_networks,
+)
 from codim.training.loop import run_epochs
 from codim.training.state import TrainState
 
@@ -72,6 +79,10 @@ class Session:
     def save(self, checkpoint: Path) -> None:
         """Make `checkpoint` the newest one; the previous one is kept beside it."""
         save_checkpoint(checkpoint, self.config, self.state, self._input)
+
+    def trained(self) -> Trained:
+        """Return copies of the networks on the CPU, with all that predicting needs, and no data."""
+        return trained_networks(self.config, self.state, self._input)
 
     def epochs(self) -> Iterator[Row]:
         """Train until the budget is drawn; yield a row after each epoch. Raises as `run_epochs`."""
