@@ -39,7 +39,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     Attributes:
         classes_: (K,) classes, sorted.
         label_quality_: (N,) how much the given label of each training sample is to be trusted, in [0, 1]: the
-            probability that both networks together give to it.
+            probability that the networks gave to it, mean over all epochs.
         clean_probability_: (N,) probability that each given label is right, by the mixture of losses.
         n_features_in_: numbers of an embedding. feature_names_in_: their names, of a data frame.
 
@@ -132,7 +132,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Keep what predicts and what the labels are worth, and let go of the data."""
         audit = training.audit_table()
         self.clean_probability_ = audit["clean_probability"].to_numpy()
-        self.label_quality_ = audit["given_probability"].to_numpy()
+        self.label_quality_ = audit["mean_probability"].to_numpy()
         self._trained = training.session.trained()
 
     def _samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:

@@ -22,7 +22,7 @@ from codim.data.arrays import as_samples, fitting, inputs
 from codim.data.counts import side_of
 from codim.data.load import TrainingData, Truth
 from codim.data.splits import stratified_split
-from codim.evaluation.label_audit import Suspect, label_audit, suspects
+from codim.evaluation.label_audit import Suspect, suspects
 from codim.evaluation.predict import predict
 from codim.finished import frame
 from codim.runtime.device import give_back_memory, torch_device
@@ -188,7 +188,7 @@ class Training:
 
     def audit_table(self) -> pa.Table:
         """Return the table of `codim.evaluation.label_audit.label_audit`, a row per sample in their order."""
-        return label_audit(self.session.data, self.session.predict(), self.session.config.divide)
+        return self.session.label_audit(self.session.predict())
 
     def __repr__(self) -> str:
         data, accuracy = self.session.data, self.rows[-1]["val_acc"]

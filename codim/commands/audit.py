@@ -59,7 +59,7 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
         for chunk in data.images.split(BATCH):
             logits.append(predict(trained.networks, chunk, trained.augmenter))
             meter.advance(len(chunk))
-    return config, data, suspects(label_audit(data, torch.cat(logits, dim=1), config.divide), data)
+    return config, data, suspects(label_audit(data, torch.cat(logits, dim=1), config.divide, trained.statistics), data)
 
 
 def _write_table(path: Path, found: list[Suspect]) -> None:

@@ -13,6 +13,10 @@ class DivideConfig(Section):
     split: Literal["mixture", "given"] = "mixture"
     """mixture: the labelled set holds the samples whose losses suggest a correct label. given: it is fixed, all its
     labels are trusted and no other label is read; there is no warm-up then (CSSL)."""
+    measure: Literal["loss", "probability", "margin", "contradictions"] = "loss"
+    """mixture: what the mixture is fitted to. loss: the cross-entropy of the last `loss_history` epochs. The others are
+    means over all epochs, warm-up included: probability of the given label, margin (its logit less the largest other
+    one), share of the epochs whose prediction contradicts it (codim/evaluation/label_statistics.py has the sources)."""
     p_threshold: float = Field(default=0.5, ge=0, le=1)
     """Threshold: samples of higher clean probability are labelled. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100 sym
     .8)"""

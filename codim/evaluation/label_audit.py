@@ -11,6 +11,7 @@ from codim.config.divide import DivideConfig
 from codim.data.load import TrainingData
 from codim.data.stored import Stored
 from codim.division.divide import divide, scale_losses
+from codim.evaluation.label_statistics import LabelStatistics
 from codim.text.safe_text import printable
 
 
@@ -30,32 +31,49 @@ class Suspect:
     clean_probability: float
     confidence_a: float
     confidence_b: float
+    mean_probability: float
+    """Probability of the given label, mean over both networks and all epochs; NaN, like the next two, if unknown."""
+    mean_margin: float
+    """Logit of the given label less the largest other one, likewise."""
+    contradicted: float
+    """Share of the epochs whose prediction contradicts the given label, likewise."""
 
 
-def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.Table:
+STATISTICS = ("mean_probability", "mean_margin", "contradicted")
+"""Columns of the means over the epochs."""
+
+
+def label_audit(
+    data: TrainingData, logits: Tensor, config: DivideConfig, statistics: LabelStatistics | None = None
+) -> pa.Table:
     """Build the audit table, in the order of the training set. Columns: `index`, `given_label`, `clean_probability`
-    (mean over both networks' mixtures of the current losses), `given_probability` (of the given label, mean over both
-    networks), `suggested_label` (of the ensemble), `confidence_a` and
-    `confidence_b` (each network's probability of the suggested label).
+    (mean over both networks' mixtures of the current losses), `suggested_label` (of the ensemble), `confidence_a` and
+    `confidence_b` (each network's probability of the suggested label); `mean_probability`, `mean_margin` and
+    `contradicted`, as in Suspect.
 
     Args:
         logits: (2, N, K) over all of data.images.
+        statistics: of these images; None if unknown.
     """
     scaled = torch.stack([scale_losses(F.cross_entropy(own, data.labels, reduction="none")) for own in logits])
     index = torch.arange(len(data.labels), device=data.labels.device)
     clean = torch.stack([division.clean_probability for division in divide(scaled, index, data.labels, config)]).mean(0)
-    suggested, probability = logits.sum(0).argmax(1), logits.softmax(2)
-    given = probability.mean(0).gather(1, data.labels[:, None])[:, 0]
-    confidence = probability.gather(2, suggested.expand(2, -1)[..., None])[..., 0]
+    suggested = logits.sum(0).argmax(1)
+    confidence = logits.softmax(2).gather(2, suggested.expand(2, -1)[..., None])[..., 0]
     columns = {
         "index": index,
         "given_label": data.labels,
         "clean_probability": clean,
-        "given_probability": given,
         "suggested_label": suggested,
         "confidence_a": confidence[0],
         "confidence_b": confidence[1],
     }
+    if statistics is None:
+        columns |= {name: torch.full_like(clean, torch.nan) for name in STATISTICS}
+    else:
+        means = statistics.means(torch.arange(len(index), device=statistics.epochs.device))
+        both = (means.probability, means.margin, means.contradicted)
+        columns |= {name: own.mean(0) for name, own in zip(STATISTICS, both, strict=True)}
     return pa.table({name: column.cpu().numpy() for name, column in columns.items()})
 
 
@@ -79,6 +97,9 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
             clean_probability=row["clean_probability"],
             confidence_a=row["confidence_a"],
             confidence_b=row["confidence_b"],
+            mean_probability=row["mean_probability"],
+            mean_margin=row["mean_margin"],
+            contradicted=row["contradicted"],
         )
         for rank, row in enumerate(rows, start=1)
     ]

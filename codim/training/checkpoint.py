@@ -20,6 +20,7 @@ from codim.data.augment import Augmenter
 from codim.data.feature_views import augmenter_of
 from codim.data.load import TrainingData
 from codim.division.divide import Division
+from codim.evaluation.label_statistics import LabelStatistics
 from codim.models.network import Network, seeded_network
 from codim.runtime.tensor_file import DamagedFile, previous, read_tensors, write_tensors
 from codim.training.state import TrainState
@@ -58,6 +59,8 @@ class Trained:
     input: InputSpec
     networks: list[Network]
     augmenter: Augmenter
+    statistics: LabelStatistics | None
+    """What the networks thought of the labels while they trained, on the CPU; None if the checkpoint has none."""
 
 
 def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: InputSpec) -> None:
@@ -86,6 +89,7 @@ def _model(config: TrainConfig, state: TrainState, spec: InputSpec) -> dict[str,
         "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
         "networks": [net.state_dict() for net in state.networks],
         "epoch": state.epoch,
+        "statistics": state.statistics.saved(),
     }
 
 
@@ -170,6 +174,8 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
     state.generator.set_state(saved["generator"])
     state.epoch, state.samples = index(saved["epoch"]), index(saved["samples"])
     device = data.images.device
+    if "statistics" in saved:  # not in checkpoints of version 0.1.0
+        state.statistics = LabelStatistics.restored(saved["statistics"], device)
     state.active = _once(saved["active"], data)
     if state.average:
         state.average.load_state_dict(saved["average"])
@@ -197,7 +203,8 @@ def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) ->
         net.to(device).eval()
     augment = AugmentConfig.model_validate(config["augment"])
     augmenter = augmenter_of(spec.shape)(augment, spec.mean.to(device), spec.std.to(device))
-    return Trained(config, spec, networks, augmenter)
+    statistics = LabelStatistics.restored(saved["statistics"], "cpu") if "statistics" in saved else None
+    return Trained(config, spec, networks, augmenter, statistics)
 
 
 def _once(index: Tensor, data: TrainingData) -> Tensor:

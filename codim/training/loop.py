@@ -110,7 +110,10 @@ def _cotrain_epoch(
     config: TrainConfig, data: TrainingData, state: TrainState, augmenter: Augmenter, progress: Progress
 ) -> None:
     if config.divide.split == "mixture":
-        scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in state.loss_history]
+        history = state.loss_history
+        if config.divide.measure != "loss":
+            history = [state.statistics.means(state.active).doubt(config.divide.measure)]
+        scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in history]
         averaged = torch.stack(scaled).mean(0)
         state.divisions = divide(averaged, state.active, data.labels[state.active], config.divide)
         if world_size() > 1:
@@ -151,5 +154,5 @@ def _evaluate(config: TrainConfig, data: TrainingData, state: TrainState, augmen
         for net in state.networks:
             average_buffers(net)
     state.active = draw_active(config, data, state.generator)
-    state.evaluation = evaluate(state.networks, data, augmenter, state.active)
+    state.evaluation = evaluate(state.networks, data, augmenter, state.active, state.statistics)
     state.loss_history = [*state.loss_history, state.evaluation.losses][-config.divide.loss_history :]

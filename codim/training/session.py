@@ -9,12 +9,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from torch import Tensor
 
 from codim.config.train_config import TrainConfig
 from codim.data.feature_views import augmenter_of
 from codim.data.load import TrainingData, Truth, load_data
 from codim.evaluation.evaluate import NAN
+from codim.evaluation.label_audit import label_audit
 from codim.evaluation.observer import Observer
 from codim.evaluation.predict import predict
 from codim.evaluation.scorecard import scorecard
@@ -95,6 +97,11 @@ class Session:
     def predict(self, index: Tensor | None = None) -> Tensor:
         """Return the logits (2, N, K) of both networks for all images, or for those of `index`."""
         return predict(self.state.networks, self.data.images, self.augmenter, index)
+
+    def label_audit(self, logits: Tensor) -> pa.Table:
+        """Return the audit table (codim/evaluation/label_audit.py); `logits` as `predict` returns them for all
+        images."""
+        return label_audit(self.data, logits, self.config.divide, self.state.statistics)
 
     def scorecard(self, logits: Tensor) -> Scores:
         """Return the content of evaluation.json; `logits` as `predict` returns them for all images."""
