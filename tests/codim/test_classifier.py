@@ -1,4 +1,4 @@
-"""`codim.NoisyLabelClassifier` keeps scikit-learn's contract, on embeddings, images and files, and tells wrong labels."""
+"""`codim.NoisyLabelClassifier` keeps scikit-learn's contract on embeddings, images and files; it finds wrong labels."""
 
 import pickle
 from pathlib import Path
@@ -117,7 +117,7 @@ def test_images(digits: Any) -> None:
     model = fast(method="ce", settings=tiny).fit(images, labels)
     assert model.score(images, labels) > 0.8
     assert (model.predict(images[..., None]) == model.predict(images)).all()
-    with pytest.raises(ValueError, match="images: .* 3 channels; allowed"):
+    with pytest.raises(ValueError, match=r"images: .* 3 channels; allowed"):
         model.predict(np.repeat(images[..., None], 3, axis=3))
     with pytest.raises(ValueError, match="images of type float64; allowed: uint8"):
         fast().fit(images / 255, labels)
