@@ -36,10 +36,16 @@ class DataConfig(Section):
     subset: int = Field(default=0, ge=0)
     """Number of training images to use, stratified by the source's labels and always the same ones: a smaller data set
     of the same kind, whatever the noise. 0: all."""
-    validation: Literal["split", "official"] = "split"
+    trusted: Path | None = None
+    """Training images whose labels somebody has checked: .npy, or text with one number per line, zero-based positions
+    in the training set; a column `trusted` (yes or no) of a table or of embeddings says the same. Added noise does not
+    change them, they are always in the labelled set with clean probability 1, and neither the mixture nor the estimate
+    of the noise counts them."""
+    validation: Literal["split", "official", "trusted"] = "split"
     """split: hold out a share of the training images, with their noisy labels. official: use the data set's own
     validation part, which is added to the images with its labels unchanged (clothing1m: checked by people; own data:
-    split or folder `val`); the whole training part is then trained on."""
+    split or folder `val`); the whole training part is then trained on. trusted: hold out the trusted images, which are
+    not trained on then."""
     val_fraction: float = Field(default=0.2, ge=0, lt=1)
     """With `validation: split`: share of the training images held out, stratified by given label. 0: train on all (to
     confirm settings)."""
@@ -61,7 +67,7 @@ class DataConfig(Section):
     def _with_places(cls, settings: Any) -> Any:
         if not isinstance(settings, dict):
             return settings
-        places = {key: settings.get(key) for key in ("root", "cache", "labels")}
+        places = {key: settings.get(key) for key in ("root", "cache", "labels", "trusted")}
         facts = DATASET_FACTS.get(str(settings.get("name")))
         if places["root"] is None and facts and facts.folder is not None:
             places["root"] = Path(os.environ.get(ROOT_VARIABLE) or "data", facts.folder)

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from codim.config.data import DataConfig
-from codim.data.embedding_files import Texts, finite_rows, read_ids, read_labels, read_vectors
+from codim.data.embedding_files import Texts, read_ids, read_labels
 from codim.data.image_source import ImageSource
 from codim.data.stored import Rows, Stored
+from codim.data.vector_files import finite_rows, read_vectors
 from codim.text.parts import PARTS
 from codim.text.safe_text import printable
 
@@ -72,9 +73,10 @@ def embeddings(config: DataConfig) -> ImageSource:
             f"{printable(path)}; allowed: one for each"
         )
     train, val, test = (found.rows[part] for part in PARTS)
-    if len(val) and config.validation == "split":
+    if len(val) and config.validation != "official":
         raise ValueError(
-            f"{printable(path)}: {len(val)} embeddings are marked as validation part, but data/validation is 'split'; "
+            f"{printable(path)}: {len(val)} embeddings are marked as validation part, but data/validation is "
+            f"{config.validation!r}; "
             "set data/validation: official, or remove them"
         )
     log.info(
@@ -91,6 +93,7 @@ def embeddings(config: DataConfig) -> ImageSource:
         found.classes,
         val_images=parts[1] if len(val) else None,
         val_labels=labels[1] if len(val) else None,
+        trusted=found.trusted[train],
         truth_known=config.labels_are_true,
     )
 

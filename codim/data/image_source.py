@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codim.config.data import DataConfig
 from codim.data.images.image_cache import CachedImages, ImageCache
@@ -32,6 +33,8 @@ class ImageSource:
     second_test_images: Pixels | None = None
     """Images of a second test part with the same classes, if any."""
     second_test_labels: Labels | None = None
+    trusted: NDArray[np.bool_] | None = None
+    """Which labels of the training part somebody has checked, (N,), if the source says so."""
     truth_known: bool = True
     """Whether the true labels of the training part are known."""
 

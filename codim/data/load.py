@@ -18,15 +18,17 @@ from codim.data.cifar import cifar10, cifar100
 from codim.data.clothing1m import clothing1m
 from codim.data.digits import _digits
 from codim.data.embeddings import embeddings
-from codim.data.image_source import Loader
+from codim.data.image_source import ImageSource, Loader
 from codim.data.mnist import fashion_mnist, mnist
 from codim.data.own_images import folder, in_memory, table
+from codim.data.positions import read_positions
 from codim.data.splits import stratified_split, subset_rows
 from codim.data.stored import Images, Pixels, Stored
 from codim.data.webvision import webvision
 from codim.noise.base import NoiseKind
 from codim.noise.openset import OpenSetNoise
 from codim.noise.transition import Labels, transition_matrix
+from codim.text.safe_text import printable
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class TrainingData:
     """Indices of the validation part, (N_val,) int64; its labels have the same noise, those of an official part
     none."""
     classes: tuple[str, ...]
+    trusted: Tensor | None = None
+    """Which labels somebody has checked, (N,) bool; None if none."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,9 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     source = DATASETS[config.name](config)
     num_classes = len(source.classes)
     rows = subset_rows(source.labels, config.subset)
-    given = noise.apply(source.labels, num_classes, _for_noise(source.images, noise))[rows]
-    true = source.labels[rows]
+    checked = _trusted(source, config)
+    given = noise.apply(source.labels, num_classes, _for_noise(source.images, noise))
+    given, true, trusted = np.where(checked, source.labels, given)[rows], source.labels[rows], checked[rows]
     images = source.images if not config.subset else _take(source.images, rows)
     if isinstance(noise, OpenSetNoise):
         images, true = _with_foreign_images(images, true, rows, source.labels, noise, config)
@@ -139,9 +144,13 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
         train_index, val_index = np.split(np.arange(len(given) + len(source.val_labels)), [len(given)])
         images = _followed_by(images, source.val_images)
         given, true = (np.concatenate([labels, source.val_labels]) for labels in (given, true))
+        trusted = np.concatenate([trusted, np.zeros(len(source.val_labels), dtype=bool)])
         clean = given == true
+    elif config.validation == "trusted":
+        train_index, val_index = np.flatnonzero(~trusted), np.flatnonzero(trusted)
     else:
         train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed, which_images(images))
+    _require_room(config, trusted[train_index], len(val_index))
     if not source.truth_known:
         true, rate, transition = np.full_like(true, -1), float("nan"), np.empty((0, 0))
     data = TrainingData(
@@ -150,6 +159,7 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
         _tensor(train_index, device),
         _tensor(val_index, device),
         source.classes,
+        _tensor(trusted, device) if trusted.any() else None,
     )
     truth = Truth(
         _tensor(true, device),
@@ -162,6 +172,27 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
         None if source.second_test_labels is None else _tensor(source.second_test_labels, device),
     )
     return data, truth
+
+
+def _trusted(source: ImageSource, config: DataConfig) -> NDArray[np.bool_]:
+    """Return which labels of the source's training part are trusted, (N,). Raises ValueError: the file names others."""
+    count = len(source.labels)
+    found = np.zeros(count, dtype=bool) if source.trusted is None else source.trusted.copy()
+    if config.trusted is not None:
+        index = read_positions(config.trusted, "data/trusted")
+        if (outside := index[(index < 0) | (index >= count)]).size:
+            where = printable(config.trusted)
+            raise ValueError(f"data/trusted: {where} names image {outside[0]}; allowed: 0 to {count - 1}")
+        found[index] = True
+    return found
+
+
+def _require_room(config: DataConfig, trusted: NDArray[np.bool_], validation: int) -> None:
+    """Check that there are trusted images where they are asked for, and others beside them. Raises ValueError."""
+    if config.validation == "trusted" and not validation:
+        raise ValueError("data/validation: 'trusted', but no image is; data/trusted, or a column trusted, names them")
+    if not len(trusted) or trusted.all():
+        raise ValueError("data/trusted: all images are trusted; allowed: some that are not, which the method is for")
 
 
 def which_images(images: Pixels | Images) -> Labels | None:

@@ -33,10 +33,10 @@ def in_memory(config: DataConfig) -> ImageSource:
 def _source(config: DataConfig, own: OwnImages) -> ImageSource:
     """Build the source of own images. Raises ValueError: there is a part `val` without `data/validation: official`."""
     parts = [own.rows[part] for part in PARTS]
-    if parts[1] and config.validation == "split":
+    if parts[1] and config.validation != "official":
         raise ValueError(
             f"{printable(config.place)}: {len(parts[1])} images are marked as validation part, but data/validation is "
-            "'split'; set data/validation: official, or remove them"
+            f"{config.validation!r}; set data/validation: official, or remove them"
         )
     images = cached_parts(config, own.root, [[row.path for row in part] for part in parts])
     number = {name: k for k, name in enumerate(own.classes)}
@@ -50,5 +50,6 @@ def _source(config: DataConfig, own: OwnImages) -> ImageSource:
         own.classes,
         val_images,
         val_labels,
+        trusted=np.array([row.trusted for row in parts[0]], dtype=bool),
         truth_known=config.labels_are_true,
     )

@@ -56,17 +56,25 @@ def scale_losses(losses: Tensor) -> Tensor:
     return torch.where(finite, (losses - low) / (high - low), 1.0)
 
 
-def divide(scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig) -> list[Division]:
+def divide(
+    scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig, trusted: Tensor | None = None
+) -> list[Division]:
     """Divide the images `index` (N,) by their scaled losses (B, N) under each of B networks, already averaged over the
     history. Neither set is empty, and nothing is NaN.
 
     Args:
         labels: (N,) given labels of these images, read with `divide/by_class` alone.
+        trusted: (N,) bool, not all: labels that are known to be right. They have clean probability 1, belong to the
+            labelled set, and are left out of the mixture.
 
     States: ok; clipped: the threshold left one side empty and was moved to [min w + 1e-5, max w - 1e-5] (as C2D's
     code); unimodal: the mixture's means are closer than one pooled standard deviation, or one component is empty;
     degenerate: losses carry no order, every w is 1/2 and every second sample is labelled.
     """
+    if trusted is not None and trusted.any():
+        rest = ~trusted
+        others = divide(scaled[:, rest], index[rest], labels[rest], config)
+        return [_with_trusted(own, index, rest, losses) for own, losses in zip(others, scaled, strict=True)]
     mixture = fit_mixture(scaled, config.reg_covar)
     w = mixture.posterior(scaled)
     if config.by_class:
@@ -78,6 +86,13 @@ def divide(scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig) 
         replace(_division(own, losses, index, config, row), loss_bin=_bins(losses))
         for own, row, losses in zip(w, rows, scaled, strict=True)
     ]
+
+
+def _with_trusted(others: Division, index: Tensor, rest: Tensor, scaled: Tensor) -> Division:
+    """Return the division `others` of the images `rest` (N,) bool, with the trusted ones among all N."""
+    probability, labelled = torch.ones(len(index), device=index.device), torch.ones_like(rest)
+    probability[rest], labelled[rest] = others.clean_probability, others.labelled
+    return replace(others, index=index, clean_probability=probability, labelled=labelled, loss_bin=_bins(scaled))
 
 
 def _posterior_by_class(scaled: Tensor, labels: Tensor, overall: Tensor, config: DivideConfig) -> Tensor:

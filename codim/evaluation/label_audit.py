@@ -57,7 +57,8 @@ def label_audit(
     """
     scaled = torch.stack([scale_losses(F.cross_entropy(own, data.labels, reduction="none")) for own in logits])
     index = torch.arange(len(data.labels), device=data.labels.device)
-    clean = torch.stack([division.clean_probability for division in divide(scaled, index, data.labels, config)]).mean(0)
+    divisions = divide(scaled, index, data.labels, config, data.trusted)
+    clean = torch.stack([division.clean_probability for division in divisions]).mean(0)
     suggested = logits.sum(0).argmax(1)
     confidence = logits.softmax(2).gather(2, suggested.expand(2, -1)[..., None])[..., 0]
     columns = {

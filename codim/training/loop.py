@@ -113,9 +113,10 @@ def _cotrain_epoch(
         history = state.loss_history
         if config.divide.measure != "loss":
             history = [state.statistics.means(state.active).doubt(config.divide.measure)]
+        trusted = None if data.trusted is None else data.trusted[state.active]
         scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in history]
         averaged = torch.stack(scaled).mean(0)
-        state.divisions = divide(averaged, state.active, data.labels[state.active], config.divide)
+        state.divisions = divide(averaged, state.active, data.labels[state.active], config.divide, trusted)
         if world_size() > 1:
             first = broadcast([division.to("cpu") for division in state.divisions])
             state.divisions = [replace(own.to(data.images.device), index=state.active) for own in first]

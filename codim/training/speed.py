@@ -93,6 +93,7 @@ def _slice(data: TrainingData, images: int) -> TrainingData:
         labels=data.labels[:n],
         train_index=index[: n - n // 8],
         val_index=index[n - n // 8 :],
+        trusted=None,
     )
 
 

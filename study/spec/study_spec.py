@@ -15,7 +15,7 @@ from study.dimensions.categorical import CategoricalDimension
 from study.dimensions.types import DIMENSION_TYPES, AnyDimension
 from study.spec.yaml_file import Source
 
-PATHS = ("data/root", "data/cache", "data/labels", "network/weights", "divide/labelled_file")
+PATHS = ("data/root", "data/cache", "data/labels", "data/trusted", "network/weights", "divide/labelled_file")
 """Settings that name a file or a folder, in addition to the `path` of a condition."""
 SHARED_GPU = 0.25
 """Share of a GPU for a trial of one worker where `gpus_per_trial` is auto: four small networks fill a GPU."""
