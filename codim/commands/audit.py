@@ -53,7 +53,7 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
     config = TrainConfig.model_validate(trained.config)
     data, _ = load_data(config.data, config.noise, device)
     if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
-        raise ValueError(f"--checkpoint: {checkpoint} was trained on other samples or classes than those loaded now")
+        raise ValueError(f"--checkpoint: {checkpoint} was trained on other images or classes than those loaded now")
     logits = []
     with progress("predicting", len(data.images), "images") as meter:
         for chunk in data.images.split(BATCH):

@@ -155,9 +155,9 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "folder": DatasetFacts(defaults=_OWN_DEFAULTS, own="the folder with a folder per class"),
     "table": DatasetFacts(defaults=_OWN_DEFAULTS, own="a .csv or .parquet file"),
-    IN_MEMORY: DatasetFacts(defaults=_OWN_DEFAULTS),
     "embeddings": DatasetFacts(
         defaults=_VECTOR_DEFAULTS, own="a .npy, .npz or .parquet file of embeddings", vectors=True
     ),
+    IN_MEMORY: DatasetFacts(defaults=_OWN_DEFAULTS),
     VECTORS_IN_MEMORY: DatasetFacts(defaults=_VECTOR_DEFAULTS, vectors=True),
 }

@@ -176,6 +176,7 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
     device = data.images.device
     if "statistics" in saved:  # not in checkpoints of version 0.1.0
         state.statistics = LabelStatistics.restored(saved["statistics"], device)
+        assert len(state.statistics.epochs) == len(data.images)
     state.active = _once(saved["active"], data)
     if state.average:
         state.average.load_state_dict(saved["average"])

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,7 @@ from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
 from codim.data.images.image_cache import CachedImages, ImageCache
 from codim.data.load import TrainingData
-from codim.evaluation.label_audit import label_audit, suspects
+from codim.evaluation.label_audit import STATISTICS, label_audit, suspects
 from codim.evaluation.predict import predict
 from codim.training.checkpoint import InputSpec, save_checkpoint
 from tests.support.pictures import save_plain
@@ -56,7 +57,8 @@ def table(**columns: list[float]) -> tuple[pa.Table, TrainingData]:
     given = torch.tensor(columns["given_label"]).long()
     classes = ("cat", '<b>"dog"</b>', "emu & co")
     data = TrainingData(images, given, torch.arange(n - 1), torch.tensor([n - 1]), classes)
-    return pa.table({"index": list(range(n)), **columns}), data
+    unknown = {name: [math.nan] * n for name in STATISTICS}
+    return pa.table({"index": list(range(n)), **columns, **unknown}), data
 
 
 @pytest.fixture

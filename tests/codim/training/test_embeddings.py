@@ -162,7 +162,8 @@ def test_out_of_fold_predictions(path: Path, tmp_path: Path) -> None:
 def test_arrays_are_trained_on() -> None:
     vectors, labels = blobs(N)
     given = np.where(np.random.default_rng(0).random(N) < 0.3, "ant", labels)
-    trained = codim.train(vectors, given, settings={k: v for k, v in SETTINGS.items() if k != "noise"})
+    own = {name: values for name, values in SETTINGS.items() if name != "noise"}
+    trained = codim.train(vectors, given, settings=merge(own, {"optim": {"lr": 0.02}}))
     assert (trained.predict(vectors) == labels).mean() > 0.9
     assert "embeddings" in repr(trained)
     with pytest.raises(ValueError, match="embeddings: row 3 holds NaN or infinity"):
