@@ -8,17 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_X_y
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from codim.config.train_config import TrainConfig, merge
 from codim.data.arrays import as_samples, inputs
 from codim.data.files_as_arrays import is_paths, read_images
 from codim.estimator import Training, trained
 from codim.evaluation.predict import predict
-
-Samples = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -146,9 +144,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 raise ValueError(f"X: images of type {array.dtype}; allowed: uint8, or embeddings (N, D)")
             if not fitting:
                 return array, np.empty(0)
-            given = _check_y(y, y_numeric=False)
-            if len(given) != len(array):
-                raise ValueError(f"X, y: inconsistent numbers of samples: {len(array)} and {len(given)}")
+            array, given = check_X_y(array, y, dtype=None, allow_nd=True)
         else:
             if not fitting:
                 return validate_data(self, X, reset=False, dtype=np.float32), np.empty(0)

@@ -3,7 +3,7 @@ is damaged, the previous one is used (codim/runtime/tensor_file.py)."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from operator import index
 from pathlib import Path
@@ -94,8 +94,10 @@ def _model(config: TrainConfig, state: TrainState, spec: InputSpec) -> dict[str,
 
 
 def trained_networks(config: TrainConfig, state: TrainState, spec: InputSpec) -> Trained:
-    """Return copies on the CPU of the networks of a finished training, as `load_trained` those of its checkpoint."""
-    return _restore_trained(_model(config, state, spec), Path("checkpoint.pt"), torch.device("cpu"))
+    """Return copies on the CPU of the networks of a finished training, as `load_trained` those of its checkpoint, but
+    without the statistics of the labels."""
+    found = _restore_trained(_model(config, state, spec), Path("checkpoint.pt"), torch.device("cpu"))
+    return replace(found, statistics=None)
 
 
 def has_checkpoint(path: Path) -> bool:
