@@ -77,3 +77,8 @@ def augmenter_of(shape: torch.Size | tuple[int, ...]) -> type[Augmenter]:
         ('Augmenter', 'FeatureAugmenter')
     """
     return FeatureAugmenter if len(shape) == 1 else Augmenter
+
+
+def fitted_augmenter(config: AugmentConfig, images: Images) -> Augmenter:
+    """Return the views of these samples, fitted to them. Raises ValueError as their `fit`."""
+    return augmenter_of(images.shape[1:]).fit(config, images)

@@ -11,7 +11,7 @@ from codim.config.budget import Milestones, epoch_images, milestones, pretrain_s
 from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
 from codim.data.batches import endless_batches
-from codim.data.feature_views import augmenter_of
+from codim.data.feature_views import fitted_augmenter
 from codim.data.load import TrainingData
 from codim.division.divide import divide, scale_losses
 from codim.evaluation.evaluate import evaluate
@@ -38,7 +38,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
     marks = milestones(config, len(data.images), len(data.train_index))
     set_up(data.images.device, config.network.precision)
     require_even("train/batch_size", config.train.batch_size)
-    augmenter = augmenter_of(data.images.shape[1:]).fit(config.augment, data.images)
+    augmenter = fitted_augmenter(config.augment, data.images)
     if state.pretraining:
         yield from _pretrain(config, data, state, augmenter)
     while state.samples < config.train.samples:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from codim.config.train_config import TrainConfig
-from codim.data.feature_views import augmenter_of
+from codim.data.feature_views import fitted_augmenter
 from codim.data.load import TrainingData, Truth, load_data
 from codim.evaluation.evaluate import NAN
 from codim.evaluation.label_audit import label_audit
@@ -58,7 +58,7 @@ class Session:
     def __init__(self, config: TrainConfig, data: TrainingData, truth: Truth | None = None) -> None:
         """`truth`: true labels and test images for the observer; without it the fields of OracleMetrics are unknown."""
         self.config, self.data, self.truth = config, data, truth
-        self.augmenter = augmenter_of(data.images.shape[1:]).fit(config.augment, data.images)
+        self.augmenter = fitted_augmenter(config.augment, data.images)
         self._observer = None if truth is None else Observer(data, truth, self.augmenter)
         self._input = InputSpec.of(data, self.augmenter)
 
