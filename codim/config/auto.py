@@ -126,7 +126,7 @@ def _width(known: Known) -> int | None:
 
 def _batch_size(known: Known) -> int:
     size = 32 if known.counts.training_images < 10_000 else 64
-    if not known.counts.side and known.counts.training_images >= 100_000:
+    if not known.counts.side and known.counts.training_images >= 50_000:
         size = 512  # the steps of an MLP on embeddings cost as much at 32
     # A step of co-training draws as many unlabelled images again: so it makes as many steps as cross-entropy does.
     return size if known.given("train/co_training") is False else size // 2
