@@ -1,6 +1,6 @@
 """CoDiM: learning with noisy labels by contrastive pre-training, co-divide and contrastive semi-supervised learning.
 
-In a program or a notebook, on uint8 images (N, H, W) or (N, H, W, 3) and their labels (N,):
+In a program or a notebook, on uint8 images (N, H, W) or (N, H, W, 3), or embeddings (N, D), and their labels (N,):
 
     import codim
 
@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 from codim.lazy import lazily
 
 if TYPE_CHECKING:
+    from codim.classifier import NoisyLabelClassifier
     from codim.config.methods import METHODS
     from codim.config.train_config import train_config
     from codim.data.load import load_data, register_dataset
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METHODS",
     "NOISE_KINDS",
+    "NoisyLabelClassifier",
     "Session",
     "Training",
     "__version__",
@@ -72,6 +74,7 @@ __getattr__ = lazily(
     __name__,
     METHODS="config.methods",
     NOISE_KINDS="noise.kinds",
+    NoisyLabelClassifier="classifier",
     Session="training.session",
     Training="estimator",
     __version__="version",

@@ -1,4 +1,5 @@
-"""Training from Python on images and labels in memory: `codim.train`, and its result, which predicts and audits."""
+"""Training from Python on images or embeddings and labels in memory: `codim.train`, and its result, which predicts and
+audits."""
 
 import json
 import math
@@ -15,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from codim.commands.settings_file import gpu_trains
 from codim.config.auto import Counts, autos, fitted, resolved, timed
-from codim.config.datasets import IN_MEMORY
+from codim.config.datasets import IN_MEMORY, VECTORS_IN_MEMORY
 from codim.config.train_config import merge, train_config
-from codim.data.arrays import channels_first, fitting, inputs
+from codim.data.arrays import as_samples, fitting, inputs
+from codim.data.counts import side_of
 from codim.data.load import TrainingData, Truth
 from codim.data.splits import stratified_split
-from codim.evaluation.label_audit import Suspect, label_audit, suspects
+from codim.evaluation.label_audit import Suspect, suspects
 from codim.evaluation.predict import predict
 from codim.finished import frame
 from codim.runtime.device import give_back_memory, torch_device
@@ -48,11 +50,12 @@ def train(
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> "Training":
-    """Train on images in memory whose labels may be wrong; a progress bar is shown on stderr.
+    """Train on images or embeddings in memory whose labels may be wrong; a progress bar is shown on stderr.
 
     Args:
         images: uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3; copied. Large ones are resized as those of a folder
-            are: the shorter side to `data/cache_size`, of which the central square is kept.
+            are: the shorter side to `data/cache_size`, of which the central square is kept. Or embeddings, numbers
+            (N, D), that an encoder made of images, text or sound.
         labels: (N,) given labels: whole numbers, strings or booleans.
         method: ce, dividemix, c2d, codim-self, codim-sup or cssl (docs/how-to/train.md).
         minutes: fit the budget into this time; by default it follows from the number of images (codim/config/auto.py).
@@ -71,31 +74,50 @@ def train(
         >>> trained.predict(digits.images[:3].astype(np.uint8) * 15).shape
         (3,)
     """
-    pixels, classes, numbers = channels_first(images), *_classes(labels)
-    if len(pixels) != len(numbers) or not len(pixels):
-        raise ValueError(f"images, labels: {len(pixels)} and {len(numbers)}; allowed: as many of both, and some")
+    return trained(as_samples(images), *_classes(labels), method, minutes, settings or {}, seed, shown=True)
+
+
+def trained(
+    samples: NDArray[np.uint8] | NDArray[np.float32],
+    classes: NDArray[Any],
+    numbers: NDArray[np.int64],
+    method: str,
+    minutes: float | None,
+    settings: Mapping[str, Any],
+    seed: int,
+    shown: bool,
+) -> "Training":
+    """Train as `train` does, on samples (N, ...) that `as_samples` made.
+
+    Args:
+        classes: (K,) names. numbers: (N,) given class of each sample.
+        shown: whether a progress bar is shown.
+    """
+    if len(samples) != len(numbers) or not len(samples):
+        raise ValueError(f"images, labels: {len(samples)} and {len(numbers)}; allowed: as many of both, and some")
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"minutes: {minutes}; allowed: a number above 0")
-    own = {"method": method, "data": {"name": IN_MEMORY}, "train": {"seed": seed}}
-    given = merge(_free(settings or {}), own)
+    name = IN_MEMORY if samples.ndim == 4 else VECTORS_IN_MEMORY
+    own = {"method": method, "data": {"name": name}, "train": {"seed": seed}}
+    given = merge(_free(settings), own)
     given = given if minutes is None else timed(given)
-    count, side = len(pixels), min(pixels.shape[2:])
+    count, side = len(samples), side_of(samples.shape[1:])
     first = train_config(resolved(given, Counts(count, count, side, gpu_trains(given))))
     train_rows, val_rows = stratified_split(numbers, first.data.val_fraction, first.data.split_seed)
     counts = Counts(count, len(train_rows), side, gpu_trains(given))
     config, device = train_config(resolved(given, counts)), torch_device(first.train.device)
     y, train_index, val_index = (torch.from_numpy(part).to(device) for part in (numbers, train_rows, val_rows))
-    x = fitting(pixels, config).to(device)
+    x = fitting(samples, config).to(device)
     data = TrainingData(x, y, train_index, val_index, tuple(map(str, classes.tolist())))
     session = Session(config, data)
     if minutes is not None:
-        with progress("timing a few steps of each stage"):
+        with progress("timing a few steps of each stage", shown=shown):
             pretrains = config.pretrain.epochs > 0 or "pretrain/epochs" in autos(given)
             speed = measure_speed(config, data, _unknown(data), pretrains, config.train.co_training)
         session.config = train_config(fitted(given, counts, speed, minutes))
     session.start()
     rows: list[Row] = []
-    with progress("training", session.config.train.samples, "samples") as meter:
+    with progress("training", session.config.train.samples, "samples", shown) as meter:
         meter.done = lambda: session.state.drawn
         for row in session.epochs():
             rows.append(row)
@@ -147,7 +169,7 @@ class Training:
         """Return a data frame of the images whose given label the networks contradict, the most suspicious first;
         columns: the fields of `codim.evaluation.label_audit.Suspect`."""
         label = {printable(str(name)): name for name in self.classes.tolist()}
-        rows = [asdict(row) for row in suspects(self._audit_table(), self.session.data)]
+        rows = [asdict(row) for row in suspects(self.audit_table(), self.session.data)]
         for row in rows:
             row |= {name: label[row[name]] for name in ("given_label", "suggested_label")}
         return frame(Suspect.__annotations__, (row.values() for row in rows))
@@ -161,17 +183,19 @@ class Training:
         (place / "config.json").write_text(self.session.config.model_dump_json(indent=2), encoding="utf-8")
         known = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
         (place / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in known), encoding="utf-8")
-        pq.write_table(self._audit_table(), place / "label_audit.parquet")
+        pq.write_table(self.audit_table(), place / "label_audit.parquet")
         return place
 
-    def _audit_table(self) -> pa.Table:
-        return label_audit(self.session.data, self.session.predict(), self.session.config.divide)
+    def audit_table(self) -> pa.Table:
+        """Return the table of `codim.evaluation.label_audit.label_audit`, a row per sample in their order."""
+        return self.session.label_audit(self.session.predict())
 
     def __repr__(self) -> str:
         data, accuracy = self.session.data, self.rows[-1]["val_acc"]
         held_out = f", accuracy on held-out given labels {accuracy:.1%}" if accuracy == accuracy else ""
+        samples = "images" if len(data.images.shape) == 4 else "embeddings"
         return (
-            f"{self.session.config.network.name} trained on {len(data.train_index):,} images of {len(self.classes)} "
+            f"{self.session.config.network.name} trained on {len(data.train_index):,} {samples} of {len(self.classes)} "
             f"classes, {len(self.rows)} epochs{held_out}"
         )
 

@@ -27,12 +27,13 @@ def predict(checkpoint: str | Path, images: ArrayLike | Path) -> Any:
 
     Args:
         checkpoint: a checkpoint, or the folder with checkpoint.pt.
-        images: uint8, (N, H, W) or (N, H, W, C); or a folder of image files, which are read as by `codim predict`.
+        images: uint8, (N, H, W) or (N, H, W, C), or embeddings, numbers (N, D); or a folder of image files or a file of
+            embeddings, which are read as by `codim predict`.
 
     Returns:
         A data frame with a row per image: `class`; `probability` of it (softmax of both networks' mean logits); `agree`
         (whether each network alone predicts it); `confidence_a`, `confidence_b` (its probability under each network).
-        Of a folder also `file`; a file that cannot be read has no row, and a warning is logged.
+        Of a folder or a file also `file`; a file that cannot be read has no row, and a warning is logged.
 
     Raises:
         ValueError: there is no whole checkpoint, or the images are not such as it was trained on.
@@ -54,10 +55,10 @@ def predict(checkpoint: str | Path, images: ArrayLike | Path) -> Any:
         config = TrainConfig.model_validate(trained.config)
         x = inputs(images, config, trained.input.shape).to(trained.augmenter.mean.device)
         return frame(predicting.COLUMNS[1:], predicting.classified(trained, x))
-    paths = predicting.images_in(Path(images))
+    samples = predicting.samples_in(Path(images))
     megapixels = DataConfig.model_validate(trained.config["data"]).megapixels
     rows = []
-    for found in predicting.predictions(trained, Path(images), paths, megapixels):
+    for found in predicting.predictions(trained, Path(images), samples, megapixels):
         if isinstance(found, ValueError):
             log.warning("%s", found)
         else:

@@ -48,10 +48,10 @@ class RecommendArguments:
     noise_rate: Annotated[float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint="")] = None
     """Share of labels that are wrong, if known: in [0, 1)."""
     labels: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Label table (.csv or .parquet) with columns path and label."""
+    """Label table (.csv or .parquet) with columns path and label; of embeddings label alone, in their order."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
     """Folder that the paths of --labels are relative to (default: the table's own); without --labels: a folder with a
-    folder of images per class."""
+    folder of images per class. Or a .npy, .npz or .parquet file of embeddings."""
     predictions: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Out-of-fold predictions, as `crossval` writes them; then nothing is trained."""
     noise_kind: str = "symmetric"

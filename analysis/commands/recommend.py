@@ -24,6 +24,7 @@ from analysis.frames.load import Trials, load_trials
 from codim.config.auto import AUTO, RULES, put
 from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.config.methods import METHODS
+from codim.data.embedding_files import is_embedding_file, read_labels
 from codim.data.own_files import folder_images, table_images
 from codim.text.command_line import as_called
 
@@ -85,11 +86,12 @@ def main(args: RecommendArguments) -> None:
 
 
 def settings_for(study: dict[str, Any], trials: Trials, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the study's settings for the section `data`. If a study of another data set is to advise on own images,
-    all that follows from the data is `auto`, except what was searched or the method sets: network, budget and stages
-    fit the study's data."""
+    """Return the study's settings for the section `data`. If a study of another data set is to advise on own data, or
+    one of own images on embeddings, all that follows from the data is `auto`, except what was searched or the method
+    sets: network, budget and stages fit the study's data."""
     settings = {**study, **data}
-    if not data or DATASET_FACTS.get(str(trials.spec.get("data")), DatasetFacts()).own:
+    facts = DATASET_FACTS.get(str(trials.spec.get("data")), DatasetFacts())
+    if not data or (facts.own and facts.vectors == DATASET_FACTS[data["data"]["name"]].vectors):
         return settings
     preset = METHODS.get(str(settings.get("method")), {})
     if "network" in settings:
@@ -136,8 +138,10 @@ def describe(advice: Advice) -> list[str | Table]:
 
 
 def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path | None]:
-    """Return the section `data` for the user's own images, and the table in `scratch` that it names, if one was
+    """Return the section `data` for the user's own data, and the table in `scratch` that it names, if one was
     written."""
+    if args.images is not None and args.images.is_file() and is_embedding_file(args.images):
+        return {"data": _embeddings(args.images, args.labels)}, None
     if args.labels is None:
         if args.images is not None:
             try:
@@ -160,6 +164,16 @@ def _data(args: RecommendArguments, scratch: Path) -> tuple[dict[str, Any], Path
         for part, rows in own.rows.items():
             table.writerows((args.images.absolute() / row.path, row.label, part) for row in rows)
     return {"data": {"name": "table", "root": str(path.absolute())}}, path
+
+
+def _embeddings(path: Path, labels: Path | None) -> dict[str, Any]:
+    """Return the section `data` for a file of embeddings whose labels can be read."""
+    try:
+        read_labels(path, labels)
+    except ValueError as error:
+        raise ValueError(f"--images: {error}") from error
+    beside = {} if labels is None else {"labels": str(labels.absolute())}
+    return {"name": "embeddings", "root": str(path.absolute())} | beside
 
 
 def _estimate(args: RecommendArguments, settings: dict[str, Any], scratch: Path) -> Estimate:

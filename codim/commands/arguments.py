@@ -57,8 +57,9 @@ class PredictArguments:
     aspect ratio, scaled (bilinear, antialiased) to the same size in pixels. Transparency is dropped; only the first
     frame of an animation is read. Files in the folder that are not images are counted and skipped.
 
-    One line per image: file; class; probability (softmax of the mean logits); agree (whether each network alone
-    predicts this class); confidence_a and confidence_b (probability of the class under each network).
+    One line per image: file (of embeddings the id, or the row number from 1); class; probability (softmax of the mean
+    logits); agree (whether each network alone predicts this class); confidence_a and confidence_b (probability of the
+    class under each network).
 
     In names, terminal control characters are written as escapes (\\n, \\x1b), and text that a spreadsheet program would
     read as a formula (starts with =, +, -, @ and is not a number) gets a leading apostrophe.
@@ -70,7 +71,8 @@ class PredictArguments:
     checkpoint: Path
     """A checkpoint, or the folder with checkpoint.pt."""
     images: Path
-    """Folder with images of any size, in any subfolder."""
+    """Folder with images of any size, in any subfolder; or, as in training, a .npy, .npz or .parquet file of
+    embeddings."""
     output: Path = Path("predictions.csv")
     """Output table (CSV)."""
     max_megapixels: float | None = None
@@ -110,7 +112,8 @@ class ExportArguments:
         python -m codim export --checkpoint results/single --output model.pt2
         python -m codim export --checkpoint results/single --output model.onnx
 
-    Input `images`: uint8 (N, C, H, W), any N, pixels as in the file; normalisation is inside. Output `probabilities`:
+    Input `images`: uint8 (N, C, H, W), any N, pixels as in the file, or float32 embeddings (N, D); normalisation is
+    inside. Output `probabilities`:
     float32 (N, K), the softmax of both networks' mean logits. The file holds the class names: `classes`, a JSON list,
     in the metadata of ONNX; `classes.json` among the extra files of torch.export. The file is only put in place once
     its outputs on random images agree with the checkpoint's.

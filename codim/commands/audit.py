@@ -64,7 +64,8 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
             logits.append(predict(trained.networks, chunk, trained.augmenter))
             meter.advance(len(chunk))
     outputs = torch.cat(logits, dim=1)
-    return config, data, suspects(label_audit(data, outputs, config.divide), data), trust(data, outputs)
+    found = suspects(label_audit(data, outputs, config.divide, trained.statistics), data)
+    return config, data, found, trust(data, outputs)
 
 
 def _write_table(path: Path, found: list[Suspect]) -> None:
@@ -91,15 +92,18 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         data=config.data.name,
         noise=config.noise.kind,
         total=len(data.images),
+        samples="images" if len(data.images.shape) == 4 else "embeddings",
         suspects=len(found),
         trust=known,
         classes=[printable(name) for name in data.classes],
-        shown=[(suspect, thumbnail(image)) for suspect, image in zip(shown, images, strict=True)],
+        shown=[
+            (suspect, thumbnail(image) if image.ndim == 3 else "") for suspect, image in zip(shown, images, strict=True)
+        ],
         filters=[
             ("given", "Given label", _counts(data.classes, [suspect.given_label for suspect in shown])),
             ("suggested", "Suggested label", _counts(data.classes, [suspect.suggested_label for suspect in shown])),
         ],
-        pixelated=max(data.images.shape[2:]) < 96,
+        pixelated=max(data.images.shape[2:], default=0) < 96,
     )
 
 

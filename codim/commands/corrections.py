@@ -34,10 +34,11 @@ def correct(args: AuditArguments, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     labels, settings = folder / "corrected_labels.csv", config.model_dump(mode="json")
     numbers = {**dict(enumerate(data.labels.tolist())), **corrected}
+    checked = {*corrected, *(data.trusted.nonzero().flatten().tolist() if data.trusted is not None else ())}
     if config.data.name in OWN:
-        _write_own(labels, config, data, numbers)
+        _write_own(labels, config, data, numbers, checked)
         settings["noise"] = NoNoise().model_dump(mode="json")
-        settings["data"] |= {"name": "table", "root": str(labels.absolute()), "subset": 0}
+        settings["data"] |= {"name": "table", "root": str(labels.absolute()), "subset": 0, "trusted": None}
     else:
         _require_order(config)
         _write(labels, ("index", "label"), sorted(numbers.items()))
@@ -74,16 +75,22 @@ def read_corrections(path: Path, data: TrainingData) -> dict[int, int]:
     return {place: label for place, label in found.items() if label != data.labels[place]}
 
 
-def _write_own(path: Path, config: TrainConfig, data: TrainingData, labels: dict[int, int]) -> None:
+def _write_own(path: Path, config: TrainConfig, data: TrainingData, labels: dict[int, int], checked: set[int]) -> None:
+    """`checked`: images whose label a person corrected or called trusted before: they are trusted from here on."""
     assert isinstance(data.images, CachedImages)
     own = OWN[config.data.name](config.data.place)
     held_out = set(data.val_index.tolist()) if config.data.validation == "official" else set()
     rows = [
-        (str(own.root / data.images.file(i)), data.classes[label], "val" if i in held_out else "train")
+        (
+            str(own.root / data.images.name(i)),
+            data.classes[label],
+            "val" if i in held_out else "train",
+            "yes" if i in checked else "no",
+        )
         for i, label in labels.items()
     ]
-    rows += [(str(own.root / row.path), row.label, "test") for row in own.rows["test"]]
-    _write(path, ("path", "label", "split"), rows)
+    rows += [(str(own.root / row.path), row.label, "test", "no") for row in own.rows["test"]]
+    _write(path, ("path", "label", "split", "trusted"), rows)
 
 
 def _require_order(config: TrainConfig) -> None:

@@ -36,6 +36,8 @@ def main(args: CrossvalArguments) -> int:
     data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
     # An official validation part has other labels, whose noise nobody asks about.
     own = data.train_index if config.data.validation == "official" else torch.arange(len(data.images))
+    if data.trusted is not None:
+        own = own[~data.trusted.to(own.device)[own]]
     probabilities = out_of_fold(config, data, own, args.folds)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(predictions_table(data, own, probabilities), args.output)

@@ -23,7 +23,8 @@ Model = Callable[[Tensor], Tensor]
 
 
 class Ensemble(nn.Module):
-    """Map uint8 images (N, C, H, W) to class probabilities (N, K), averaging the networks' logits."""
+    """Map uint8 images (N, C, H, W), or float32 embeddings (N, D), to class probabilities (N, K), averaging the
+    networks' logits."""
 
     def __init__(self, networks: Sequence[nn.Module], augmenter: Augmenter) -> None:
         super().__init__()
@@ -72,15 +73,17 @@ def export(trained: Trained, output: Path) -> float:
 
 
 @torch.no_grad()
-def largest_difference(model: Model, other: Model, shape: tuple[int, int, int]) -> float:
-    """Largest absolute difference of the outputs for random images, in batches of several sizes; NaN if any is NaN."""
+def largest_difference(model: Model, other: Model, shape: tuple[int, ...]) -> float:
+    """Largest absolute difference of the outputs for random samples, in batches of several sizes; NaN if any is NaN."""
     generator = torch.Generator().manual_seed(0)
     batches = [torch.randint(0, 256, (n, *shape), generator=generator, dtype=torch.uint8) for n in (1, 2, 7)]
+    if len(shape) == 1:
+        batches = [batch / 128 - 1 for batch in batches]
     return torch.stack([(model(batch) - other(batch)).abs().max() for batch in batches]).max().item()
 
 
 def _example(trained: Trained) -> Tensor:
-    return torch.zeros(2, *trained.input.shape, dtype=torch.uint8)
+    return torch.zeros(2, *trained.input.shape, dtype=torch.float32 if len(trained.input.shape) == 1 else torch.uint8)
 
 
 def _write_torch(model: nn.Module, trained: Trained, path: Path) -> Model:

@@ -1,4 +1,4 @@
-"""The command `predict`: classes of image files, by the networks of a checkpoint."""
+"""The command `predict`: classes of image files or embeddings, by the networks of a checkpoint."""
 
 import csv
 import logging
@@ -12,6 +12,8 @@ import torch
 
 from codim.commands.arguments import PredictArguments
 from codim.config.data import DataConfig
+from codim.data.embedding_files import is_embedding_file
+from codim.data.embeddings import Embeddings, unlabelled
 from codim.data.images.decode import decode_blocks, read_image
 from codim.data.images.image_files import SUFFIXES, find_images, listed
 from codim.evaluation.predict import predict
@@ -23,6 +25,8 @@ from codim.text.safe_text import cell, printable
 from codim.training.checkpoint import Trained, load_trained
 
 __all__ = ["main", "predictions", "read_image"]
+CHUNK = 2**14
+"""Number of embeddings that are read at a time."""
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +34,7 @@ class Prediction(NamedTuple):
     """One line of the table; the fields are its columns."""
 
     file: str
-    """Path below the folder, with forward slashes."""
+    """Path below the folder, with forward slashes; of embeddings the id, or the row number from 1."""
     label: str
     probability: float
     agree: bool
@@ -44,18 +48,19 @@ COLUMNS = tuple("class" if name == "label" else name for name in Prediction._fie
 
 def main(args: PredictArguments) -> int:
     """Run the command. Raises ValueError and OSError for unusable input."""
-    paths = images_in(args.images)
+    samples = samples_in(args.images)
     trained = load_trained(args.checkpoint, torch_device())
     megapixels = args.max_megapixels or DataConfig.model_validate(trained.config["data"]).megapixels
+    what = "embeddings" if isinstance(samples, Embeddings) else "images"
     faults = []
     with replacement(args.output, "new") as scratch:
         with (
             scratch.open("w", newline="", encoding="utf-8") as file,
-            progress("predicting", len(paths), "images") as meter,
+            progress("predicting", len(samples), what) as meter,
         ):
             table = csv.writer(file)
             table.writerow(COLUMNS)
-            for found in predictions(trained, args.images, paths, megapixels):
+            for found in predictions(trained, args.images, samples, megapixels):
                 meter.advance()
                 if isinstance(found, Prediction):
                     numbers = [f"{p:.6f}" for p in (found.probability, found.confidence_a, found.confidence_b)]
@@ -65,11 +70,21 @@ def main(args: PredictArguments) -> int:
                     faults.append(found)
         for fault in faults:
             print(as_called(f"python -m codim predict: {fault}"), file=sys.stderr)
-        if len(faults) == len(paths):
-            raise ValueError(f"none of the {len(paths)} images in {printable(args.images)} could be read")
+        if len(faults) == len(samples):
+            raise ValueError(f"none of the {len(samples)} images in {printable(args.images)} could be read")
     left_out = f"; {len(faults)} could not be read" if faults else ""
-    print(f"classes of {len(paths) - len(faults)} images in {printable(args.output)}{left_out}")
+    print(f"classes of {len(samples) - len(faults)} {what} in {printable(args.output)}{left_out}")
     return 1 if faults else 0
+
+
+def samples_in(place: Path) -> list[Path] | Embeddings:
+    """Return all image files in and below a folder, or the embeddings in a file. Raises ValueError."""
+    if not (place.is_file() and is_embedding_file(place)):
+        return images_in(place)
+    try:
+        return unlabelled(place)
+    except ValueError as error:
+        raise ValueError(f"--images: {error}") from error
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -86,11 +101,22 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def predictions(
-    trained: Trained, root: Path, paths: Sequence[Path], megapixels: float
+    trained: Trained, root: Path, samples: Sequence[Path] | Embeddings, megapixels: float
 ) -> Iterator[Prediction | ValueError]:
-    """Yield, in the order of `paths`, the prediction or the error of each file."""
-    device = trained.augmenter.mean.device
-    for block, decoded in decode_blocks(paths, trained.input.shape, megapixels):
+    """Yield, in their order, the prediction or the error of each file below `root`, or of each embedding in `root`.
+
+    Raises ValueError: the networks were trained on other samples.
+    """
+    device, shape = trained.augmenter.mean.device, trained.input.shape
+    given = f"embeddings of {samples.shape[1]} numbers" if isinstance(samples, Embeddings) else "images"
+    wanted = f"embeddings of {shape[0]} numbers" if len(shape) == 1 else "images"
+    if given != wanted:
+        raise ValueError(f"--images: {printable(root)} holds {given}; allowed: {wanted}, as in training")
+    if isinstance(samples, Embeddings):
+        yield from _of_embeddings(trained, samples.ready(device))
+        return
+    channels, height, width = shape
+    for block, decoded in decode_blocks(samples, (channels, height, width), megapixels):
         images = [image for image in decoded if not isinstance(image, ValueError)]
         found = iter(classified(trained, torch.from_numpy(np.stack(images)).to(device)) if images else [])
         for path, image in zip(block, decoded, strict=True):
@@ -98,8 +124,14 @@ def predictions(
             yield image if isinstance(image, ValueError) else Prediction(name, *next(found))
 
 
+def _of_embeddings(trained: Trained, samples: Embeddings) -> Iterator[Prediction]:
+    for start in range(0, len(samples), CHUNK):
+        for i, found in enumerate(classified(trained, samples[start : start + CHUNK]), start):
+            yield Prediction(samples.name(i) or str(i + 1), *found)
+
+
 def classified(trained: Trained, images: torch.Tensor) -> list[tuple[str, float, bool, float, float]]:
-    """Return the fields of Prediction after `file` for images (N, C, H, W) on the device of the networks."""
+    """Return the fields of Prediction after `file` for samples (N, ...) on the device of the networks."""
     logits = predict(trained.networks, images, trained.augmenter)
     probability, label = logits.mean(0).softmax(1).max(1)
     agree = (logits.argmax(2) == label).all(0)

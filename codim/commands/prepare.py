@@ -7,7 +7,7 @@ from codim.commands.settings_file import gpu_trains, settings_of
 from codim.config.auto import AUTO, TIMED, Counts, autos, fitted, put, timed
 from codim.config.budget import Speed, drawn_samples, milestones, require_even_shares
 from codim.config.train_config import TrainConfig, train_config
-from codim.data.counts import with_counts
+from codim.data.counts import side_of, with_counts
 from codim.data.load import TrainingData, load_data
 from codim.runtime.device import peak_memory, torch_device
 from codim.runtime.distributed import rank, world_size
@@ -50,7 +50,7 @@ def prepared(args: TrainArguments) -> Session:
     if args.minutes is not None:
         for path in {*paths} & {*TIMED}:
             settings = put(settings, path, AUTO)
-        counts = Counts(len(data.images), len(data.train_index), data.images.shape[2], gpu)
+        counts = Counts(len(data.images), len(data.train_index), side_of(data.images.shape[1:]), gpu)
         session.config = train_config(fitted(settings, counts, speed, args.minutes))
         _require_possible(args, session.config, data)
     args.output.mkdir(parents=True, exist_ok=True)

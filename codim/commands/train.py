@@ -13,7 +13,6 @@ from rich.console import Console
 
 from codim.commands.arguments import TrainArguments
 from codim.commands.prepare import prepared
-from codim.evaluation.label_audit import label_audit
 from codim.evaluation.probe import probe
 from codim.evaluation.scorecard import scorecard_table, write_scorecard
 from codim.runtime.distributed import broadcast, process_group, rank
@@ -83,7 +82,7 @@ def _train(output: Path, session: Session, with_probe: bool) -> None:
             meter.description = f"after {row['phase']} epoch {row['epoch']}, loss {row['loss']:.3f}{score}"
     with progress("evaluating"):
         logits = session.predict()
-        pq.write_table(label_audit(session.data, logits, session.config.divide), output / "label_audit.parquet")
+        pq.write_table(session.label_audit(logits), output / "label_audit.parquet")
         card = session.scorecard(logits)
     write_scorecard(output / "evaluation.json", card)
     Console().print(scorecard_table(card))

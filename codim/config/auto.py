@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from codim.config.budget import Speed, drawn_samples
+from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.config.methods import METHODS
 from codim.config.train_config import TrainConfig, checked, layered, merge, train_config
 
 AUTO = "auto"
 TIMED = ("train/samples", "pretrain/epochs", "warmup/epochs", "mixmatch/rampup_epochs")
 """Settings that a limit of time decides."""
-ALLOW_AUTO = ("train/device", "data/root", "data/cache")
+ALLOW_AUTO = ("train/device", "data/root", "data/cache", "data/labels", "data/trusted")
 """Settings in which the word has another meaning, or may be a name."""
 GRID = 1.02
 """Ratio of neighbouring budgets that are tried for a time."""
@@ -43,7 +44,7 @@ class Counts(NamedTuple):
     """Images of the training and validation parts together."""
     training_images: int
     side: int
-    """Shorter side of the images, in pixels; the median if they differ."""
+    """Shorter side of the images, in pixels; the median if they differ; 0 if they are embeddings."""
     gpu: bool
     """Whether a GPU trains."""
 
@@ -108,6 +109,8 @@ def _crop_padding(known: Known) -> int:
 
 
 def _network(known: Known) -> str:
+    if not known.counts.side:
+        return "mlp"
     if known.given("network/weights") or known.given("network/stem"):
         return "resnet18"
     if known.counts.gpu:
@@ -123,6 +126,8 @@ def _width(known: Known) -> int | None:
 
 def _batch_size(known: Known) -> int:
     size = 32 if known.counts.training_images < 10_000 else 64
+    if not known.counts.side and known.counts.training_images >= 50_000:
+        size = 512  # the steps of an MLP on embeddings cost as much at 32
     # A step of co-training draws as many unlabelled images again: so it makes as many steps as cross-entropy does.
     return size if known.given("train/co_training") is False else size // 2
 
@@ -208,8 +213,8 @@ def put(settings: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def _without(merged: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
-    """Return the merged settings without those at `paths`; and without `network`, whose settings depend on its name, if
-    that is among them."""
+    """Return the merged settings without those at `paths`; if the network's name is among them, on which its settings
+    depend, with the name in the defaults of the data set alone."""
     left = {
         section: {name: value for name, value in inner.items() if f"{section}/{name}" not in paths}
         if isinstance(inner, Mapping)
@@ -217,7 +222,9 @@ def _without(merged: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
         for section, inner in merged.items()
     }
     if "network/name" in paths:
-        del left["network"]
+        facts = DATASET_FACTS.get(str(merged.get("data", {}).get("name")), DatasetFacts())
+        usual = facts.defaults.get("network", {}).get("name", AUTO)
+        left["network"] = {} if usual == AUTO else {"name": usual}
     return left
 
 

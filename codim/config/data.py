@@ -18,21 +18,34 @@ class DataConfig(Section):
     """Data set to train on, and its validation part."""
 
     name: str = "digits"
-    """Data set: digits, mnist, fashion_mnist, cifar10, cifar100, webvision, clothing1m, folder or table; arrays: what
-    `codim.train` was given."""
+    """Data set: digits, mnist, fashion_mnist, cifar10, cifar100, webvision, clothing1m, folder, table or embeddings;
+    arrays, vectors: what `codim.train` was given."""
     root: Path | None = None
-    """Location of the official files; for `folder` the folder, for `table` the .csv or .parquet file. Default: the
+    """Location of the official files; for `folder` the folder, for `table` the .csv or .parquet file, for
+    `embeddings` a .npy, .npz or .parquet file (codim/data/embedding_files.py says what it holds). Default: the
     environment variable CODIM_DATA, else `data` in the working directory; webvision and clothing1m in subfolders of
     that name. Made absolute when the settings are read, because workers have other working directories."""
+    labels: Path | None = None
+    """embeddings: labels that are not in `root`: a .csv or .parquet table with the columns label, optionally split and
+    id, or a .npy; one for each embedding in the same order."""
+    labels_are_true: bool = False
+    """folder, table, embeddings: whether somebody vouches for all labels, so that a study may add noise and compare
+    with them. False: they are as noisy as they are, and true labels count as unknown."""
     download: bool = False
     """Download the official files if they are missing (cifar10, cifar100, mnist, fashion_mnist)."""
     subset: int = Field(default=0, ge=0)
     """Number of training images to use, stratified by the source's labels and always the same ones: a smaller data set
     of the same kind, whatever the noise. 0: all."""
-    validation: Literal["split", "official"] = "split"
+    trusted: Path | None = None
+    """Training images whose labels somebody has checked: .npy, or text with one number per line, zero-based positions
+    in the training set; a column `trusted` (yes or no) of a table or of embeddings says the same. Added noise does not
+    change them, they are always in the labelled set with clean probability 1, and neither the mixture nor the estimate
+    of the noise counts them."""
+    validation: Literal["split", "official", "trusted"] = "split"
     """split: hold out a share of the training images, with their noisy labels. official: use the data set's own
     validation part, which is added to the images with its labels unchanged (clothing1m: checked by people; own data:
-    split or folder `val`); the whole training part is then trained on."""
+    split or folder `val`); the whole training part is then trained on. trusted: hold out the trusted images, which are
+    not trained on then."""
     val_fraction: float = Field(default=0.2, ge=0, lt=1)
     """With `validation: split`: share of the training images held out, stratified by given label. 0: train on all (to
     confirm settings)."""
@@ -54,7 +67,7 @@ class DataConfig(Section):
     def _with_places(cls, settings: Any) -> Any:
         if not isinstance(settings, dict):
             return settings
-        places = {key: settings.get(key) for key in ("root", "cache")}
+        places = {key: settings.get(key) for key in ("root", "cache", "labels", "trusted")}
         facts = DATASET_FACTS.get(str(settings.get("name")))
         if places["root"] is None and facts and facts.folder is not None:
             places["root"] = Path(os.environ.get(ROOT_VARIABLE) or "data", facts.folder)
@@ -69,9 +82,13 @@ class DataConfig(Section):
         return name
 
     @model_validator(mode="after")
-    def _own_images_have_a_place(self) -> "DataConfig":
+    def _own_data_have_a_place(self) -> "DataConfig":
         if self.facts.own and self.root is None:
             raise ValueError(f"data/root is missing: {self.name} needs {self.facts.own}")
+        if self.labels is not None and not (self.facts.own and self.facts.vectors):
+            raise ValueError(f"data/labels: {self.name} has labels of its own; allowed with data/name: embeddings")
+        if self.labels_are_true and not self.facts.own:
+            raise ValueError(f"data/labels_are_true: {self.name} says so itself; allowed with your own data")
         return self
 
     @property
@@ -82,7 +99,7 @@ class DataConfig(Section):
     def images(self) -> dict[str, Any]:
         """Return the settings that decide which images training sees, and how: all that label-free stages depend on."""
         own = {"name", "root", "subset", "validation", "cache_size"} if self.root else {"name", "subset", "validation"}
-        return self.model_dump(mode="json", include=own)
+        return self.model_dump(mode="json", include=own | ({"labels"} if self.labels else set()))
 
     @property
     def megapixels(self) -> float:

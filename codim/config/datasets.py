@@ -29,13 +29,16 @@ class DatasetFacts:
     """Subfolder of the files in the default root; None: no default location."""
     shape: Shape | None = None
     own: str = ""
-    """For a user's own images, a description of what `data/root` must name; otherwise empty."""
+    """For a user's own data, a description of what `data/root` must name; otherwise empty."""
+    vectors: bool = False
+    """Whether the samples are embeddings (N, D) in place of images."""
 
 
-IN_MEMORY = "arrays"
-"""Name for the images that `codim.train` was given, which no loader can find."""
+IN_MEMORY, VECTORS_IN_MEMORY = "arrays", "vectors"
+"""Names for the images and the embeddings that `codim.train` was given, which no loader can find."""
 NOT_HERE = (
-    f"data/name: {IN_MEMORY!r} are images in the memory of a program that calls codim.train; allowed: another name"
+    f"data/name: {IN_MEMORY!r} and {VECTORS_IN_MEMORY!r} are in the memory of a program that calls codim.train; "
+    "allowed: another name"
 )
 
 _SHORT: dict[str, dict[str, Any]] = {
@@ -68,6 +71,16 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
     "train": {"samples": "auto", "batch_size": "auto", "epoch": "dataset"},
 }
 """Defaults for own images; each `auto` is computed from the data (codim/config/auto.py)."""
+
+_VECTOR_DEFAULTS: dict[str, dict[str, Any]] = {
+    **_OWN_DEFAULTS,
+    "data": {},
+    "network": {"name": "mlp"},
+    "augment": {},
+    "optim": {**_SHORT["optim"], "lr": 0.002},
+}
+"""Defaults for embeddings. At the rate of CIFAR so small a network knows the wrong labels by heart before the first
+division (benchmarks/README.md)."""
 
 DATASET_FACTS: dict[str, DatasetFacts] = {
     "digits": DatasetFacts(
@@ -142,5 +155,9 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "folder": DatasetFacts(defaults=_OWN_DEFAULTS, own="the folder with a folder per class"),
     "table": DatasetFacts(defaults=_OWN_DEFAULTS, own="a .csv or .parquet file"),
+    "embeddings": DatasetFacts(
+        defaults=_VECTOR_DEFAULTS, own="a .npy, .npz or .parquet file of embeddings", vectors=True
+    ),
     IN_MEMORY: DatasetFacts(defaults=_OWN_DEFAULTS),
+    VECTORS_IN_MEMORY: DatasetFacts(defaults=_VECTOR_DEFAULTS, vectors=True),
 }

@@ -13,6 +13,10 @@ class DivideConfig(Section):
     split: Literal["mixture", "given"] = "mixture"
     """mixture: the labelled set holds the samples whose losses suggest a correct label. given: it is fixed, all its
     labels are trusted and no other label is read; there is no warm-up then (CSSL)."""
+    measure: Literal["loss", "probability", "margin", "contradictions"] = "loss"
+    """mixture: what the mixture is fitted to. loss: the cross-entropy of the last `loss_history` epochs. The others are
+    means over all epochs, warm-up included: probability of the given label, margin (its logit less the largest other
+    one), share of the epochs whose prediction contradicts it (codim/evaluation/label_statistics.py has the sources)."""
     p_threshold: float = Field(default=0.5, ge=0, le=1)
     """Threshold: samples of higher clean probability are labelled. (.5; .6 at symmetric .9; C2D .03 at CIFAR-100 sym
     .8)"""
@@ -23,6 +27,10 @@ class DivideConfig(Section):
     loss_history: int = Field(default=1, ge=1)
     """Number of epochs, warm-up included, over which the scaled losses are averaged. (The reference code uses 5 where
     the *true* rate is .9, and starts after the warm-up.)"""
+    noise_rate: float | None = Field(default=None, ge=0, lt=1)
+    """mixture: share of wrong labels, where it is known: the unlabelled set then holds that share of the images, those
+    of lowest clean probability, and `p_threshold` does not count (Han et al. 2018, Co-teaching, keeps 1 - the noise
+    rate of each batch). None: the threshold decides."""
     reg_covar: float = Field(default=5e-4, gt=0)
     """Regularisation added to the variances of the mixture."""
     labels_per_class: int = Field(default=0, ge=0)

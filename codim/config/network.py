@@ -17,6 +17,8 @@ class EncoderFacts(NamedTuple):
     """Default number of channels of the first stage; None: the width is fixed."""
     torchvision: bool = False
     """Whether the encoder has both stems and loads weights with torchvision's names."""
+    vectors: bool = False
+    """Whether the encoder takes embeddings (N, D) in place of images."""
 
 
 ENCODER_FACTS = {
@@ -26,6 +28,8 @@ ENCODER_FACTS = {
     "resnet18": EncoderFacts(torchvision=True),
     "resnet50": EncoderFacts(torchvision=True),
     "inception_resnet_v2": EncoderFacts(),
+    "mlp": EncoderFacts(width=512, vectors=True),
+    "identity": EncoderFacts(vectors=True),
 }
 
 
@@ -38,10 +42,12 @@ class NetworkConfig(Section):
     """Settings of the network, the same for both peers."""
 
     name: str = "small_cnn"
-    """Encoder: small_cnn, airbench, preact_resnet18, resnet18, resnet50 or inception_resnet_v2."""
+    """Encoder: small_cnn, airbench, preact_resnet18, resnet18, resnet50 or inception_resnet_v2; of embeddings mlp, or
+    identity (a linear classifier of the embeddings, which pre-training and the contrastive term cannot change)."""
     width: int | None = Field(default=None, ge=1)
     """Channels of the first stage of small_cnn (None: 16), airbench and preact_resnet18 (None: 64, as in the
-    literature). The other encoders have a fixed width and allow only None."""
+    literature); units of the hidden layer of mlp (None: 512). The other encoders have a fixed width and allow only
+    None."""
     stem: Stem = "imagenet"
     """Stem of resnet18 and resnet50. imagenet: 7x7 convolution of stride 2 and max pooling, for about 224x224 pixels.
     cifar: 3x3 convolution of stride 1, no pooling, for 32x32 (C2D, SupContrast's code)."""

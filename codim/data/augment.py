@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from codim.config.augment import AugmentConfig
-from codim.data.images.image_cache import Images
+from codim.data.stored import Images
 from codim.runtime.distributed import drawn
 
 FIT_IMAGES = 10_000

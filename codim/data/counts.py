@@ -1,7 +1,7 @@
 """Counts of a data set before it is loaded, for the settings that are `auto`. Needs no torch."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from codim.config.auto import AUTO, RULES, Counts, autos, resolved
 from codim.config.data import DataConfig
-from codim.config.datasets import IN_MEMORY, NOT_HERE
+from codim.config.datasets import IN_MEMORY, NOT_HERE, VECTORS_IN_MEMORY
 from codim.config.train_config import explain, layered
+from codim.data.embedding_files import read_labels
 from codim.data.images.decode import FORMATS
 from codim.data.own_files import OwnImages, folder_images, table_images
 from codim.section import Section
@@ -43,11 +44,14 @@ def count_images(settings: Mapping[str, Any], gpu: bool) -> Counts:
         config = _Data.model_validate({"data": given}).data
     except ValidationError as error:
         raise ValueError(explain(error)) from None
-    if config.facts.own:
+    if config.facts.own and config.facts.vectors:
+        rows = read_labels(config.place, config.labels).rows
+        train, val, side = len(rows["train"]), len(rows["val"]), 0
+    elif config.facts.own:
         own = folder_images(config.place) if config.name == "folder" else table_images(config.place)
         train, val, side = len(own.rows["train"]), len(own.rows["val"]), _side(own)
     else:
-        if config.name == IN_MEMORY:
+        if config.name in (IN_MEMORY, VECTORS_IN_MEMORY):
             raise ValueError(NOT_HERE)
         shape = config.facts.shape
         if shape is None:
@@ -57,6 +61,11 @@ def count_images(settings: Mapping[str, Any], gpu: bool) -> Counts:
     if config.validation == "official":
         return Counts(train + val, train, side, gpu)
     return Counts(train, train - round(config.val_fraction * train), side, gpu)
+
+
+def side_of(shape: Sequence[int]) -> int:
+    """Return the shorter side of images (C, H, W) in pixels; 0 for embeddings (D,)."""
+    return min(shape[1:], default=0)
 
 
 def _side(own: OwnImages) -> int:

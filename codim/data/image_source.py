@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from codim.config.data import DataConfig
 from codim.data.images.image_cache import CachedImages, ImageCache
+from codim.data.stored import Pixels
 from codim.noise.transition import Labels
 from codim.runtime.user_cache import user_cache
-
-Pixels = NDArray[np.uint8] | CachedImages
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A data set as published: uint8 images (N, C, H, W) and labels (N,), by part."""
+    """A data set as published: uint8 images (N, C, H, W), or embeddings (N, D), and labels (N,), by part."""
 
     images: Pixels
     """Images of the training part."""
@@ -34,6 +33,8 @@ class ImageSource:
     second_test_images: Pixels | None = None
     """Images of a second test part with the same classes, if any."""
     second_test_labels: Labels | None = None
+    trusted: NDArray[np.bool_] | None = None
+    """Which labels of the training part somebody has checked, (N,), if the source says so."""
     truth_known: bool = True
     """Whether the true labels of the training part are known."""
 

@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codim.config.data import DataConfig
-from codim.config.datasets import DATASET_FACTS, IN_MEMORY, DatasetFacts
+from codim.config.datasets import DATASET_FACTS, IN_MEMORY, VECTORS_IN_MEMORY, DatasetFacts
 from codim.data.cifar import cifar10, cifar100
 from codim.data.clothing1m import clothing1m
 from codim.data.digits import _digits
-from codim.data.image_source import Loader, Pixels
-from codim.data.images.image_cache import CachedImages, Images
+from codim.data.embeddings import embeddings
+from codim.data.image_source import ImageSource, Loader
 from codim.data.mnist import fashion_mnist, mnist
 from codim.data.own_images import folder, in_memory, table
+from codim.data.positions import read_positions
 from codim.data.splits import stratified_split, subset_rows
+from codim.data.stored import Images, Pixels, Stored
 from codim.data.webvision import webvision
 from codim.noise.base import NoiseKind
 from codim.noise.openset import OpenSetNoise
 from codim.noise.transition import Labels, transition_matrix
+from codim.text.safe_text import printable
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class TrainingData:
     those of an official validation part come last."""
 
     images: Images
-    """Images, (N, C, H, W) uint8."""
+    """Images, (N, C, H, W) uint8, or embeddings, (N, D) float32."""
     labels: Tensor
     """Given labels, (N,) int64."""
     train_index: Tensor
@@ -43,6 +46,8 @@ class TrainingData:
     """Indices of the validation part, (N_val,) int64; its labels have the same noise, those of an official part
     none."""
     classes: tuple[str, ...]
+    trusted: Tensor | None = None
+    """Which labels somebody has checked, (N,) bool; None if none."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Truth:
     labels: Tensor
     """True labels of TrainingData.images, (N,) int64; -1 for an image of none of the classes, or if unknown."""
     test_images: Images
-    """Test images, (M, C, H, W) uint8; M is 0 if the data have no test part."""
+    """Test images, as the training images; M is 0 if the data have no test part."""
     test_labels: Tensor
     """Test labels, (M,) int64."""
     noise_rate: float
@@ -62,7 +67,7 @@ class Truth:
     clean: Tensor | None = None
     """Whether each given label is correct, (N,) bool; None if unknown."""
     second_test_images: Images | None = None
-    """Images of another test part with the same classes, (M2, C, H, W) uint8, if the data set has one."""
+    """Images of another test part with the same classes, M2, if the data set has one."""
     second_test_labels: Tensor | None = None
     """Labels of the second test part, (M2,) int64."""
 
@@ -77,7 +82,9 @@ DATASETS: dict[str, Loader] = {
     "clothing1m": clothing1m,
     "folder": folder,
     "table": table,
+    "embeddings": embeddings,
     IN_MEMORY: in_memory,
+    VECTORS_IN_MEMORY: in_memory,
 }
 """Loaders by name; the facts about each data set are in codim/config/datasets.py."""
 
@@ -122,8 +129,9 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     source = DATASETS[config.name](config)
     num_classes = len(source.classes)
     rows = subset_rows(source.labels, config.subset)
-    given = noise.apply(source.labels, num_classes, _for_noise(source.images, noise))[rows]
-    true = source.labels[rows]
+    checked = _trusted(source, config)
+    given = noise.apply(source.labels, num_classes, _for_noise(source.images, noise))
+    given, true, trusted = np.where(checked, source.labels, given)[rows], source.labels[rows], checked[rows]
     images = source.images if not config.subset else _take(source.images, rows)
     if isinstance(noise, OpenSetNoise):
         images, true = _with_foreign_images(images, true, rows, source.labels, noise, config)
@@ -136,9 +144,13 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
         train_index, val_index = np.split(np.arange(len(given) + len(source.val_labels)), [len(given)])
         images = _followed_by(images, source.val_images)
         given, true = (np.concatenate([labels, source.val_labels]) for labels in (given, true))
+        trusted = np.concatenate([trusted, np.zeros(len(source.val_labels), dtype=bool)])
         clean = given == true
+    elif config.validation == "trusted":
+        train_index, val_index = np.flatnonzero(~trusted), np.flatnonzero(trusted)
     else:
         train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed, which_images(images))
+    _require_room(config, trusted[train_index], len(val_index))
     if not source.truth_known:
         true, rate, transition = np.full_like(true, -1), float("nan"), np.empty((0, 0))
     data = TrainingData(
@@ -147,6 +159,7 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
         _tensor(train_index, device),
         _tensor(val_index, device),
         source.classes,
+        _tensor(trusted, device) if trusted.any() else None,
     )
     truth = Truth(
         _tensor(true, device),
@@ -161,13 +174,34 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     return data, truth
 
 
+def _trusted(source: ImageSource, config: DataConfig) -> NDArray[np.bool_]:
+    """Return which labels of the source's training part are trusted, (N,). Raises ValueError: the file names others."""
+    count = len(source.labels)
+    found = np.zeros(count, dtype=bool) if source.trusted is None else source.trusted.copy()
+    if config.trusted is not None:
+        index = read_positions(config.trusted, "data/trusted")
+        if (outside := index[(index < 0) | (index >= count)]).size:
+            where = printable(config.trusted)
+            raise ValueError(f"data/trusted: {where} names image {outside[0]}; allowed: 0 to {count - 1}")
+        found[index] = True
+    return found
+
+
+def _require_room(config: DataConfig, trusted: NDArray[np.bool_], validation: int) -> None:
+    """Check that there are trusted images where they are asked for, and others beside them. Raises ValueError."""
+    if config.validation == "trusted" and not validation:
+        raise ValueError("data/validation: 'trusted', but no image is; data/trusted, or a column trusted, names them")
+    if not len(trusted) or trusted.all():
+        raise ValueError("data/trusted: all images are trusted; allowed: some that are not, which the method is for")
+
+
 def which_images(images: Pixels | Images) -> Labels | None:
     """Return an id per sample, (N,), equal for repeated images; None if images cannot repeat."""
-    return images.rows if isinstance(images, CachedImages) else None
+    return images.repeats if isinstance(images, Stored) else None
 
 
-def _for_noise(images: Pixels, noise: NoiseKind) -> NDArray[np.uint8]:
-    if not isinstance(images, CachedImages):
+def _for_noise(images: Pixels, noise: NoiseKind) -> NDArray[Any]:
+    if not isinstance(images, Stored):
         return images
     return images.mapped() if noise.reads_images else np.empty((0, *images.shape[1:]), dtype=np.uint8)
 
@@ -176,7 +210,7 @@ def _with_foreign_images(
     images: Pixels, true: Labels, rows: Labels, labels: Labels, noise: OpenSetNoise, config: DataConfig
 ) -> tuple[Pixels, Labels]:
     """Apply open-set noise: replace the images it names by those of another data set, with true label -1."""
-    if isinstance(images, CachedImages):
+    if isinstance(images, Stored):
         raise ValueError(f"noise/kind: openset needs images in memory, {config.name} reads them from files")
     if noise.source == config.name or noise.source not in DATASETS:
         others = ", ".join(name for name in DATASETS if name != config.name)
@@ -184,7 +218,7 @@ def _with_foreign_images(
     beside = {config.name, noise.source} == {"cifar10", "cifar100"}
     foreign_config = DataConfig(name=noise.source, root=config.root if beside else None, download=config.download)
     foreign = DATASETS[noise.source](foreign_config).images
-    if isinstance(foreign, CachedImages) or foreign.shape[1:] != images.shape[1:]:
+    if isinstance(foreign, Stored) or foreign.shape[1:] != images.shape[1:]:
         shapes = f"{tuple(foreign.shape[1:])}, those of {config.name} {tuple(images.shape[1:])}"
         raise ValueError(f"noise/source: the images of {noise.source!r} are {shapes}; allowed: a set of the same shape")
     replaced = noise.replaced(labels)
@@ -198,19 +232,19 @@ def _with_foreign_images(
 
 
 def _take(images: Pixels, rows: Labels) -> Pixels:
-    return images.take(rows) if isinstance(images, CachedImages) else images[rows]
+    return images.take(rows) if isinstance(images, Stored) else images[rows]
 
 
 def _followed_by(images: Pixels, more: Pixels) -> Pixels:
-    if isinstance(images, CachedImages):
-        assert isinstance(more, CachedImages)
+    if isinstance(images, Stored):
+        assert isinstance(more, Stored)
         return images.followed_by(more)
-    assert not isinstance(more, CachedImages)
+    assert not isinstance(more, Stored)
     return np.concatenate([images, more])
 
 
 def _placed(images: Pixels, device: torch.device | str) -> Images:
-    return images.decoded(device) if isinstance(images, CachedImages) else _tensor(images, device)
+    return images.ready(device) if isinstance(images, Stored) else _tensor(images, device)
 
 
 def _tensor(array: NDArray[Any], device: torch.device | str) -> Tensor:

@@ -70,7 +70,8 @@ def folder_images(root: Path) -> OwnImages:
 
 def table_images(path: Path, root: Path | None = None) -> OwnImages:
     """Read images from a .csv or .parquet file with columns `path` (absolute, or below `root`, by default the table's
-    folder), `label` (a name or a number) and optionally `split` (train, val or test; without it all is for training).
+    folder), `label` (a name or a number) and optionally `split` (train, val or test; without it all is for training)
+    and `trusted` (yes or no: whether somebody has checked the label; without it no).
 
     Classes are sorted; numerically if all labels are whole numbers, with ties by their text.
 

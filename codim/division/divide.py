@@ -56,17 +56,25 @@ def scale_losses(losses: Tensor) -> Tensor:
     return torch.where(finite, (losses - low) / (high - low), 1.0)
 
 
-def divide(scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig) -> list[Division]:
+def divide(
+    scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig, trusted: Tensor | None = None
+) -> list[Division]:
     """Divide the images `index` (N,) by their scaled losses (B, N) under each of B networks, already averaged over the
     history. Neither set is empty, and nothing is NaN.
 
     Args:
         labels: (N,) given labels of these images, read with `divide/by_class` alone.
+        trusted: (N,) bool, not all: labels that are known to be right. They have clean probability 1, belong to the
+            labelled set, and are left out of the mixture.
 
     States: ok; clipped: the threshold left one side empty and was moved to [min w + 1e-5, max w - 1e-5] (as C2D's
     code); unimodal: the mixture's means are closer than one pooled standard deviation, or one component is empty;
     degenerate: losses carry no order, every w is 1/2 and every second sample is labelled.
     """
+    if trusted is not None and trusted.any():
+        rest = ~trusted
+        others = divide(scaled[:, rest], index[rest], labels[rest], config)
+        return [_with_trusted(own, index, rest, losses) for own, losses in zip(others, scaled, strict=True)]
     mixture = fit_mixture(scaled, config.reg_covar)
     w = mixture.posterior(scaled)
     if config.by_class:
@@ -75,9 +83,16 @@ def divide(scaled: Tensor, index: Tensor, labels: Tensor, config: DivideConfig) 
     summary = torch.stack([spread, w.amin(1), w.amax(1), mixture.separation, mixture.weights.amin(1)], dim=1)
     rows = summary.tolist()  # the only transfer from the device
     return [
-        replace(_division(own, index, config, row), loss_bin=_bins(losses))
+        replace(_division(own, losses, index, config, row), loss_bin=_bins(losses))
         for own, row, losses in zip(w, rows, scaled, strict=True)
     ]
+
+
+def _with_trusted(others: Division, index: Tensor, rest: Tensor, scaled: Tensor) -> Division:
+    """Return the division `others` of the images `rest` (N,) bool, with the trusted ones among all N."""
+    probability, labelled = torch.ones(len(index), device=index.device), torch.ones_like(rest)
+    probability[rest], labelled[rest] = others.clean_probability, others.labelled
+    return replace(others, index=index, clean_probability=probability, labelled=labelled, loss_bin=_bins(scaled))
 
 
 def _posterior_by_class(scaled: Tensor, labels: Tensor, overall: Tensor, config: DivideConfig) -> Tensor:
@@ -107,7 +122,7 @@ def loss_histogram(divisions: Sequence[Division], among: Tensor | None = None) -
     return counts
 
 
-def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
+def _division(w: Tensor, scaled: Tensor, index: Tensor, config: DivideConfig, summary: list[float]) -> Division:
     """Build one network's division. `summary`: range of losses, smallest and largest w, separation, smaller weight."""
     spread, lowest, highest, separation, weight = summary
     low, high = lowest + 1e-5, highest - 1e-5
@@ -115,8 +130,24 @@ def _division(w: Tensor, index: Tensor, config: DivideConfig, summary: list[floa
         every_second = torch.arange(len(w), device=w.device) % 2 == 0
         half = torch.full_like(w, 0.5).float()
         return Division(index, half, every_second, config.p_threshold, float("nan"), "degenerate")
-    threshold = min(max(config.p_threshold, low), high)
-    state: SplitState = "ok" if threshold == config.p_threshold else "clipped"
+    if config.noise_rate is None:
+        threshold = min(max(config.p_threshold, low), high)
+        labelled = w > threshold
+    else:
+        labelled = _most_probable(w, scaled, config.noise_rate)
+        threshold = w[labelled].min().item()
+    state: SplitState = "ok" if config.noise_rate is not None or threshold == config.p_threshold else "clipped"
     if separation < 1 or weight < 1 / len(w):
         state = "unimodal"
-    return Division(index, w.float(), w > threshold, threshold, separation, state)
+    return Division(index, w.float(), labelled, threshold, separation, state)
+
+
+def _most_probable(w: Tensor, scaled: Tensor, noise_rate: float) -> Tensor:
+    """Mark the share 1 - noise_rate of (N,) samples whose labels are most probably right; among equal clean
+    probabilities, as of the many that round to 1, those of lowest loss. Neither side is empty."""
+    count = min(max(round((1 - noise_rate) * len(w)), 1), len(w) - 1)
+    by_loss = scaled.argsort(stable=True)
+    order = by_loss[w[by_loss].argsort(descending=True, stable=True)]
+    labelled = torch.zeros_like(w, dtype=torch.bool)
+    labelled[order[:count]] = True
+    return labelled

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from codim.config.divide import DivideConfig
 from codim.data.load import TrainingData
+from codim.data.positions import read_positions
 from codim.data.splits import require_labels, require_unlabelled
 from codim.division.divide import Division
 
@@ -41,14 +42,7 @@ def _drawn(data: TrainingData, config: DivideConfig) -> Tensor:
 
 
 def _read(path: Path, data: TrainingData) -> Tensor:
-    try:
-        index = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, dtype=np.int64)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"divide/labelled_file: {path} cannot be read as a list of numbers: {error}") from None
-    index = np.atleast_1d(index)
-    if index.ndim != 1 or index.dtype.kind not in "iu" or not len(index):
-        raise ValueError(f"divide/labelled_file: {path} must hold whole numbers, one for each labelled image")
-    index = np.unique(index)
+    index = read_positions(path, "divide/labelled_file")
     outside = np.setdiff1d(index, data.train_index.cpu().numpy())
     if len(outside):
         raise ValueError(
@@ -56,4 +50,4 @@ def _read(path: Path, data: TrainingData) -> Tensor:
             f"training part; allowed: 0 to {len(data.images) - 1}, but none of the validation part "
             "(data/val_fraction: 0 leaves it out)"
         )
-    return torch.from_numpy(index.astype(np.int64))
+    return torch.from_numpy(index)

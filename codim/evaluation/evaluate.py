@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from codim.data.augment import Augmenter
 from codim.data.load import TrainingData
+from codim.evaluation.label_statistics import LabelStatistics
 from codim.evaluation.predict import predict
 
 NAN = float("nan")
@@ -36,16 +37,27 @@ class Evaluation(NamedTuple):
     """Validation loss of the mean of both networks' logits."""
 
 
-def evaluate(networks: Sequence[nn.Module], data: TrainingData, augmenter: Augmenter, index: Tensor) -> Evaluation:
-    """Evaluate the networks on the training images `index` (N,) and on the validation part."""
+def evaluate(
+    networks: Sequence[nn.Module],
+    data: TrainingData,
+    augmenter: Augmenter,
+    index: Tensor,
+    statistics: LabelStatistics | None = None,
+) -> Evaluation:
+    """Evaluate both networks on the training images `index` (N,) and on the validation part; add this epoch to the
+    `statistics`."""
     losses, agrees = [], []
     for rows in index.split(EVALUATED):
         logits, labels = predict(networks, data.images, augmenter, rows), data.labels[rows]
         losses.append(torch.stack([F.cross_entropy(own, labels, reduction="none") for own in logits]))
         agrees.append(logits.sum(0).argmax(1) == labels)
+        if statistics is not None:
+            statistics.add(rows, logits, labels)
     scores = [NAN] * 4
     if len(data.val_index):
         logits, labels = predict(networks, data.images, augmenter, data.val_index), data.labels[data.val_index]
+        if statistics is not None:
+            statistics.add(data.val_index, logits, labels)
         scores = [accuracy(x, labels) for x in (logits.sum(0), *logits)]
         scores.append(F.cross_entropy(logits.mean(0), labels).item())
     return Evaluation(index, torch.cat(losses, dim=1), torch.cat(agrees), *scores)

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codim.config.divide import DivideConfig
-from codim.data.images.image_cache import CachedImages
 from codim.data.load import TrainingData
+from codim.data.stored import Stored
 from codim.division.divide import divide, scale_losses
+from codim.evaluation.label_statistics import LabelStatistics
 from codim.text.safe_text import printable
 
-LITTLE_ACCURACY, LITTLE_AGREEMENT, MUCH_AGREEMENT = 0.5, 0.75, 0.9
+LITTLE_AGREEMENT, MUCH_AGREEMENT, HALF = 0.75, 0.9, 0.5
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Suspect:
     index: int
     """Position in the training set."""
     file: str
-    """File below `data/root` (as listed in a table); empty if the images have no files of their own."""
+    """File below `data/root` (as listed in a table), or id of an embedding; empty if the samples have neither."""
     part: str
     """Part of the data: train or validation."""
     given_label: str
@@ -32,6 +33,12 @@ class Suspect:
     clean_probability: float
     confidence_a: float
     confidence_b: float
+    mean_probability: float
+    """Probability of the given label, mean over both networks and all epochs; NaN, like the next two, if unknown."""
+    mean_margin: float
+    """Logit of the given label less the largest other one, likewise."""
+    contradicted: float
+    """Share of the epochs whose prediction contradicts the given label, likewise."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,10 @@ class Trust:
         """unknown, little, some or much; the bounds are a convention."""
         if not self.images:
             return "unknown"
-        if self.agreement < LITTLE_AGREEMENT or self.accuracy < LITTLE_ACCURACY:
+        if self.agreement < LITTLE_AGREEMENT:
             return "little"
-        return "some" if self.agreement < MUCH_AGREEMENT else "much"
+        # Where half of the held-out labels are contradicted, either they are that noisy or the networks that weak.
+        return "some" if self.agreement < MUCH_AGREEMENT or self.accuracy < HALF else "much"
 
 
 def trust(data: TrainingData, logits: Tensor) -> Trust:
@@ -67,17 +75,26 @@ def trust(data: TrainingData, logits: Tensor) -> Trust:
     return Trust(len(index), accuracy.item(), agreement.item())
 
 
-def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.Table:
+STATISTICS = ("mean_probability", "mean_margin", "contradicted")
+"""Columns of the means over the epochs."""
+
+
+def label_audit(
+    data: TrainingData, logits: Tensor, config: DivideConfig, statistics: LabelStatistics | None = None
+) -> pa.Table:
     """Build the audit table, in the order of the training set. Columns: `index`, `given_label`, `clean_probability`
     (mean over both networks' mixtures of the current losses), `suggested_label` (of the ensemble), `confidence_a` and
-    `confidence_b` (each network's probability of the suggested label).
+    `confidence_b` (each network's probability of the suggested label); `mean_probability`, `mean_margin` and
+    `contradicted`, as in Suspect.
 
     Args:
         logits: (2, N, K) over all of data.images.
+        statistics: of these images; None if unknown.
     """
     scaled = torch.stack([scale_losses(F.cross_entropy(own, data.labels, reduction="none")) for own in logits])
     index = torch.arange(len(data.labels), device=data.labels.device)
-    clean = torch.stack([division.clean_probability for division in divide(scaled, index, data.labels, config)]).mean(0)
+    divisions = divide(scaled, index, data.labels, config, data.trusted)
+    clean = torch.stack([division.clean_probability for division in divisions]).mean(0)
     suggested = logits.sum(0).argmax(1)
     confidence = logits.softmax(2).gather(2, suggested.expand(2, -1)[..., None])[..., 0]
     columns = {
@@ -88,6 +105,12 @@ def label_audit(data: TrainingData, logits: Tensor, config: DivideConfig) -> pa.
         "confidence_a": confidence[0],
         "confidence_b": confidence[1],
     }
+    if statistics is None:
+        columns |= {name: torch.full_like(clean, torch.nan) for name in STATISTICS}
+    else:
+        means = statistics.means(torch.arange(len(index), device=statistics.epochs.device))
+        both = (means.probability, means.margin, means.contradicted)
+        columns |= {name: own.mean(0) for name, own in zip(STATISTICS, both, strict=True)}
     return pa.table({name: column.cpu().numpy() for name, column in columns.items()})
 
 
@@ -104,13 +127,16 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
         Suspect(
             rank=rank,
             index=row["index"],
-            file=printable(data.images.file(row["index"])) if isinstance(data.images, CachedImages) else "",
+            file=printable(data.images.name(row["index"])) if isinstance(data.images, Stored) else "",
             part="validation" if row["index"] in held_out else "train",
             given_label=names[row["given_label"]],
             suggested_label=names[row["suggested_label"]],
             clean_probability=row["clean_probability"],
             confidence_a=row["confidence_a"],
             confidence_b=row["confidence_b"],
+            mean_probability=row["mean_probability"],
+            mean_margin=row["mean_margin"],
+            contradicted=row["contradicted"],
         )
         for rank, row in enumerate(rows, start=1)
     ]

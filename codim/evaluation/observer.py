@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from codim.data.augment import Augmenter
-from codim.data.images.image_cache import Images
 from codim.data.load import TrainingData, Truth
+from codim.data.stored import Images
 from codim.division.divide import Division, loss_histogram
 from codim.evaluation.calibration import expected_calibration_error, reliability
 from codim.evaluation.evaluate import NAN, Evaluation, accuracy, share, top_k_accuracy

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from codim.data.augment import Augmenter
-from codim.data.images.image_cache import Images
+from codim.data.stored import Images
 from codim.runtime.distributed import gather, shard, world_size
 
 

@@ -24,8 +24,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from codim.data.augment import Augmenter
-from codim.data.images.image_cache import Images
 from codim.data.load import TrainingData, Truth
+from codim.data.stored import Images
 from codim.division.divide import Division
 from codim.evaluation.predict import predict
 from codim.evaluation.scores import Scores, classification_scores, division_scores, fit_scores

@@ -9,6 +9,7 @@ from codim.models.airbench import airbench
 from codim.models.inception_resnet_v2 import inception_resnet_v2
 from codim.models.preact_resnet import conv3x3, preact_resnet18
 from codim.models.resnet import resnet
+from codim.models.vectors import identity, mlp
 
 
 def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
@@ -24,7 +25,8 @@ def small_cnn(channels: int, width: int) -> tuple[nn.Module, int]:
 
 
 Build = Callable[[NetworkConfig, int], tuple[nn.Module, int]]
-"""Build function of an encoder: (settings, channels of the images) -> encoder and its output size."""
+"""Build function of an encoder: (settings, channels of the images or numbers of an embedding) -> encoder and its output
+size."""
 ENCODERS: dict[str, Build] = {
     "small_cnn": lambda config, channels: small_cnn(channels, config.channels),
     "airbench": lambda config, channels: airbench(channels, config.channels),
@@ -32,6 +34,8 @@ ENCODERS: dict[str, Build] = {
     "resnet18": lambda config, channels: resnet("resnet18", channels, config.stem, config.weights),
     "resnet50": lambda config, channels: resnet("resnet50", channels, config.stem, config.weights),
     "inception_resnet_v2": lambda config, channels: inception_resnet_v2(channels),
+    "mlp": lambda config, dim: mlp(dim, config.channels),
+    "identity": lambda config, dim: identity(dim),
 }
 """Build functions by name; the facts about each encoder are in codim/config/network.py."""
 

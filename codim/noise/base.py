@@ -3,16 +3,16 @@
 import math
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from codim.noise.transition import Floats, Labels, confusable_slope
 from codim.section import Section
 
-Images = NDArray[np.uint8]
+Images = NDArray[Any]
+"""uint8 images (N, C, H, W), or embeddings (N, D) of numbers."""
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 NOMINAL = "nominal"
@@ -37,7 +37,7 @@ class NoiseKind(Section):
 
     @abstractmethod
     def apply(self, labels: Labels, num_classes: int, images: Images) -> Labels:
-        """Return the given labels (N,) of samples with true `labels` (N,) and `images` (N, C, H, W).
+        """Return the given labels (N,) of samples with true `labels` (N,) and `images`, or embeddings.
 
         Raises:
             ValueError: the noise does not fit the classes or the labels.

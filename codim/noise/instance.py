@@ -13,10 +13,10 @@ from codim.noise.transition import Labels
 class InstanceNoise(NoiseKind):
     """Part-dependent noise (Xia et al. 2020): a sample's pixels decide which wrong class it is given.
 
-    A sample of class y with the S pixels x flips with probability q ~ TruncNormal(rate, .1, [0, 1]). With W ~ N(0, 1)
-    of shape (K, S, K), p = q softmax(x W[y]), the softmax over the other classes, and p[y] = 1 - q; the given label is
-    drawn from p. Truncation shifts the mean of q near the ends: .129 at rate .1, .206 at .2, .400 at .4. Rate 0 flips
-    nothing.
+    A sample of class y with the S pixels x (or numbers of an embedding) flips with probability q ~ TruncNormal(rate,
+    .1, [0, 1]). With W ~ N(0, 1) of shape (K, S, K), p = q softmax(x W[y]), the softmax over the other classes, and
+    p[y] = 1 - q; the given label is drawn from p. Truncation shifts the mean of q near the ends: .129 at rate .1, .206
+    at .2, .400 at .4. Rate 0 flips nothing.
 
     Memory: W[y] is drawn and freed class by class, S K float64 (2.5 MB on CIFAR-100, 60 MB on 50 classes of 224x224
     pixels), and images are read in chunks of 64 MB. Time: about N S K multiplications.
@@ -40,13 +40,13 @@ class InstanceNoise(NoiseKind):
         rng = np.random.default_rng(self.seed)
         q = flip_rates(self.rate, len(labels), rng)
         uniform = rng.random(len(labels))
-        mean, std = channel_scale(images) if self.pixels == "standardised" else (np.zeros(1), np.ones(1))
+        mean, std = scale(images) if self.pixels == "standardised" else (np.zeros(1), np.ones(1))
         size = int(np.prod(images.shape[1:]))
         given = labels.copy()
         for k, stream in enumerate(rng.spawn(num_classes)):
             weights = stream.standard_normal((size, num_classes))
             for index in chunks(np.flatnonzero(labels == k), size):
-                x = (images[index] - mean[:, None, None]) / std[:, None, None]
+                x = (images[index] - mean) / std
                 p = flip_probabilities(x.reshape(len(index), size), weights, k, q[index])
                 given[index] = (p.cumsum(1) > uniform[index, None]).argmax(1)
         return given
@@ -96,12 +96,23 @@ def chunks(index: Index, size: int) -> Iterator[Index]:
     return (index[i : i + step] for i in range(0, len(index), step))
 
 
-def channel_scale(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation per channel; a constant channel gets deviation 1."""
+def scale(images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each channel, (C, 1, 1), or of each number of embeddings, (D,); of what is
+    constant the deviation is 1."""
+    if images.ndim == 2:
+        blocks = [*chunks(np.arange(len(images)), images.shape[1])]
+        mean = np.sum([images[index].sum(0, dtype=np.float64) for index in blocks], axis=0) / len(images)
+        std = np.sqrt(np.sum([((images[index] - mean) ** 2).sum(0) for index in blocks], axis=0) / len(images))
+    else:
+        mean, std = (values[:, None, None] for values in _channel_scale(images))
+    return mean, np.where(std > 0, std, 1)
+
+
+def _channel_scale(images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     counts = np.zeros((images.shape[1], 256))
     for index in chunks(np.arange(len(images)), int(np.prod(images.shape[1:]))):
         counts += [np.bincount(images[index, c].ravel(), minlength=256) for c in range(len(counts))]
     shares = counts / counts.sum(1, keepdims=True)
     mean = shares @ np.arange(256)
     std = np.sqrt((shares * (np.arange(256) - mean[:, None]) ** 2).sum(1))
-    return mean, np.where(std > 0, std, 1)
+    return mean, std

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 T = TypeVar("T")
 Net = TypeVar("Net", bound=nn.Module)
@@ -149,13 +150,16 @@ def synchronise_batch_norm(net: Net) -> Net:
         converted: Net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         return converted
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):
             module.__class__ = _GlobalBatchNorm
     return net
 
 
-class _GlobalBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the global batch on a CPU, which torch's SyncBatchNorm does not support."""
+class _GlobalBatchNorm(_BatchNorm):
+    """Batch norm of (N, C, ...) over the global batch on a CPU, which torch's SyncBatchNorm does not support."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Allow any number of dimensions."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
@@ -163,7 +167,8 @@ class _GlobalBatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        variances, means = torch.var_mean(input, (0, 2, 3), correction=0)
+        rest = [d for d in range(input.dim()) if d != 1]
+        variances, means = torch.var_mean(input, rest, correction=0)
         # Both in one exchange: for small networks latency dominates.
         variances, means = gather(torch.stack([variances, means])[None]).unbind(1)
         centre = means.mean(0)
@@ -176,4 +181,5 @@ class _GlobalBatchNorm(nn.BatchNorm2d):
             self.running_mean.lerp_(centre, momentum)
             self.running_var.lerp_(variance * n / (n - 1), momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
-        return (input - centre.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        shape = [1, -1, *[1] * (input.dim() - 2)]
+        return (input - centre.view(shape)) * scale.view(shape) + self.bias.view(shape)

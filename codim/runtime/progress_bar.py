@@ -44,13 +44,20 @@ class Meter:
 
 
 @contextmanager
-def progress(description: str, total: float | None = None, unit: str = "") -> Iterator[Meter]:
-    """Show on stderr the progress of the stage in this context. Without a total, only its elapsed time is shown."""
+def progress(description: str, total: float | None = None, unit: str = "", shown: bool = True) -> Iterator[Meter]:
+    """Show on stderr the progress of the stage in this context. Without a total, only its elapsed time is shown.
+
+    Args:
+        shown: False: show nothing, for programs that train many times.
+    """
     meter = Meter(description, total, unit)
+    if not shown:
+        yield meter
+        return
     console = Console(stderr=True)
     ended = threading.Event()
-    shown = _bar if console.is_terminal else _lines
-    thread = threading.Thread(target=shown, args=(meter, ended, console), daemon=True)
+    show = _bar if console.is_terminal else _lines
+    thread = threading.Thread(target=show, args=(meter, ended, console), daemon=True)
     thread.start()
     try:
         yield meter

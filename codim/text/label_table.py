@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from codim.text.parts import PARTS, Part, part_of
 from codim.text.safe_text import class_name, printable
+from codim.text.yes_no import NO, YES, yes
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -26,6 +27,8 @@ class Row(NamedTuple):
     part: Part
     number: int = 0
     """Row number in the table, 1: the first below the header; 0: a file in a folder."""
+    trusted: bool = False
+    """Whether somebody has checked the label."""
 
     def where(self, place: Path) -> str:
         """Name the row of the table `place`, or the file below the folder `place`, for errors."""
@@ -33,23 +36,28 @@ class Row(NamedTuple):
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read the images of a table with columns `path`, `label` and optionally `split`; without it all are for training.
+    """Read the images of a table with columns `path`, `label` and optionally `split`, without which all are for
+    training, and `trusted`, without which no label is.
 
     Raises:
         ValueError: names the file and, where one is at fault, the row.
     """
-    columns = read_columns(path, ("path", "label"), ("split",))
+    columns = read_columns(path, ("path", "label"), ("split", "trusted"))
     if not columns["path"]:
         raise ValueError(f"{printable(path)} has no row below its header")
     parts = columns.get("split", ["train"] * len(columns["path"]))
+    marks = columns.get("trusted", [""] * len(columns["path"]))
     rows = []
-    for i, (name, label, said) in enumerate(zip(columns["path"], columns["label"], parts, strict=True), 1):
+    for i, (name, label, said, mark) in enumerate(zip(columns["path"], columns["label"], parts, marks, strict=True), 1):
         if not name or not label:
             raise ValueError(f"{printable(path)}, row {i}: {'label' if name else 'path'} is empty")
         part = part_of(said)
         if part is None:
             raise ValueError(f"{printable(path)}, row {i}: split is {said!r}; allowed: {', '.join(PARTS)}")
-        rows.append(Row(name, class_name(label), part, i))
+        trusted = yes(mark)
+        if trusted is None:
+            raise ValueError(f"{printable(path)}, row {i}: trusted is {mark!r}; allowed: {', '.join((*YES, *NO[:-1]))}")
+        rows.append(Row(name, class_name(label), part, i, trusted))
     return rows
 
 

@@ -3,7 +3,7 @@ is damaged, the previous one is used (codim/runtime/tensor_file.py)."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from operator import index
 from pathlib import Path
@@ -17,8 +17,10 @@ from codim.config.augment import AugmentConfig
 from codim.config.network import NetworkConfig
 from codim.config.train_config import TrainConfig, completed
 from codim.data.augment import Augmenter
+from codim.data.feature_views import augmenter_of
 from codim.data.load import TrainingData
 from codim.division.divide import Division
+from codim.evaluation.label_statistics import LabelStatistics
 from codim.models.network import Network, seeded_network
 from codim.runtime.tensor_file import DamagedFile, previous, read_tensors, write_tensors
 from codim.training.state import TrainState
@@ -34,18 +36,17 @@ class InputSpec:
 
     classes: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
-    shape: tuple[int, int, int]
-    """Shape (C, H, W) of the uint8 images."""
+    shape: tuple[int, ...]
+    """Shape (C, H, W) of the uint8 images, or (D,) of the embeddings."""
     mean: Tensor
-    """Mean per channel (C,), of pixels in [0, 1]."""
+    """Mean per channel (C,), of pixels in [0, 1]; or of each number of the embeddings (D,)."""
     std: Tensor
-    """Standard deviation per channel (C,), of pixels in [0, 1]."""
+    """Standard deviation, likewise."""
 
     @classmethod
     def of(cls, data: TrainingData, augmenter: Augmenter) -> "InputSpec":
-        channels, height, width = data.images.shape[1:]
         mean, std = augmenter.mean.flatten().cpu(), augmenter.std.flatten().cpu()
-        return cls(data.classes, (channels, height, width), mean, std)
+        return cls(data.classes, tuple(data.images.shape[1:]), mean, std)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Trained:
     input: InputSpec
     networks: list[Network]
     augmenter: Augmenter
+    statistics: LabelStatistics | None
+    """What the networks thought of the labels while they trained, on the CPU; None if the checkpoint has none."""
 
 
 def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: InputSpec) -> None:
@@ -66,12 +69,9 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
         path,
         {
             "version": __version__,
-            "config": config.model_dump(mode="json"),
-            "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
-            "networks": [net.state_dict() for net in state.networks],
+            **_model(config, state, spec),
             "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
             "generator": state.generator.get_state(),
-            "epoch": state.epoch,
             "samples": state.samples,
             "active": state.active,
             "average": state.average and state.average.state_dict(),
@@ -80,6 +80,24 @@ def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: In
             "pretraining": state.pretraining and state.pretraining.saved(),
         },
     )
+
+
+def _model(config: TrainConfig, state: TrainState, spec: InputSpec) -> dict[str, Any]:
+    """Return the part of a checkpoint that predicts."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "input": {**asdict(spec), "classes": list(spec.classes), "shape": list(spec.shape)},
+        "networks": [net.state_dict() for net in state.networks],
+        "epoch": state.epoch,
+        "statistics": state.statistics.saved(),
+    }
+
+
+def trained_networks(config: TrainConfig, state: TrainState, spec: InputSpec) -> Trained:
+    """Return copies on the CPU of the networks of a finished training, as `load_trained` those of its checkpoint, but
+    without the statistics of the labels."""
+    found = _restore_trained(_model(config, state, spec), Path("checkpoint.pt"), torch.device("cpu"))
+    return replace(found, statistics=None)
 
 
 def has_checkpoint(path: Path) -> bool:
@@ -158,6 +176,9 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
     state.generator.set_state(saved["generator"])
     state.epoch, state.samples = index(saved["epoch"]), index(saved["samples"])
     device = data.images.device
+    if "statistics" in saved:  # not in checkpoints of version 0.1.0
+        state.statistics = LabelStatistics.restored(saved["statistics"], device)
+        assert len(state.statistics.epochs) == len(data.images)
     state.active = _once(saved["active"], data)
     if state.average:
         state.average.load_state_dict(saved["average"])
@@ -175,17 +196,18 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
 def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) -> Trained:
     network = saved["config"]["network"] | {"weights": None, "precision": "fp32", "compile": "off"}
     config, values = {**saved["config"], "network": network}, saved["input"]
-    channels, height, width = values["shape"]
-    spec = InputSpec(tuple(values["classes"]), (channels, height, width), values["mean"], values["std"])
+    spec = InputSpec(tuple(values["classes"]), tuple(map(index, values["shape"])), values["mean"], values["std"])
     if saved["epoch"] <= config["pretrain"]["epochs"]:
         raise ValueError(f"checkpoint {path} is from pre-training, its networks have seen no labels yet")
     settings = NetworkConfig.model_validate(network)
-    networks = [seeded_network(settings, channels, len(spec.classes), 0) for _ in saved["networks"]]
+    networks = [seeded_network(settings, spec.shape[0], len(spec.classes), 0) for _ in saved["networks"]]
     for net, weights in zip(networks, saved["networks"], strict=True):
         net.load_state_dict(weights)
         net.to(device).eval()
-    augmenter = Augmenter(AugmentConfig.model_validate(config["augment"]), spec.mean.to(device), spec.std.to(device))
-    return Trained(config, spec, networks, augmenter)
+    augment = AugmentConfig.model_validate(config["augment"])
+    augmenter = augmenter_of(spec.shape)(augment, spec.mean.to(device), spec.std.to(device))
+    statistics = LabelStatistics.restored(saved["statistics"], "cpu") if "statistics" in saved else None
+    return Trained(config, spec, networks, augmenter, statistics)
 
 
 def _once(index: Tensor, data: TrainingData) -> Tensor:

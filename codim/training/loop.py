@@ -11,6 +11,7 @@ from codim.config.budget import Milestones, epoch_images, milestones, pretrain_s
 from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
 from codim.data.batches import endless_batches
+from codim.data.feature_views import fitted_augmenter
 from codim.data.load import TrainingData
 from codim.division.divide import divide, scale_losses
 from codim.evaluation.evaluate import evaluate
@@ -37,7 +38,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
     marks = milestones(config, len(data.images), len(data.train_index))
     set_up(data.images.device, config.network.precision)
     require_even("train/batch_size", config.train.batch_size)
-    augmenter = Augmenter.fit(config.augment, data.images)
+    augmenter = fitted_augmenter(config.augment, data.images)
     if state.pretraining:
         yield from _pretrain(config, data, state, augmenter)
     while state.samples < config.train.samples:
@@ -109,9 +110,13 @@ def _cotrain_epoch(
     config: TrainConfig, data: TrainingData, state: TrainState, augmenter: Augmenter, progress: Progress
 ) -> None:
     if config.divide.split == "mixture":
-        scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in state.loss_history]
+        history = state.loss_history
+        if config.divide.measure != "loss":
+            history = [state.statistics.means(state.active).doubt(config.divide.measure)]
+        trusted = None if data.trusted is None else data.trusted[state.active]
+        scaled = [torch.stack([scale_losses(own) for own in losses]) for losses in history]
         averaged = torch.stack(scaled).mean(0)
-        state.divisions = divide(averaged, state.active, data.labels[state.active], config.divide)
+        state.divisions = divide(averaged, state.active, data.labels[state.active], config.divide, trusted)
         if world_size() > 1:
             first = broadcast([division.to("cpu") for division in state.divisions])
             state.divisions = [replace(own.to(data.images.device), index=state.active) for own in first]
@@ -150,5 +155,5 @@ def _evaluate(config: TrainConfig, data: TrainingData, state: TrainState, augmen
         for net in state.networks:
             average_buffers(net)
     state.active = draw_active(config, data, state.generator)
-    state.evaluation = evaluate(state.networks, data, augmenter, state.active)
+    state.evaluation = evaluate(state.networks, data, augmenter, state.active, state.statistics)
     state.loss_history = [*state.loss_history, state.evaluation.losses][-config.divide.loss_history :]

@@ -19,7 +19,7 @@ from codim.config.network import NetworkConfig
 from codim.config.pretrain import PretrainConfig
 from codim.data.augment import Augmenter
 from codim.data.batches import endless_batches
-from codim.data.images.image_cache import Images
+from codim.data.stored import Images
 from codim.losses.contrastive import nt_xent
 from codim.models.network import FITTED_IMAGES, Network, compiled, seeded_network
 from codim.runtime.distributed import gather, require_even, shard, synchronise_batch_norm

@@ -9,19 +9,28 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from torch import Tensor
 
 from codim.config.train_config import TrainConfig
-from codim.data.augment import Augmenter
+from codim.data.feature_views import fitted_augmenter
 from codim.data.load import TrainingData, Truth, load_data
 from codim.evaluation.evaluate import NAN
+from codim.evaluation.label_audit import label_audit
 from codim.evaluation.observer import Observer
 from codim.evaluation.predict import predict
 from codim.evaluation.scorecard import scorecard
 from codim.evaluation.scores import Scores
 from codim.metrics import OracleMetrics
 from codim.runtime.device import torch_device
-from codim.training.checkpoint import InputSpec, has_checkpoint, load_checkpoint, save_checkpoint
+from codim.training.checkpoint import (
+    InputSpec,
+    Trained,
+    has_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    trained_networks,
+)
 from codim.training.loop import run_epochs
 from codim.training.state import TrainState
 
@@ -49,7 +58,7 @@ class Session:
     def __init__(self, config: TrainConfig, data: TrainingData, truth: Truth | None = None) -> None:
         """`truth`: true labels and test images for the observer; without it the fields of OracleMetrics are unknown."""
         self.config, self.data, self.truth = config, data, truth
-        self.augmenter = Augmenter.fit(config.augment, data.images)
+        self.augmenter = fitted_augmenter(config.augment, data.images)
         self._observer = None if truth is None else Observer(data, truth, self.augmenter)
         self._input = InputSpec.of(data, self.augmenter)
 
@@ -73,6 +82,10 @@ class Session:
         """Make `checkpoint` the newest one; the previous one is kept beside it."""
         save_checkpoint(checkpoint, self.config, self.state, self._input)
 
+    def trained(self) -> Trained:
+        """Return copies of the networks on the CPU, with all that predicting needs, and no data."""
+        return trained_networks(self.config, self.state, self._input)
+
     def epochs(self) -> Iterator[Row]:
         """Train until the budget is drawn; yield a row after each epoch. Raises as `run_epochs`."""
         for metrics in run_epochs(self.config, self.data, self.state):
@@ -84,6 +97,11 @@ class Session:
     def predict(self, index: Tensor | None = None) -> Tensor:
         """Return the logits (2, N, K) of both networks for all images, or for those of `index`."""
         return predict(self.state.networks, self.data.images, self.augmenter, index)
+
+    def label_audit(self, logits: Tensor) -> pa.Table:
+        """Return the audit table (codim/evaluation/label_audit.py); `logits` as `predict` returns them for all
+        images."""
+        return label_audit(self.data, logits, self.config.divide, self.state.statistics)
 
     def scorecard(self, logits: Tensor) -> Scores:
         """Return the content of evaluation.json; `logits` as `predict` returns them for all images."""

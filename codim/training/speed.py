@@ -80,7 +80,8 @@ def _measured(
 def _of_images(state: TrainState) -> list[Tensor]:
     """Return the tensors of a checkpoint that grow with the number of images."""
     own = [getattr(division, f.name) for division in state.divisions for f in fields(division)]
-    return [state.active, *state.loss_history, *(value for value in own if isinstance(value, Tensor))]
+    sums = state.statistics.saved().values()
+    return [state.active, *state.loss_history, *sums, *(value for value in own if isinstance(value, Tensor))]
 
 
 def _slice(data: TrainingData, images: int) -> TrainingData:
@@ -92,6 +93,7 @@ def _slice(data: TrainingData, images: int) -> TrainingData:
         labels=data.labels[:n],
         train_index=index[: n - n // 8],
         val_index=index[n - n // 8 :],
+        trusted=None,
     )
 
 

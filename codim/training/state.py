@@ -11,6 +11,7 @@ from codim.data.load import TrainingData
 from codim.division.divide import Division
 from codim.division.labelled_set import given_division
 from codim.evaluation.evaluate import Evaluation
+from codim.evaluation.label_statistics import LabelStatistics
 from codim.models.network import FITTED_IMAGES, Network, compiled, seeded_network
 from codim.runtime.distributed import synchronise_batch_norm
 from codim.training.optim import sgd
@@ -29,6 +30,8 @@ class TrainState:
     """State of stage 0; None after it."""
     active: Tensor
     """Indices of the training images of the next epoch, (N_epoch,) int64."""
+    statistics: LabelStatistics
+    """What the networks thought of each label so far, for all images."""
     average: WeightAverage | None = None
     """Average of both networks' weights, where `average/kind` asks for one."""
     epoch: int = 0
@@ -66,7 +69,8 @@ class TrainState:
         ]
         generator = Generator(device).manual_seed(config.first_seed)
         average = None if config.average.kind == "none" else WeightAverage(config.average, networks)
-        state = cls(networks, optimizers, generator, None, draw_active(config, data, generator), average)
+        statistics = LabelStatistics.empty(len(data.images), device)
+        state = cls(networks, optimizers, generator, None, draw_active(config, data, generator), statistics, average)
         if config.divide.split == "given":
             state.divisions = [given_division(data, config.divide)] * 2
         if pretrained is not None:

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_m
 
 from codim.config.average import AverageConfig
 from codim.data.augment import Augmenter
-from codim.data.images.image_cache import Images
+from codim.data.stored import Images
 from codim.models.network import Network
 
 

@@ -49,8 +49,10 @@ def loaded(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callabl
     return seen, lambda divide: given_division(data, divide)
 
 
-def published(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]]:
-    """`Look` that uses the published shape of the data set, without loading it."""
+def published(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
+    """`Look` that uses the published shape of the data set, without loading it; own data have none."""
+    if config.facts.own:
+        return None
     data = nominal_data(config, noise)
     counts = len(data.labels), len(data.train_index), len(data.val_index), data.classes
     return ConditionData(*counts, data.noise_rate, data.transition.tolist()), data.require_given
@@ -59,9 +61,9 @@ def published(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Call
 def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable[[DivideConfig], object]] | None:
     """`Look` without the data, a lower bound: nothing is refused that the data would allow. The labels decide how the
     split rounds, by up to one image per class either way; a given labelled set is not checked."""
-    if not config.facts.shape or not config.facts.shape.whole:
+    if not config.facts.shape or not config.facts.shape.whole or (known := published(config, noise)) is None:
         return None
-    seen, _ = published(config, noise)
+    seen, _ = known
     room = 2 * seen.classes if config.validation == "split" and config.val_fraction else 0
     training, validation = max(seen.training_images - room, 1), seen.validation_images + room
     fewest = replace(seen, training_images=training, validation_images=validation)
@@ -70,8 +72,8 @@ def least(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callable
 
 def without_auto(spec: StudySpec, source: Source, look: Look) -> StudySpec:
     """Return the spec with a value in `fixed` for each `auto`, so that all trials have the same. It does not depend on
-    the machine: it is that of a training without GPU. `least` does without own images that cannot be counted, which the
-    next `Look` refuses. Raises SpecError."""
+    the machine: it is that of a training without GPU. Own images that cannot be counted are done without until they
+    are `loaded`, which refuses them. Raises SpecError."""
     fixed = spec.fixed
     networks = [settings.get("network", {}) for settings in spec.baselines.values()]
     if "network/name" in spec.space or any("name" in own for own in networks if isinstance(own, Mapping)):
@@ -82,7 +84,7 @@ def without_auto(spec: StudySpec, source: Source, look: Look) -> StudySpec:
         try:
             counts = count_images(fixed, gpu=False)
         except ValueError:
-            if look is not least or not _own_images(fixed):
+            if look is loaded or not _own_images(fixed):
                 raise
             counts = UNCOUNTED
         return spec.model_copy(update={"fixed": resolved(fixed, counts)})

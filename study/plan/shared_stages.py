@@ -45,7 +45,9 @@ def pretraining(config: TrainConfig) -> Stage | None:
         pretrain=config.pretrain,
         train=LoopConfig(device=config.train.device),
     )
-    settings = own.model_dump(mode="json", include={"noise", "network", "augment", "pretrain"})
+    settings = own.model_dump(
+        mode="json", include={"noise", "network", "augment", "pretrain"}, exclude=_without_part(config)
+    )
     if config.network.weights is not None:  # the path of the file does not matter
         settings["network"]["weights"] = _digest(config.network.weights)
     return _stage("pre-training", own, settings | {"data": config.data.images()})
@@ -67,10 +69,9 @@ def warm_up(config: TrainConfig) -> Stage | None:
         train=config.train.model_copy(update={"seed": 0, "epoch": "labelled"}),
         average=config.average,
     )
-    read = [*([config.network.weights] if config.network.weights else []), *config.noise.files]
-    digests = {"files": [_digest(path) for path in read]}
-    # Settings that are younger than the keys of existing stages, and have no part in this one, stay out.
-    return _stage("warm-up", own, own.model_dump(mode="json", exclude={"mixmatch": {"terms"}}) | digests)
+    places = (config.network.weights, *config.noise.files, config.data.labels, config.data.trusted)
+    digests = {"files": [_digest(path) for path in places if path]}
+    return _stage("warm-up", own, own.model_dump(mode="json", exclude=_without_part(config)) | digests)
 
 
 def shared_stages(plan: Plan) -> list[Stage]:
@@ -101,6 +102,19 @@ def drawn_by_trial(config: TrainConfig, data: ConditionData, shared: Set[str]) -
 def drawn_by_stage(stage: Stage, data: ConditionData) -> Drawn:
     marks = milestones(stage.config, data.images, data.training_images)
     return Drawn(marks.pretrain) if stage.kind == "pre-training" else Drawn(warmup=marks.warmup - marks.pretrain)
+
+
+def _without_part(config: TrainConfig) -> dict[str, set[str]]:
+    """Return the settings, by section, that are younger than the keys of existing stages and have no part in a stage of
+    this training: they stay out of its key."""
+    files = {name for name in ("labels", "trusted") if getattr(config.data, name) is None}
+    views = set() if config.data.facts.vectors else {"feature_noise", "feature_dropout", "feature_mixup"}
+    return {
+        "mixmatch": {"terms"},
+        "data": {"labels_are_true", *files},
+        "divide": {"measure", "noise_rate"},
+        "augment": views,
+    }
 
 
 def _stage(kind: Kind, config: TrainConfig, settings: dict[str, Any]) -> Stage:

@@ -26,7 +26,7 @@ from study.spec.sections import (
 )
 from study.spec.yaml_file import Source
 
-PATHS = ("data/root", "data/cache", "network/weights", "divide/labelled_file")
+PATHS = ("data/root", "data/cache", "data/labels", "data/trusted", "network/weights", "divide/labelled_file")
 """Settings that name a file or a folder, in addition to the `path` of a condition."""
 STAGES = "stages"
 """Name of the folder of the shared stages, next to the folders of the studies."""

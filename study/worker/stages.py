@@ -11,7 +11,7 @@ from torch import Tensor
 
 from codim.config.budget import milestones, pretrain_samples
 from codim.config.train_config import TrainConfig
-from codim.data.augment import Augmenter
+from codim.data.feature_views import fitted_augmenter
 from codim.data.load import TrainingData, load_data
 from codim.runtime.announce import repeated
 from codim.runtime.atomic_file import held, replacement
@@ -80,7 +80,7 @@ def _compute_pretraining(stage: Stage, folder: Path) -> None:
     data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
     unfinished = folder / stage.key / "unfinished.pt"
     state = _pretrain_state(config, data, unfinished)
-    saved, augmenter = time.monotonic(), Augmenter.fit(config.augment, data.images)
+    saved, augmenter = time.monotonic(), fitted_augmenter(config.augment, data.images)
     epochs, per_epoch = (
         config.pretrain.epochs,
         pretrain_samples(config.pretrain, len(data.images)) / config.pretrain.epochs,

@@ -93,6 +93,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_digits: object) ->
             Image.fromarray(image).save(path)
     rows = [f"photos/class{label}/{i}.png,class{label}" for i, label in enumerate(labels[:120] % 3)]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    np.savez(tmp_path / "embeddings.npz", embeddings=images[:240].reshape(240, -1), labels=labels[:240])
     (tmp_path / "cluster").symlink_to(ROOT / "cluster")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CODIM_DATA", str(tmp_path))
@@ -224,6 +225,7 @@ def write_study(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_block_of_a_page_runs(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = digits()
     known: dict[str, Any] = {"images": images[:240], "labels": labels[:240], "others": images[240:250]}
+    known |= {"embeddings": images[:240].reshape(240, -1), "more_embeddings": images[240:250].reshape(10, -1)}
     for block in blocks(page):
         assert block.kind in ("sh", "python", "json", "yaml", "text"), f"{block.kind}: a kind that no test runs"
         if block.kind == "python":

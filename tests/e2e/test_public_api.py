@@ -41,8 +41,10 @@ def lines(name: str, value: Any) -> Iterator[str]:
         for attribute, found in vars(value).items():
             if isinstance(found, property):
                 yield f"{name}.{attribute}: {signature(found.fget).rpartition(' -> ')[2]}"
-            elif attribute == "__init__" or not attribute.startswith("_"):
-                yield f"{name}.{attribute}{signature(getattr(found, '__func__', found))}"
+            elif inspect.isfunction(function := getattr(found, "__func__", found)) and (
+                attribute == "__init__" or not attribute.startswith("_")
+            ):  # scikit-learn adds methods that are no functions
+                yield f"{name}.{attribute}{signature(function)}"
     else:
         yield f"{name}{signature(value)}"
 

@@ -23,7 +23,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from torch import Tensor
 
 from codim.config.data import MOST_MEGAPIXELS
 from codim.data.images.decode import decode_all
+from codim.data.stored import Rows, Stored
 from codim.runtime.atomic_file import held, replaced
 from codim.text.safe_text import printable
 
@@ -45,7 +46,6 @@ RECORD = 3
 SHOWN = 3
 """Number of unreadable images named in an error."""
 
-Rows = NDArray[np.int64]
 log = logging.getLogger(__name__)
 
 
@@ -187,41 +187,30 @@ def _raise_for(faults: list[str], total: int, what: str) -> None:
         raise ValueError(f"{len(faults)} of {total} images are {what}: {'; '.join(faults[:SHOWN])}{more}")
 
 
-class CachedImages:
+class CachedImages(Stored):
     """Selection of a cache's images, in any order; behaves like a uint8 tensor (N, 3, size, size) on `device`."""
 
     def __init__(self, cache: ImageCache, rows: Rows, device: torch.device | str = "cpu") -> None:
-        self.cache, self.rows, self.device = cache, rows, torch.device(device)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+        super().__init__(rows, device)
+        self.cache = cache
 
     @property
     def shape(self) -> torch.Size:
         return torch.Size([len(self.rows), 3, self.cache.size, self.cache.size])
 
-    def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """Return the images at an index (n,) of integers or bools, or a slice, as a tensor on the device."""
-        chosen = index.cpu().numpy() if isinstance(index, Tensor) else index
-        return torch.from_numpy(self.cache.read(self.rows[chosen])).to(self.device)
+    def read(self, rows: Rows) -> Tensor:
+        return torch.from_numpy(self.cache.read(rows))
 
-    def split(self, size: int) -> Iterator[Tensor]:
-        """Yield chunks of `size` images in order."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
+    @property
+    def repeats(self) -> Rows:
+        return self.rows
 
-    def file(self, i: int) -> str:
+    def name(self, i: int) -> str:
         """Return the file of an image, absolute or below the root of the cache."""
         return self.cache.names[int(self.rows[i])]
 
-    def take(self, index: Rows) -> "CachedImages":
-        """Return the images at `index` (n,), still undecoded."""
-        return CachedImages(self.cache, self.rows[index], self.device)
-
-    def followed_by(self, other: "CachedImages") -> "CachedImages":
-        """Return these images followed by those of `other`, which must share the cache."""
-        assert other.cache is self.cache
-        return CachedImages(self.cache, np.concatenate([self.rows, other.rows]), self.device)
+    def selected(self, rows: Rows) -> "CachedImages":
+        return CachedImages(self.cache, rows, self.device)
 
     def mapped(self) -> NDArray[np.uint8]:
         """Decode all and return (N, 3, size, size) without verifying checksums; a memory map, or a copy in memory
@@ -230,11 +219,7 @@ class CachedImages:
         in_order = np.array_equal(self.rows, np.arange(len(self)))
         return self.cache.pixels[: len(self)] if in_order else self.cache.pixels[self.rows]
 
-    def decoded(self, device: torch.device | str) -> "CachedImages":
+    def ready(self, device: torch.device | str) -> "CachedImages":
         """Decode all images and return them on `device`. Raises ValueError as ImageCache.fill."""
         self.cache.fill(self.rows)
         return CachedImages(self.cache, self.rows, device)
-
-
-Images = Tensor | CachedImages
-"""Images as training indexes them."""

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from study.results.records import TrialRecord
 from study.surrogate.task import Task
 from tests.support import synthetic
 from tests.support.synthetic import CONDITIONS, accuracy, record
+from tests.support.vectors import blobs, save
 
 RATES = {name: realised for name, (kind, _, realised, _) in CONDITIONS.items() if kind == "symmetric"}
 
@@ -340,3 +342,31 @@ def test_the_noise_of_own_images_is_estimated_by_a_short_training(
     config = train_config(with_counts(json.loads(output.read_text()), gpu=False))
     assert (config.network.width, config.augment.size, config.warmup.epochs) == (4, 16, 6)
     assert load_data(config.data, config.noise)[0].classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("of", ["digits", "embeddings"])
+def test_embeddings_get_settings_from_a_study_of_images_or_of_embeddings(of: str, tmp_path: Path) -> None:
+    """What fits the study's images alone is computed from the embeddings, whose own study keeps its network."""
+    theirs = {"data": {"name": "embeddings", "root": "theirs.npz"}, "network": {"name": "mlp", "width": 64}}
+    fixed: dict[str, Any] = theirs if of == "embeddings" else {}
+    study = synthetic.write(tmp_path / "study", searched(), synthetic.SPEC | {"data": of, "fixed": fixed})
+    place = save(tmp_path / "x.npy", *blobs(300)[:1])
+    (tmp_path / "labels.csv").write_text("\n".join(["label", *blobs(300)[1]]))
+    output = tmp_path / "mine.json"
+    flags = ["--study", str(study), "--noise-rate", "0.3", "--output", str(output)]
+    assert main(["recommend", *flags, "--images", str(place), "--labels", str(tmp_path / "labels.csv")]) == 0
+    settings = json.loads(output.read_text())
+    config = train_config(with_counts(settings, gpu=False))
+    assert config.data.labels == tmp_path / "labels.csv"
+    assert (config.network.name, config.network.width) == ("mlp", 64 if of == "embeddings" else None)
+    assert load_data(config.data, config.noise)[0].images.shape == (300, 6)
+
+
+def test_embeddings_without_labels_end_with_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = synthetic.write(tmp_path / "study", searched())
+    place = save(tmp_path / "x.npy", blobs(30)[0])
+    assert main(["recommend", "--study", str(study), "--noise-rate", "0.3", "--images", str(place)]) == 2
+    error = capsys.readouterr().err
+    assert "--images: " in error
+    assert "holds no labels; give data/labels" in error
+    assert error.count("\n") == 1

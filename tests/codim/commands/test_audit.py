@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +26,7 @@ from codim.data.augment import Augmenter
 from codim.data.counts import with_counts
 from codim.data.images.image_cache import CachedImages, ImageCache
 from codim.data.load import TrainingData, load_data
-from codim.evaluation.label_audit import Trust, label_audit, suspects, trust
+from codim.evaluation.label_audit import STATISTICS, Trust, label_audit, suspects, trust
 from codim.evaluation.predict import predict
 from codim.training.checkpoint import InputSpec, save_checkpoint
 from tests.support.pictures import save_plain
@@ -60,7 +61,8 @@ def table(**columns: list[float]) -> tuple[pa.Table, TrainingData]:
     given = torch.tensor(columns["given_label"]).long()
     classes = ("cat", '<b>"dog"</b>', "emu & co")
     data = TrainingData(images, given, torch.arange(n - 1), torch.tensor([n - 1]), classes)
-    return pa.table({"index": list(range(n)), **columns}), data
+    unknown = {name: [math.nan] * n for name in STATISTICS}
+    return pa.table({"index": list(range(n)), **columns, **unknown}), data
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def test_images_of_files_are_named_by_them(tmp_path: Path, audited: tuple[pa.Tab
     for i, name in enumerate(names):
         save_plain(tmp_path / name, i)
     table, data = audited
-    cached = CachedImages(ImageCache(tmp_path / "cache", tmp_path, names, 8), np.arange(5)[::-1]).decoded("cpu")
+    cached = CachedImages(ImageCache(tmp_path / "cache", tmp_path, names, 8), np.arange(5)[::-1]).ready("cpu")
     data = replace(data, images=cached)
     found = suspects(table, data)
     assert [(suspect.index, suspect.file) for suspect in found] == [(i, names[4 - i]) for i in (3, 0, 4, 2)]
@@ -226,7 +228,7 @@ def test_how_far_networks_can_be_trusted_is_told_by_held_out_images_alone(
 @pytest.mark.parametrize(
     ("known", "said"),
     [
-        (Trust(100, 0.33, 0.95), "These networks can hardly be trusted."),
+        (Trust(100, 0.33, 0.95), "Trust these networks with care."),
         (Trust(100, 0.9, 0.5), "These networks can hardly be trusted."),
         (Trust(100, 0.8, 0.8), "Trust these networks with care."),
         (Trust(100, 0.8, 0.95), "These networks can be trusted."),
@@ -278,14 +280,17 @@ def test_corrections_of_own_images_name_their_files(tmp_path: Path) -> None:
     data, _ = load_data(config.data, config.noise)
     assert isinstance(data.images, CachedImages)
     labels = dict(enumerate(data.labels.tolist())) | {2: 1 - int(data.labels[2])}
-    corrections._write_own(tmp_path / "corrected.csv", config, data, labels)
+    corrections._write_own(tmp_path / "corrected.csv", config, data, labels, {2})
     table = config.data.model_copy(update={"name": "table", "root": tmp_path / "corrected.csv"})
     again, _ = load_data(table, config.noise)
     assert isinstance(again.images, CachedImages)
-    named = {Path(again.images.file(i)).name: again.classes[again.labels[i]] for i in range(12)}
-    before = {Path(data.images.file(i)).name: data.classes[data.labels[i]] for i in range(12)}
-    turned = Path(data.images.file(2)).name
+    named = {Path(again.images.name(i)).name: again.classes[again.labels[i]] for i in range(12)}
+    before = {Path(data.images.name(i)).name: data.classes[data.labels[i]] for i in range(12)}
+    turned = Path(data.images.name(2)).name
     assert {name for name in before if named[name] != before[name]} == {turned}
+    assert again.trusted is not None
+    (checked,) = again.trusted.nonzero().flatten().tolist()
+    assert Path(again.images.name(checked)).name == turned
 
 
 @pytest.mark.parametrize(

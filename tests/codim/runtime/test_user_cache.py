@@ -59,7 +59,7 @@ def test_a_folder_of_another_user_is_not_trusted(places: Path, monkeypatch: pyte
 def test_nothing_is_written_beside_own_photos(places: Path) -> None:
     for k, name in enumerate(("a/0.png", "b/1.png")):
         save_plain(places / "photos" / name, k)
-    assert levels(load("folder", places / "photos").images.decoded("cpu")) == [0, 1]  # type: ignore[union-attr]
+    assert levels(load("folder", places / "photos").images.ready("cpu")) == [0, 1]  # type: ignore[union-attr]
     assert {path.name for path in (places / "photos").rglob("*")} == {"a", "b", "0.png", "1.png"}
     assert (places / "home" / ".cache" / "codim").is_dir()
 
@@ -70,7 +70,7 @@ def test_folders_of_the_same_names_are_not_mixed_up(places: Path) -> None:
         for k, name in enumerate("ab"):
             save_plain(places / root / name / "0.png", 100 * start + k)
         images = load("folder", places / root).images
-        assert levels(images.decoded("cpu")) == [100 * start, 100 * start + 1]  # type: ignore[union-attr]
+        assert levels(images.ready("cpu")) == [100 * start, 100 * start + 1]  # type: ignore[union-attr]
     given = config("folder", places / "first", cache=places / "given")
     caches = [ImageCache(places / "given", places / root, ["a"], given.cache_size) for root in ("first", "second")]
     assert caches[0].folder != caches[1].folder
@@ -84,11 +84,11 @@ def test_a_cache_beside_its_data_is_found_wherever_they_are_mounted(tmp_path: Pa
 def test_a_file_that_changed_and_kept_its_length_is_decoded_anew(places: Path) -> None:
     for k, name in enumerate("ab"):
         save_plain(places / "photos" / name / "0.png", k + 10)
-    load("folder", places / "photos").images.decoded("cpu")  # type: ignore[union-attr]
+    load("folder", places / "photos").images.ready("cpu")  # type: ignore[union-attr]
     path = places / "photos" / "a" / "0.png"
     before = path.stat()
     save_plain(path, 9)
     path.write_bytes(path.read_bytes().ljust(before.st_size, b"\0"))
     assert path.stat().st_size == before.st_size
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert levels(load("folder", places / "photos").images.decoded("cpu"))[0] == 9  # type: ignore[union-attr]
+    assert levels(load("folder", places / "photos").images.ready("cpu"))[0] == 9  # type: ignore[union-attr]

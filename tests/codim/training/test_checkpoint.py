@@ -140,7 +140,7 @@ KEYS = [
 
 def test_the_keys_of_a_checkpoint(saved: Saved) -> None:
     content = read_tensors(saved[0])
-    assert set(content) == {*KEYS, "average", "version"}
+    assert set(content) == {*KEYS, "average", "statistics", "version"}
     assert content["version"] == codim.__version__
 
 

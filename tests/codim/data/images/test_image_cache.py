@@ -210,7 +210,7 @@ def test_reading_holds_the_images_asked_for_and_no_more(tmp_path: Path) -> None:
     ImageCache(tmp_path, tmp_path, names, side).fill(np.arange(n))
     batch = torch.arange(0, n, 75)
     tracemalloc.start()
-    images = CachedImages(ImageCache(tmp_path, tmp_path, names, side), np.arange(n)).decoded("cpu")
+    images = CachedImages(ImageCache(tmp_path, tmp_path, names, side), np.arange(n)).ready("cpu")
     part = images[batch]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -220,7 +220,7 @@ def test_reading_holds_the_images_asked_for_and_no_more(tmp_path: Path) -> None:
 
 @pytest.fixture
 def images(root: Path) -> CachedImages:
-    return CachedImages(opened(root), ALL).decoded("cpu")
+    return CachedImages(opened(root), ALL).ready("cpu")
 
 
 def test_any_index_of_a_tensor_will_do(images: CachedImages) -> None:

@@ -1,0 +1,141 @@
+"""Trusted labels: noise does not reach them, the division keeps them, the estimate of the noise does without them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from codim.commands import crossval
+from codim.commands.arguments import CrossvalArguments
+from codim.config.data import DataConfig
+from codim.config.divide import DivideConfig
+from codim.config.train_config import train_config
+from codim.data.load import load_data
+from codim.division.divide import divide
+from codim.evaluation.label_audit import label_audit
+from codim.noise.kinds import NOISE_ADAPTER
+from codim.training.session import Session
+from tests.support.loading import load
+from tests.support.pictures import save_plain
+from tests.support.vectors import blobs, save, settings
+
+N = 120
+VECTORS, LABELS = blobs(N)
+CHECKED = np.arange(0, N, 4)
+MARKS = np.array(["yes" if i % 4 == 0 else "no" for i in range(N)])
+NOISE = NOISE_ADAPTER.validate_python({"kind": "symmetric", "rate": 1.0})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return save(tmp_path / "x.npy", VECTORS, label=LABELS)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    np.save(tmp_path / "trusted.npy", CHECKED)
+    return tmp_path / "trusted.npy"
+
+
+@pytest.mark.parametrize("way", ["file", "text", "column", "both"])
+def test_noise_does_not_reach_them(way: str, path: Path, file: Path, tmp_path: Path) -> None:
+    own: dict[str, Any] = {"trusted": str(file)}
+    if way == "text":
+        np.savetxt(tmp_path / "trusted.txt", CHECKED[::-1], fmt="%d")
+        own = {"trusted": str(tmp_path / "trusted.txt")}
+    if way in ("column", "both"):
+        path = save(tmp_path / "y.npz", VECTORS, label=LABELS)
+        np.savez(path, embeddings=VECTORS, labels=LABELS, trusted=MARKS)
+        own = {} if way == "column" else own
+    data, truth = load_data(DataConfig.model_validate(settings(path, labels_are_true=True, **own)), NOISE)
+    assert data.trusted is not None
+    assert data.trusted.nonzero()[:, 0].tolist() == CHECKED.tolist()
+    assert truth.clean is not None
+    assert truth.clean[data.trusted].all()
+    assert 0.5 < 1 - truth.clean[~data.trusted].double().mean().item() < 0.8
+
+
+def test_a_table_of_images_has_the_column_too(tmp_path: Path) -> None:
+    for i in range(4):
+        save_plain(tmp_path / f"{i}.png", i)
+    (tmp_path / "t.csv").write_text("path,label,trusted\n0.png,a,Yes\n1.png,b,\n2.png,a,0\n3.png,b,TRUE\n")
+    trusted = load("table", tmp_path / "t.csv").trusted
+    assert trusted is not None
+    assert trusted.tolist() == [True, False, False, True]
+    (tmp_path / "t.csv").write_text("path,label,trusted\n0.png,a,Yes\n1.png,b,perhaps\n")
+    with pytest.raises(ValueError, match=r"row 2: trusted is 'perhaps'; allowed: true, yes, 1, false, no, 0"):
+        load("table", tmp_path / "t.csv")
+
+
+def test_they_may_be_the_validation_part(path: Path, file: Path) -> None:
+    config = DataConfig.model_validate(settings(path, trusted=str(file), validation="trusted"))
+    data, _ = load_data(config, NOISE)
+    assert data.val_index.tolist() == CHECKED.tolist()
+    assert not set(data.val_index.tolist()) & set(data.train_index.tolist())
+    assert len(data.train_index) + len(data.val_index) == N
+
+
+def test_the_mixture_is_that_of_the_others(path: Path) -> None:
+    """Whatever the losses of the trusted images are."""
+    generator = torch.Generator().manual_seed(0)
+    scaled = torch.rand(2, N, generator=generator, dtype=torch.float64) ** 3
+    trusted = torch.zeros(N, dtype=torch.bool)
+    trusted[CHECKED] = True
+    labels, index = torch.arange(N) % 3, torch.arange(N) + 7
+    wild = torch.where(trusted, torch.rand(N, generator=generator).double(), scaled)
+    for by_class in (False, True):
+        config = DivideConfig(by_class=by_class)
+        alone = divide(scaled[:, ~trusted], index[~trusted], labels[~trusted], config)
+        for found, others in zip(divide(wild, index, labels, config, trusted), alone, strict=True):
+            assert torch.equal(found.index, index)
+            assert torch.equal(found.clean_probability[~trusted], others.clean_probability)
+            assert torch.equal(found.labelled[~trusted], others.labelled)
+            assert (found.clean_probability[trusted] == 1).all()
+            assert found.labelled[trusted].all()
+            assert found.threshold == others.threshold
+
+
+def test_a_training_keeps_them_labelled(path: Path, file: Path) -> None:
+    own = {"data": settings(path, trusted=str(file), labels_are_true=True), "noise": {"kind": "symmetric", "rate": 0.8}}
+    stages = {"pretrain": {"epochs": 0, "batch_size": 8}, "warmup": {"epochs": 1}, "mixmatch": {"rampup_epochs": 0}}
+    config = train_config({**own, **stages, "train": {"samples": 1_000, "batch_size": 8}})
+    session = Session.load(config)
+    session.start()
+    for _ in session.epochs():
+        pass
+    assert session.data.trusted is not None
+    for division in session.state.divisions:
+        member = session.data.trusted[division.index]
+        assert division.labelled[member].all()
+        assert not division.labelled.all()
+    table = label_audit(session.data, session.predict(), config.divide)
+    assert (table["clean_probability"].to_numpy()[CHECKED] == 1).all()
+
+
+def test_the_estimate_of_the_noise_does_without_them(path: Path, file: Path, tmp_path: Path) -> None:
+    given = {"data": settings(path, trusted=str(file)), "warmup": {"epochs": 1}, "network": {"width": 4}}
+    (tmp_path / "s.json").write_text(json.dumps(given))
+    crossval.main(CrossvalArguments(tmp_path / "s.json", folds=2, output=tmp_path / "p.parquet"))
+    assert not set(pq.read_table(tmp_path / "p.parquet")["index"].to_pylist()) & set(CHECKED.tolist())
+
+
+@pytest.mark.parametrize(
+    ("content", "own", "message"),
+    [
+        ("-1", {}, r"data/trusted: .*t\.txt names image -1; allowed: 0 to 119"),
+        ("3\n120", {}, "names image 120; allowed: 0 to 119"),
+        ("one", {}, "data/trusted: .* cannot be read as a list of numbers"),
+        ("\n".join(map(str, range(N))), {}, "all images are trusted; allowed: some that are not"),
+        (None, {"validation": "trusted"}, "data/validation: 'trusted', but no image is"),
+    ],
+)
+def test_faults_are_named(content: str | None, own: dict[str, Any], message: str, path: Path, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "t.txt").write_text(content)
+        own = {**own, "trusted": str(tmp_path / "t.txt")}
+    with pytest.raises(ValueError, match=message):
+        load_data(DataConfig.model_validate(settings(path, **own)), NOISE)
