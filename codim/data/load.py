@@ -134,6 +134,8 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     given, true, trusted = np.where(checked, source.labels, given)[rows], source.labels[rows], checked[rows]
     images = source.images if not config.subset else _take(source.images, rows)
     if isinstance(noise, OpenSetNoise):
+        if checked.any():
+            raise ValueError("noise/kind: openset replaces images, trusted ones too; allowed with them: another kind")
         images, true = _with_foreign_images(images, true, rows, source.labels, noise, config)
     clean = given == true
     rate = float((~clean).mean())

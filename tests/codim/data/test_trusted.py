@@ -123,6 +123,12 @@ def test_the_estimate_of_the_noise_does_without_them(path: Path, file: Path, tmp
     assert not set(pq.read_table(tmp_path / "p.parquet")["index"].to_pylist()) & set(CHECKED.tolist())
 
 
+def test_open_set_noise_would_replace_their_images(file: Path) -> None:
+    noise = {"kind": "openset", "rate": 0.2, "open_share": 0.5, "source": "mnist"}
+    with pytest.raises(ValueError, match="openset replaces images, trusted ones too"):
+        load_data(DataConfig(name="digits", trusted=file), NOISE_ADAPTER.validate_python(noise))
+
+
 @pytest.mark.parametrize(
     ("content", "own", "message"),
     [
