@@ -17,6 +17,7 @@ Bar: the model of the consensus is not below any other way beyond chance.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ import pandas as pd
 import torch
 import tyro
 from consensus import MEMORISING, SPACE, Trial, settings
-from kept import RESULTS, Bar, judge, keep
+from kept import Bar, judge, keep
 from numpy.typing import NDArray
 from rich.progress import track
 from scipy import stats
@@ -54,6 +55,8 @@ class Arguments:
     trials: tuple[int, ...] = (6, 8, 10)
     """Complete trials of a condition."""
     repetitions: int = 100
+    table: Path = Path(__file__).with_name("results") / "consensus_trials-digits.jsonl"
+    """Trials that `consensus.py` kept."""
 
 
 class Kept(NamedTuple):
@@ -68,8 +71,8 @@ class Kept(NamedTuple):
     """Test accuracy of each setting's neighbourhood."""
 
 
-def kept(plan: Plan) -> dict[str, Kept]:
-    rows = pd.read_json(RESULTS / "consensus_trials-digits.jsonl", lines=True)
+def kept(plan: Plan, table: Path) -> dict[str, Kept]:
+    rows = pd.read_json(table, lines=True)
     found = {}
     for name in CONDITIONS:
         own = rows[(rows["condition"] == name) & (rows["number"] < MEMORISING)]
@@ -127,7 +130,7 @@ def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
     torch.set_num_threads(1)
     plan = load_plan(study_file("digits"), nominal=True)
-    trials, table, bars = kept(plan), [], list[Bar]()
+    trials, table, bars = kept(plan, args.table), [], list[Bar]()
     for n in args.trials:
         rows = [
             (seed, *row)

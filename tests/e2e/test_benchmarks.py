@@ -37,6 +37,8 @@ CASES = {
     "analysis_cost": ("--trials 16 --epochs 6 --pages 16", "analysis_cost"),
     "real_images": (REAL, "real_images-digits-200"),
     "trials_to_regret": (TO_REGRET, "trials_to_regret"),
+    "stop_when": (f"{TO_REGRET} --thresholds 0.01", "stop_when"),
+    "choice": ("--trials 6 --repetitions 2", "choice-digits"),
     "own_data": (OWN, "own_data"),
     "consensus": (CONSENSUS, "consensus-digits"),
     "noise_interval": ("--cases 3 --data digits --rows FOLDER/rows.jsonl", "noise_interval"),
