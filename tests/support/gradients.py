@@ -19,7 +19,10 @@ PIXELS = {
     "resnet18": 32,
     "resnet50": 32,
     "inception_resnet_v2": 75,
+    "mlp": 0,
+    "identity": 0,
 }
+"""Side of the images of each network; 0: it takes embeddings."""
 
 
 def gradients(net: Network, x: torch.Tensor, oracle: bool) -> list[torch.Tensor]:
@@ -33,7 +36,9 @@ def largest_error(name: str, width: int | None) -> float:
     # In evaluation mode, so that the statistics of a few images do not magnify rounding.
     net = seeded_network(NetworkConfig(name=name, width=width, projection_dim=4), 3, 5, 0).eval()  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(4, 3, PIXELS[name], PIXELS[name], generator=generator).to(memory_format=torch.channels_last)
+    side = PIXELS[name]
+    x = torch.randn(4, 3, *[side, side] * bool(side), generator=generator)
+    x = x.to(memory_format=torch.channels_last) if side else x
     pairs = zip(gradients(net, x, oracle=False), gradients(net, x, oracle=True), strict=True)
     return max(((own - right).abs().max() / right.abs().max()).item() for own, right in pairs)
 
