@@ -44,7 +44,8 @@ from study.surrogate.task import Known
 
 CONDITIONS = ("symmetric-0.8", "asymmetric-0.4")
 COMPLETE, SHARE = 3 / 8, 0.57
-"""Of the trials of the digits study when it still pruned, and of their budgets."""
+"""Share of the trials that the digits study completed while it still pruned, and share of its budget at which a trial
+was pruned."""
 WAYS = ("best objective", "model of objectives", "model of consensus", "pruned by chance", "pruned by objective")
 
 

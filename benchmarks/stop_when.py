@@ -21,7 +21,7 @@ import tyro
 from kept import RESULTS, Bar, finished, judge, keep
 from scipy import stats
 from tabulated import STUDY
-from trials_to_regret import COUNTS, STARTUP, Family, Simulated
+from trials_to_regret import COUNTS, STARTUP, Family, Simulated, ended
 
 from study.plan.plan import load_plan
 from study.plan.tasks import tasks_of
@@ -73,12 +73,7 @@ def searched(run: Run) -> dict[str, Any]:
     with TemporaryDirectory() as scratch:
         search = Search(plan, Path(scratch, "journal"), {})
         for attempt in iter(search.ask, None):
-            condition, used = attempt.condition.id, attempt.config.train.samples
-            shown = world.objective(attempt.params, names.index(condition))
-            row = {"epoch": 0, "phase": "cotrain", "samples": used, "seconds": 1.0, "val_acc": shown}
-            search.report(attempt, row)
-            search.tell(attempt, attempt.outcome())
-            known.append(Known(condition, attempt.params, shown))
+            known.append(ended(search, attempt, world, names.index(attempt.condition.id)))
             count, left = divmod(len(known), len(names))
             if not run.threshold and not left and count in COUNTS:
                 regret[str(count)] = _regret(world, plan.spec.space, tasks, known, names)

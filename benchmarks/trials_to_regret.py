@@ -30,6 +30,7 @@ from study.dimensions.base import Value
 from study.plan.plan import Plan, load_plan
 from study.plan.tasks import tasks_of
 from study.search.optuna_search import Search
+from study.search.proposal import Proposed
 from study.spec.sections import Sampler
 from study.surrogate.process import fit
 from study.surrogate.task import Known
@@ -126,6 +127,14 @@ def _surfaces(plan: Plan) -> list[Surface]:
     return [surface(plan, *trials) for trials in tabulated(plan).values()]
 
 
+def ended(search: Search, attempt: Proposed, world: World, condition: int) -> Known:
+    """End a trial of the condition of that position with the objective that the world shows."""
+    shown, used = world.objective(attempt.params, condition), attempt.config.train.samples
+    search.report(attempt, {"epoch": 0, "phase": "cotrain", "samples": used, "seconds": 1.0, "val_acc": shown})
+    search.tell(attempt, attempt.outcome())
+    return Known(attempt.condition.id, attempt.params, shown)
+
+
 def searched(run: Run) -> dict[str, Any]:
     """Search; return `regret` in points, by number of trials, chosen by the best objective and by the model."""
     torch.set_num_threads(1)
@@ -139,12 +148,7 @@ def searched(run: Run) -> dict[str, Any]:
     with TemporaryDirectory() as scratch:
         search = Search(plan, Path(scratch, "journal"), {})
         for attempt in iter(search.ask, None):
-            condition, used = attempt.condition.id, attempt.config.train.samples
-            shown = world.objective(attempt.params, names.index(condition))
-            row = {"epoch": 0, "phase": "cotrain", "samples": used, "seconds": 1.0, "val_acc": shown}
-            search.report(attempt, row)
-            search.tell(attempt, attempt.outcome())
-            known.append(Known(condition, attempt.params, shown))
+            known.append(ended(search, attempt, world, names.index(attempt.condition.id)))
             count, left = divmod(len(known), len(names))
             if count in COUNTS and not left:
                 model = fit(plan.spec.space, tasks, known)

@@ -60,7 +60,7 @@ class Trained:
     networks: list[Network]
     augmenter: Augmenter
     statistics: LabelStatistics | None
-    """What the networks thought of the labels while they trained, on the CPU; None if the checkpoint has none."""
+    """Sums over the epochs of how the networks judged each label, on the CPU; None if the checkpoint has none."""
 
 
 def save_checkpoint(path: Path, config: TrainConfig, state: TrainState, spec: InputSpec) -> None:

@@ -31,7 +31,7 @@ class TrainState:
     active: Tensor
     """Indices of the training images of the next epoch, (N_epoch,) int64."""
     statistics: LabelStatistics
-    """What the networks thought of each label so far, for all images."""
+    """Sums over the epochs so far of how the networks judged each label, for all images."""
     average: WeightAverage | None = None
     """Average of both networks' weights, where `average/kind` asks for one."""
     epoch: int = 0

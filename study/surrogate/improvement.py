@@ -1,4 +1,4 @@
-"""What a condition should try next, and what it would lose if it chose now, by the model of all trials.
+"""The next setting to try in a condition, and the expected regret of choosing now, by the model of all trials.
 
 Of many candidates, spread evenly over the space and around the best known settings, the one with the highest expected
 improvement is found: over the best of the known settings and those still running, whose values are uncertain too
