@@ -163,13 +163,16 @@ def test_storage_that_becomes_read_only(short_file: Path, folder: ResultsFolder,
 def test_a_trial_that_eats_memory(
     write_study: WriteStudy, folder: ResultsFolder, ray_folder: Path, tmp_path: Path
 ) -> None:
-    """Ray kills its worker before the node has none left."""
+    """Ray kills its worker before the node has none left.
+
+    What it may take is half of what is free, far more than the tests beside it come to need.
+    """
     import psutil
 
     one_by_one = {"resources__max_concurrent": 1, "conditions": [{"kind": "symmetric", "rate": 0.5}]}
     file = write_study(**NO_STAGE, **one_by_one, budget__trials_per_condition=3)
     memory = psutil.virtual_memory()
-    allowed = (memory.total - memory.available + 3 * 2**30) / memory.total
+    allowed = (memory.total - memory.available / 2) / memory.total
     settings = {"RAY_memory_usage_threshold": str(allowed), "RAY_memory_monitor_refresh_ms": "100"}
     with started_head(ray_folder, tmp_path / "head.log", **settings) as head:
         driver = start(file, folder, head, "greedy")
