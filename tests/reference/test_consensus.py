@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from codim.noise.transition import Floats, Labels
-from study.surrogate.consensus import FLOOR, GAINS, SHARPNESS, SPREADS, STEPS, consensus
+from study.surrogate.consensus import FLOOR, GAINS, ROUNDS, SHARPNESS, SPREADS, STEPS, consensus
 
 
 def literal(probability: Floats, labels: Labels, slope: float) -> list[float]:
@@ -18,7 +18,27 @@ def literal(probability: Floats, labels: Labels, slope: float) -> list[float]:
             for k in range(classes):
                 p[s, i, k] = max(probability[s, i, k], FLOOR) / total
 
-    q = [[sum(p[s, i, k] for s in range(trials)) / trials for k in range(classes)] for i in range(images)]
+    right = [[float(np.argmax(p[s, i]) == labels[i]) for i in range(images)] for s in range(trials)]
+    objective = [sum(hits) / images for hits in right]
+    error = []
+    for s in range(trials):
+        own = [right[s][i] - sum(right[r][i] for r in range(trials)) / trials for i in range(images)]
+        mean = sum(own) / images
+        error.append(sum((x - mean) ** 2 for x in own) / images / images + 1e-8)
+
+    value = objective
+    for _ in range(ROUNDS):
+        worth = [math.exp((v - max(value)) / math.sqrt(sum(error) / trials)) + FLOOR for v in value]
+        value = judged(objective, error, agreements(p, worth, labels), slope)
+    return value
+
+
+def agreements(p: Floats, worth: list[float], labels: Labels) -> list[float]:
+    trials, images, classes = p.shape
+    q = []
+    for i in range(images):
+        votes = [sum(worth[s] * p[s, i, k] for s in range(trials)) for k in range(classes)]
+        q.append([x / sum(votes) for x in votes])
     crowd = q
     for _ in range(STEPS):
         t = []
@@ -34,18 +54,17 @@ def literal(probability: Floats, labels: Labels, slope: float) -> list[float]:
     for s in range(trials):
         total = 0.0
         for i in range(images):
-            others = [sum(p[r, i, k] for r in range(trials) if r != s) * t[k][labels[i]] for k in range(classes)]
+            others = [
+                sum(worth[r] * p[r, i, k] for r in range(trials) if r != s) * t[k][labels[i]] for k in range(classes)
+            ]
             sharp = [p[s, i, k] ** SHARPNESS for k in range(classes)]
             total += sum(others[k] / sum(others) * sharp[k] / sum(sharp) for k in range(classes))
         agreement.append(total / images)
+    return agreement
 
-    right = [[float(np.argmax(p[s, i]) == labels[i]) for i in range(images)] for s in range(trials)]
-    objective = [sum(hits) / images for hits in right]
-    error = []
-    for s in range(trials):
-        own = [right[s][i] - sum(right[r][i] for r in range(trials)) / trials for i in range(images)]
-        mean = sum(own) / images
-        error.append(sum((x - mean) ** 2 for x in own) / images / images + 1e-8)
+
+def judged(objective: list[float], error: list[float], agreement: list[float], slope: float) -> list[float]:
+    trials = len(objective)
     middle = sum(agreement) / trials
     spread = math.sqrt(sum((a - middle) ** 2 for a in agreement) / trials)
     z = [(a - middle) / (spread + 1e-12) for a in agreement]

@@ -11,7 +11,7 @@ from study.surrogate.consensus import consensus
 from tests.support.studies import WriteStudy
 
 WHERE = "symmetric-0.5"
-TRIALS = [f"{WHERE}-{number:04d}" for number in range(5)]
+TRIALS = [f"{WHERE}-{number:04d}" for number in range(6)]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_in_whatever_order_they_ended(plan: Plan) -> None:
         found.append(crowd.consensus(WHERE))
     assert found[0] == found[1]
     slope = plan.conditions[0].noise.slope(10)
-    expected = consensus([predictions(i, labels).probability / SCALE for i in range(5)], labels, slope)
+    expected = consensus([predictions(i, labels).probability / SCALE for i in range(6)], labels, slope)
     assert [found[0][trial] for trial in TRIALS] == expected.tolist()
     assert Crowd(plan).consensus("symmetric-0.8") == {}
 
