@@ -38,7 +38,7 @@ class Joint:
         if model is None:
             return None
         tried = [trial.setting for trial in known]
-        own = [trial.setting for trial in known if trial.condition == condition.id]
+        own = [i for i, trial in enumerate(known) if trial.condition == condition.id]
         return self._candidates.best(model, self.tasks[condition.id], tried, own, running, seed)
 
     def _fit(self, known: Sequence[Known]) -> Surrogate | None:

@@ -57,7 +57,7 @@ class Candidates:
         model: Surrogate,
         task: Task,
         known: Sequence[Setting],
-        own: Sequence[Setting],
+        own: Sequence[int],
         running: Sequence[Setting],
         seed: int,
     ) -> Proposal:
@@ -65,12 +65,12 @@ class Candidates:
 
         Args:
             known: settings that were tried at any task, at least one; a candidate must improve on the best of them.
-            own: those of this task, of which one would be chosen now; if there are none, one of `known`.
+            own: positions of those of this task, of which one would be chosen now; if there are none, one of all.
             running: settings of this task whose trials have not ended.
         """
-        candidates = own or known
-        now = candidates[int(model.mean(candidates, task).argmax())]
-        best = [known[i] for i in np.argsort(-model.mean(known, task))[:COMPARED]]
+        values = model.mean(known, task)
+        now = known[max(own or range(len(known)), key=lambda i: float(values[i]))]
+        best = [known[i] for i in np.argsort(-values)[:COMPARED]]
         points = [*self._spread(seed), *self._near(best[:BEST], seed)]
         compared = [now, *best, *running]
         drawn = model.draws([*compared, *map(self._setting, points)], [task], SAMPLES, seed)[:, 0]

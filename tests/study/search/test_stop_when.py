@@ -82,7 +82,7 @@ def test_the_expected_regret_falls_as_a_search_learns() -> None:
         ]
         model = fit(space, tasks, known)
         assert model
-        own = [{"mixmatch/lambda_u": value} for value in one]
+        own = range(len(one))
         return Candidates(space).best(model, tasks["one"], [k.setting for k in known], own, [], seed=0).regret
 
     far, spread = [1.0, 1.3, 1.7, 2.2, 2.9], np.geomspace(1, 100, 9).tolist()
