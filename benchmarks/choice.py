@@ -107,7 +107,7 @@ def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[t
             ended = round(COMPLETE * more) if way.startswith("pruned") else n
             values = objective[tried]
             if way not in ("best objective", "model of objectives"):
-                values[:ended] = consensus(list(own.probability[tried[:ended]]), given, slope)
+                values[:ended] = consensus(list(own.probability[tried[:ended]]), given, slope).value
             counts = counted(zip(["complete"] * ended + ["pruned"] * (len(tried) - ended), values, strict=True))
             known[way] += [Known(name, own.settings[i], float(v)) for i, v in zip(tried, counts, strict=True)]
             among[way, name] = tried[:ended]

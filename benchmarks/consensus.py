@@ -196,7 +196,7 @@ def compared(
         named = probability.argmax(2)
         ways = {
             "given": (named == given[rows]).mean(1),
-            "consensus": consensus(list(probability), given[rows], noise.slope(classes)),
+            "consensus": consensus(list(probability), given[rows], noise.slope(classes)).value,
             "true": (named == labels[rows]).mean(1),
         }
         found = {f"rank, {name}": float(spearmanr(of, worth)[0]) for name, of in ways.items()}

@@ -127,7 +127,7 @@ def report_tables(trials: Trials) -> list[Table]:
         _table("Chosen settings", "What to set. One training each.", tables.settings_table(trials)),
         _table(
             "What the objective can tell apart",
-            "By itself, without the consensus of the trials, where the study takes one. "
+            "By the consensus of the trials, where the study takes one. "
             "Slope: points of objective per point of accuracy on true labels, from the realised noise. For noise that "
             "is not symmetric it is our cautious reading, which holds if all mistakes lie in the noisy classes and "
             "follow the noise. Standard error: of the objective, and in accuracy on true labels. Ties: searched trials "

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.load import Trials
-from analysis.tables.selection import chosen
+from analysis.tables.selection import by_consensus, chosen
 from analysis.tables.study_tables import condition_table
 from codim.noise.base import NoiseKind
 from codim.noise.kinds import NOISE_KINDS
@@ -31,22 +31,25 @@ def resolution_table(trials: Trials) -> pd.DataFrame:
     """Table of the objective's resolution, one row per condition with a chosen setting.
 
     Columns: `condition`, `oracle_noise_rate` (realised e), `slope`, `images` (n of the validation part),
-    `objective` (p, of the chosen setting), `standard_error` (of p on given labels, sqrt(p(1 - p)/n)),
-    `clean_standard_error` (that over the slope: in accuracy on true labels), `ties` (complete searched trials
-    within 2 standard errors of the best, itself included), `searched`, `can_rank` (bool), `reason` (why a number is
-    missing or the objective cannot rank; else empty). The five evaluated epochs that the objective averages share
-    their images, so n is not multiplied by five.
+    `objective` (p, of the chosen setting; its consensus, where the study takes one), `standard_error` (of p on given
+    labels, sqrt(p(1 - p)/n); with a consensus the median of the trials' own), `clean_standard_error` (that over the
+    slope: in accuracy on true labels), `ties` (complete searched trials within 2 standard errors of the best, itself
+    included), `searched`, `can_rank` (bool), `reason` (why a number is missing or the objective cannot rank; else
+    empty). The five evaluated epochs that the objective averages share their images, so n is not multiplied by five.
     """
     conditions = condition_table(trials)
     images = trials.environment.get("validation_images")
     rows = []
     for condition, best in chosen(trials).iterrows():
         known = conditions.loc[[condition]].iloc[0]
-        p, rate = float(best["objective"]), float(known["oracle_noise_rate"])
+        rate = float(known["oracle_noise_rate"])
         slope = objective_slope(str(known["noise_kind"]), rate, int(known["classes"]), str(best["oracle_transition"]))
+        searched = by_consensus(trials.searched[trials.searched["condition"] == condition])
+        p = float(searched.set_index("trial").loc[best["trial"], "objective"])
         error = float(np.sqrt(p * (1 - p) / images)) if images else float("nan")
+        if searched["consensus_error"].notna().all():
+            error = float(searched["consensus_error"].median())
         can_rank = slope > FLAT_SLOPE
-        searched = trials.searched[trials.searched["condition"] == condition]
         rows.append(
             {
                 "condition": condition,

@@ -69,8 +69,8 @@ def finished_trials(trials: Trials, condition: str) -> pd.DataFrame:
     `rules.counted` count them."""
     frame = trials.trials
     frame = frame[(frame["condition"] == condition) & (frame["baseline"] == "") & frame["objective"].notna()]
-    frame = frame[frame["status"].isin(FINISHED)]
-    return frame.assign(objective=counted(zip(frame["status"], _compared(frame), strict=True)))
+    frame = by_consensus(frame[frame["status"].isin(FINISHED)])
+    return frame.assign(objective=counted(zip(frame["status"], frame["objective"], strict=True)))
 
 
 def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
@@ -85,11 +85,13 @@ def baseline_points(trials: Trials, condition: str) -> pd.DataFrame:
     everyone = trials.trials[trials.trials["condition"] == condition]
     searched = {_unsearched(config, settings) for config in everyone.loc[everyone["baseline"] == "", "config"]}
     inside &= frame["config"].map(lambda config: _unsearched(config, settings) in searched).astype(bool)
-    return frame.assign(objective=_compared(frame))[inside]
+    return by_consensus(frame)[inside]
 
 
-def _compared(frame: pd.DataFrame) -> list[float]:
-    return [compared(*pair) for pair in zip(frame["objective"], frame["consensus"], strict=True)]
+def by_consensus(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials with objectives as `rules.compared` counts them."""
+    pairs = zip(frame["objective"], frame["consensus"], strict=True)
+    return frame.assign(objective=[compared(*pair) for pair in pairs])
 
 
 def _unsearched(config: str, settings: Sequence[Setting]) -> str:

@@ -14,7 +14,7 @@ class Crowd:
     def __init__(self, plan: Plan) -> None:
         self._tasks = tasks_of(plan)
         self._predictions: dict[str, dict[str, Predictions]] = {name: {} for name in self._tasks}
-        self._newest: dict[str, dict[str, float]] = {}
+        self._newest: dict[str, dict[str, tuple[float, float]]] = {}
 
     def add(self, condition: str, trial: str, predictions: Predictions) -> None:
         """Add a trial. Trials for other validation images, from before images were added to the data, are left out
@@ -26,9 +26,9 @@ class Crowd:
                 del own[name]
         self._newest.pop(condition, None)
 
-    def consensus(self, condition: str) -> dict[str, float]:
-        """Return trial -> objective by the consensus of all; empty where they are too few, or their labels too noisy
-        to say anything."""
+    def consensus(self, condition: str) -> dict[str, tuple[float, float]]:
+        """Return trial -> objective by the consensus of all, and its standard error; empty where they are too few, or
+        their labels too noisy to say anything."""
         own, task = self._predictions[condition], self._tasks[condition]
         if len(own) < FEWEST or not task.ranks:
             return {}
@@ -36,5 +36,6 @@ class Crowd:
             trials = sorted(own)  # sums must not depend on which trial ended first
             probability = [own[trial].probability / SCALE for trial in trials]
             agreed = consensus(probability, own[trials[0]].labels, task.slope)
-            self._newest[condition] = dict(zip(trials, agreed.tolist(), strict=True))
+            pairs = zip(agreed.value.tolist(), agreed.error.tolist(), strict=True)
+            self._newest[condition] = dict(zip(trials, pairs, strict=True))
         return self._newest[condition]

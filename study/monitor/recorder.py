@@ -131,10 +131,11 @@ class Recorder:
         """Return complete searched trials of a condition -> their newest consensus, which becomes that of their
         records; none if there are too few, or the study takes none."""
         agreed = self._crowd.consensus(condition)
-        for trial, value in agreed.items():
-            self._behind |= self.records[trial].consensus != value
-            self.records[trial].consensus = value
-        return agreed
+        for trial, (value, error) in agreed.items():
+            record = self.records[trial]
+            self._behind |= record.consensus != value
+            record.consensus, record.consensus_error = value, error
+        return {trial: value for trial, (value, _) in agreed.items()}
 
     def judge(self, values: Mapping[str, float]) -> None:
         """Set the `value` of these trials; of the others it becomes NaN."""

@@ -61,6 +61,8 @@ class TrialRecord:
     consensus: float = float("nan")
     """The objective without the luck of which validation labels are wrong, by the newest consensus of the condition's
     complete trials (study/surrogate/consensus.py); NaN where the study takes none, or has too few of them."""
+    consensus_error: float = float("nan")
+    """Standard error of `consensus`, of its difference from the mean of those trials; NaN where that is."""
     value: float = float("nan")
     """Prediction of the model of all trials for the trial's setting in its condition: accuracy on true labels, up to a
     constant of the condition. NaN for baselines and failed trials, until the search has ended or is confirmed, and

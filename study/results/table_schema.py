@@ -25,7 +25,7 @@ ADDED = {
     "setting": "",
     "constraints": "{}",
     "shared_samples": 0,
-    **dict.fromkeys(("consensus", "value"), float("nan")),
+    **dict.fromkeys(("consensus", "consensus_error", "value"), float("nan")),
 }
 """Columns that the first tables of trials lacked -> value for their rows."""
 _ROUNDING = 1e-6
@@ -126,6 +126,7 @@ TRIAL_RULES: dict[str, Rule] = {
         ("noise_rate", "objective", "oracle_noise_rate", "oracle_test_acc", "oracle_test_acc_best"), _SHARE
     ),
     **dict.fromkeys(("seed", "budget", "samples", "shared_samples", "epochs"), _COUNT),
+    "consensus_error": _between(0.0, 10.0, "0 to 10"),
     **dict.fromkeys(("consensus", "value"), _between(-10.0, 10.0, "-10 to 10")),
     "seconds": _SECONDS,
     "started": _TIME,

@@ -13,13 +13,14 @@ agreement with that; then the objective as `level + gain * agreement + own + err
 from the images, and gain and the standard deviation of `own` are averaged over by their likelihood (Fay and Herriot
 1979, with agreement as the covariate); then all of it once more, weighted by the result. Two approximations: the
 transition matrix is estimated from all trials, the judged one included, and the agreement, which rests on the same
-labels as the objective, is taken as free of its error.
+labels as the objective, is taken as free of its error. The standard errors, from images drawn again (the bootstrap;
+Efron 1979) with the weights, the matrix and the posteriors as they are, count that error too.
 
 No true label and no test image is used.
 """
 
-import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,21 @@ STEPS = 30
 GAINS = SPREADS = np.geomspace(0.003, 0.2, 10)
 """Standard deviations over the trials, in accuracy on true labels, of what agreement explains and of what it does not:
 a grid. Agreement never counts against a trial."""
+DRAWS = 20
+"""Number of times that the images are drawn again."""
 
 
-def consensus(probability: Sequence[Floats], labels: Labels, slope: float) -> Floats:
-    """Return the objectives (S,) of S trials without the luck of the labels, on the scale of accuracy on given labels.
+class Consensus(NamedTuple):
+    """What `consensus` finds for each of S trials."""
+
+    value: Floats
+    """Objectives (S,) without the luck of the labels, on the scale of accuracy on given labels."""
+    error: Floats
+    """Standard errors (S,) of their differences from the mean of all trials."""
+
+
+def consensus(probability: Sequence[Floats], labels: Labels, slope: float) -> Consensus:
+    """Estimate the objectives of S trials without the luck of the labels.
 
     Args:
         probability: class probabilities (N, K) of each trial for the validation images.
@@ -53,24 +65,28 @@ def consensus(probability: Sequence[Floats], labels: Labels, slope: float) -> Fl
     p = np.maximum(np.asarray(probability, dtype=np.float64), FLOOR)
     p /= p.sum(2, keepdims=True)
     right = (p.argmax(2) == labels).astype(np.float64)
-    # Trials share the images and their wrong labels: what all of them hit or miss is no error between them.
-    error = (right - right.mean(0)).var(1) / len(labels) + 1e-8
-    value = objective = right.mean(1)
+    value, error = right.mean(1), _variance(right)
     for _ in range(ROUNDS):
         weights = np.exp((value - value.max()) / np.sqrt(error.mean())) + FLOOR
-        value = _judged(objective, error, _agreement(p, weights, labels), slope)
-    return value
+        agreement = _agreement(p, weights, labels)
+        value = _judged(right, agreement, slope)
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(DRAWS):
+        images = rng.integers(len(labels), size=len(labels))
+        again = _judged(right[:, images], agreement[:, images], slope)
+        drawn.append(again - again.mean())
+    return Consensus(value, np.std(drawn, axis=0, ddof=1))
 
 
 def _agreement(p: Floats, weights: Floats, labels: Labels) -> Floats:
-    """Probability (S,) with which each trial names the true label, by the posterior of all others."""
+    """Probability (S, N) with which each trial names each image's true label, by the posterior of all others."""
     votes = weights[:, None, None] * p
     crowd = votes.sum(0)
     given = _transition(_normalised(crowd), labels)[:, labels].T
     found = []
     for own, vote in zip(p, votes, strict=True):
         posterior = _normalised((crowd - vote) * given)
-        found.append((posterior * _normalised(own**SHARPNESS)).sum(1).mean())
+        found.append((posterior * _normalised(own**SHARPNESS)).sum(1))
     return np.array(found)
 
 
@@ -84,19 +100,27 @@ def _transition(crowd: Floats, labels: Labels) -> Floats:
     return matrix
 
 
-def _judged(objective: Floats, error: Floats, agreement: Floats, slope: float) -> Floats:
-    """Expected objectives (S,) given the seen ones, the variances of their errors and the agreements."""
-    z = (agreement - agreement.mean()) / (agreement.std() + 1e-12)
-    expected, likelihood = [], []
-    for gain, spread in itertools.product(slope * GAINS, slope * SPREADS):
-        precision = 1 / (error + spread**2)
-        rest = objective - gain * z
-        level = (precision @ rest) / precision.sum()
-        rest -= level
-        expected.append(level + gain * z + spread**2 * precision * rest)
-        likelihood.append((np.log(precision).sum() - np.log(precision.sum()) - precision @ rest**2) / 2)
-    weights = np.exp(np.array(likelihood) - max(likelihood))
-    mean: Floats = weights @ np.array(expected) / weights.sum()
+def _variance(right: Floats) -> Floats:
+    """Variances (S,) of the errors of the objectives, from which labels (S, N) each trial hits."""
+    # Trials share the images and their wrong labels: what all of them hit or miss is no error between them.
+    variance: Floats = (right - right.mean(0)).var(1) / right.shape[1] + 1e-8
+    return variance
+
+
+def _judged(right: Floats, agreement: Floats, slope: float) -> Floats:
+    """Expected objectives (S,), from which labels (S, N) each trial hits and how far it agrees (S, N)."""
+    objective, agreed = right.mean(1), agreement.mean(1)
+    z = (agreed - agreed.mean()) / (agreed.std() + 1e-12)
+    gain, spread = (slope * grid.reshape(-1, 1) for grid in np.meshgrid(GAINS, SPREADS))
+    precision = 1 / (_variance(right) + spread**2)
+    total = precision.sum(1, keepdims=True)
+    rest = objective - gain * z
+    level = (precision * rest).sum(1, keepdims=True) / total
+    rest -= level
+    expected = level + gain * z + spread**2 * precision * rest
+    likelihood = (np.log(precision).sum(1) - np.log(total[:, 0]) - (precision * rest**2).sum(1)) / 2
+    weights = np.exp(likelihood - likelihood.max())
+    mean: Floats = weights @ expected / weights.sum()
     return mean
 
 

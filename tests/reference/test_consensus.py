@@ -91,5 +91,5 @@ def test_consensus(seed: int) -> None:
     rng = np.random.default_rng(seed)
     probability = rng.dirichlet([0.3] * 3, (5, 20))
     labels = rng.integers(3, size=20)
-    found = consensus(list(probability), labels, slope=0.4)
+    found = consensus(list(probability), labels, slope=0.4).value
     assert found == pytest.approx(literal(probability, labels, 0.4), abs=1e-10)

@@ -129,6 +129,20 @@ def test_resolution_of_one_condition(tmp_path: Path) -> None:
     assert row["reason"] == ""
 
 
+def test_resolution_of_a_consensus(tmp_path: Path) -> None:
+    """It tells trials apart that the objective does not."""
+    known = [(0.50, 0.485, 0.003), (0.49, 0.5, 0.002), (0.47, 0.497, 0.002)]
+    trials = [
+        record("symmetric-0.5", i, 0.9, objective=p, consensus=agreed, consensus_error=error)
+        for i, (p, agreed, error) in enumerate(known)
+    ]
+    row = resolution.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]
+    assert row["objective"] == 0.485
+    assert row["standard_error"] == 0.002
+    assert row["clean_standard_error"] == pytest.approx(0.004)
+    assert row["ties"] == 2
+
+
 def test_a_flat_slope_cannot_rank(tmp_path: Path) -> None:
     trials = [record("symmetric-0.8", i, 0.9, oracle_noise_rate=0.87) for i in range(3)]
     row = resolution.resolution_table(load_trials(synthetic.write(tmp_path, trials))).iloc[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 
 from codim.noise.symmetric import SymmetricNoise
 from codim.noise.transition import Floats, Labels, symmetric_slope
@@ -31,7 +31,7 @@ class Crowd(NamedTuple):
     @property
     def gain(self) -> tuple[float, float]:
         """Rank correlation with accuracy: of the objectives, and of the consensus."""
-        agreed = consensus(list(self.probability), self.labels, self.slope)
+        agreed = consensus(list(self.probability), self.labels, self.slope).value
         return spearmanr(self.objective, self.accuracy)[0], spearmanr(agreed, self.accuracy)[0]
 
 
@@ -62,10 +62,23 @@ def test_a_crowd_that_is_wrong_together_is_not_followed() -> None:
     assert gains[:, 1].mean() > gains[:, 0].mean() - 0.03
 
 
+@pytest.mark.parametrize("rate", [0.3, 0.8])
+def test_standard_errors_are_as_large_as_the_errors(rate: float) -> None:
+    """Against the accuracy on endlessly many images: these 300 are drawn by luck, too."""
+    told, errors = [], []
+    for seed in range(30):
+        own = crowd(seed, rate)
+        agreed = consensus(list(own.probability), own.labels, own.slope)
+        error = agreed.value - own.slope * norm.cdf(np.linspace(1.2, 2.5, len(agreed.value)) / np.hypot(1, 0.7))
+        errors.append(error - error.mean())
+        told.append(agreed.error)
+    assert 0.6 < np.sqrt(np.square(errors).mean() / np.square(told).mean()) < 1.6
+
+
 def test_right_labels_stay_what_they_are() -> None:
     """Without noise the objective is accuracy itself, and moves by no more than its error on 300 images."""
     own = crowd(0, rate=0.0)
-    agreed = consensus(list(own.probability), own.labels, slope=1)
+    agreed = consensus(list(own.probability), own.labels, slope=1).value
     assert agreed == pytest.approx(own.objective, abs=0.03)
     assert spearmanr(agreed, own.accuracy)[0] > 0.95
 
@@ -75,14 +88,14 @@ def test_right_labels_stay_what_they_are() -> None:
 def test_the_order_of_trials_and_images_does_not_count(seed: int, trials: int) -> None:
     rng = np.random.default_rng(seed)
     probability, labels = rng.dirichlet([0.5] * 4, (trials, 30)), rng.integers(4, size=30)
-    found = consensus(list(probability), labels, 0.5)
+    found = consensus(list(probability), labels, 0.5).value
     rows, images = rng.permutation(trials), rng.permutation(30)
-    moved = consensus(list(probability[rows][:, images]), labels[images], 0.5)
+    moved = consensus(list(probability[rows][:, images]), labels[images], 0.5).value
     assert moved == pytest.approx(found[rows], abs=1e-9)
     assert np.isfinite(found).all()
 
 
 def test_trials_that_all_agree_are_equal() -> None:
     own = crowd(3)
-    agreed = consensus([own.probability[0]] * 4, own.labels, own.slope)
+    agreed = consensus([own.probability[0]] * 4, own.labels, own.slope).value
     assert agreed == pytest.approx([own.objective[0]] * 4, abs=1e-6)
