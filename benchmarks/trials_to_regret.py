@@ -8,7 +8,8 @@ After each number of trials a setting is chosen per condition: by the best objec
 (study/confirm/choice.py); its regret is in points of accuracy on true labels, averaged over the conditions.
 
 Each study and way is a line of --rows, and one that is there is not repeated. Bars, per family: how many times fewer
-trials joint search and choice need for the regret that TPE reaches with --trials trials, chosen by the best objective.
+trials joint search and choice need for the regret that TPE reaches with --trials trials, chosen by the best objective;
+and for each condition of the digits, that their regret at the end is not above TPE's beyond chance.
 """
 
 import logging
@@ -24,6 +25,7 @@ import torch
 import tyro
 from kept import RESULTS, Bar, finished, judge, keep
 from numpy.typing import NDArray
+from scipy import stats
 from tabulated import STUDY, Surface, surface, tabulated
 
 from study.dimensions.base import Value
@@ -136,7 +138,8 @@ def ended(search: Search, attempt: Proposed, world: World, condition: int) -> Kn
 
 
 def searched(run: Run) -> dict[str, Any]:
-    """Search; return `regret` in points, by number of trials, chosen by the best objective and by the model."""
+    """Search; return `regret`: number of trials -> regrets in points, chosen by the best objective and by the model,
+    each a list over the conditions."""
     torch.set_num_threads(1)
     plan = load_plan(STUDY, nominal=True)
     sampler = Sampler(kind=run.sampler, seed=run.seed, startup=STARTUP[run.sampler])
@@ -144,7 +147,7 @@ def searched(run: Run) -> dict[str, Any]:
     plan = replace(plan, spec=plan.spec.model_copy(update={"sampler": sampler, "budget": budget}))
     names = [condition.id for condition in plan.conditions]
     world: World = Replayed(run.seed, plan) if run.family == "digits" else Simulated(run.family, run.seed, plan)
-    tasks, found, known = tasks_of(plan), dict[str, list[float]](), list[Known]()
+    tasks, found, known = tasks_of(plan), dict[str, list[list[float]]](), list[Known]()
     with TemporaryDirectory() as scratch:
         search = Search(plan, Path(scratch, "journal"), {})
         for attempt in iter(search.ask, None):
@@ -159,7 +162,7 @@ def searched(run: Run) -> dict[str, Any]:
                     by_objective = max(own, key=lambda trial: trial.objective)
                     by_model = own[int(model.mean([trial.setting for trial in own], tasks[name]).argmax())]
                     regrets.append([world.loss(of.setting, k) for of in (by_objective, by_model)])
-                found[str(count)] = (100 * np.mean(regrets, axis=0)).tolist()
+                found[str(count)] = (100 * np.transpose(regrets)).tolist()
     return {"regret": found}
 
 
@@ -167,7 +170,7 @@ WAYS = {"TPE, best objective": ("tpe", 0), "TPE, model": ("tpe", 1), "joint, mod
 
 
 def curves(rows: Sequence[dict[str, Any]], family: str) -> dict[str, NDArray[np.float64]]:
-    """Regrets (studies, counts) of each way, on the same studies."""
+    """Regrets (studies, counts, conditions) of each way, on the same studies."""
     seeds = sorted({row["seed"] for row in rows})
     own = {(row["sampler"], row["seed"]): row["regret"] for row in rows if row["family"] == family}
     return {
@@ -179,7 +182,8 @@ def curves(rows: Sequence[dict[str, Any]], family: str) -> dict[str, NDArray[np.
 def fewer(curve: dict[str, NDArray[np.float64]], counts: NDArray[np.int64]) -> float:
     """How many times fewer trials the joint search needs for the last regret of TPE, chosen by the best objective; at
     most as many as the counts can tell."""
-    target, joint = curve["TPE, best objective"].mean(0)[-1], curve["joint, model"].mean(0)
+    tpe, joint = (curve[way].mean((0, 2)) for way in ("TPE, best objective", "joint, model"))
+    target = tpe[-1]
     reached = np.flatnonzero(joint <= target)
     if not len(reached):
         return float(target / joint[-1])
@@ -188,6 +192,16 @@ def fewer(curve: dict[str, NDArray[np.float64]], counts: NDArray[np.int64]) -> f
         return float(counts[-1] / counts[0])
     share = (joint[i - 1] - target) / (joint[i - 1] - joint[i])
     return float(counts[-1] / (counts[i - 1] + share * (counts[i] - counts[i - 1])))
+
+
+def each_condition(curve: dict[str, NDArray[np.float64]]) -> list[Bar]:
+    """A bar for each condition of the digits: regret of joint search and choice at the end, less TPE's."""
+    bars, names = list[Bar](), [condition.id for condition in load_plan(STUDY, nominal=True).conditions]
+    for name, more in zip(names, (curve["joint, model"] - curve["TPE, best objective"])[:, -1].T, strict=True):
+        low, high = stats.ttest_1samp(more, 0).confidence_interval()
+        told = f"{more.mean():+.2f} [{low:+.2f}, {high:+.2f}] points"
+        bars.append(Bar(f"regret over that of TPE, {name}", told, "not above 0", bool(low <= 0)))
+    return bars
 
 
 def main() -> None:
@@ -210,6 +224,8 @@ def main() -> None:
         ratio, (low, high) = fewer(curve, counts), np.quantile(draws, [0.025, 0.975])
         told = f"{ratio:.2f} [{low:.2f}, {high:.2f}] times fewer"
         bars.append(Bar(f"trials, optimum {family}", told, f"{NEEDS[family]:g}", ratio >= NEEDS[family]))
+        if family == "digits":
+            bars += each_condition(curve)
     text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
     text += f"\n\nRegret in points of accuracy after so many trials of each condition, mean of {args.studies} studies."
     keep("trials_to_regret" + "-quick" * args.quick, text, {"rows": rows})
@@ -217,7 +233,7 @@ def main() -> None:
 
 
 def _rounded(counts: NDArray[np.int64], own: NDArray[np.float64]) -> dict[str, str]:
-    return {str(count): f"{value:.2f}" for count, value in zip(counts, own.mean(0), strict=True)}
+    return {str(count): f"{value:.2f}" for count, value in zip(counts, own.mean((0, 2)), strict=True)}
 
 
 if __name__ == "__main__":
