@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from sklearn.ensemble import ExtraTreesRegressor
 
 from analysis.figures import style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.statistics.importance import importance_table
 from analysis.tables.selection import chosen, ranking
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesRegressor
 
 TITLE = "Pairs of settings"
 PAIRS = 2
@@ -52,6 +54,8 @@ def compute(trials: Trials) -> Info:
 
     Raises NotApplicable: no condition has enough trials, or fewer than two settings were searched.
     """
+    from sklearn.ensemble import ExtraTreesRegressor  # slow to import, and no process that only draws needs it
+
     tables, missing = {}, []
     for condition in trials.conditions:
         try:
@@ -140,7 +144,7 @@ def _draw_pair(ax: Axes, pair: tuple[Setting, Setting], rows: pd.DataFrame, expe
 
 
 def surface(
-    model: ExtraTreesRegressor, known: Array, pair: tuple[Setting, Setting], settings: Sequence[Setting]
+    model: "ExtraTreesRegressor", known: Array, pair: tuple[Setting, Setting], settings: Sequence[Setting]
 ) -> Array:
     """Return the mean prediction over the trials (rows of `known`: their settings as fractions) at the centre of each
     cell of a pair; (cells along y, cells along x)."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -89,8 +90,8 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) 
 
 
 def _front(rows: pd.DataFrame) -> "pd.Series[bool]":
-    cost, gain = rows["seconds"], rows["objective"]
+    cost, gain = rows["seconds"].to_numpy(), rows["objective"].to_numpy()
     beaten = [
         bool(((cost <= c) & (gain >= g) & ((cost < c) | (gain > g))).any()) for c, g in zip(cost, gain, strict=True)
     ]
-    return pd.Series([not is_beaten for is_beaten in beaten], index=rows.index)
+    return pd.Series(np.logical_not(beaten), index=rows.index)
