@@ -15,6 +15,7 @@ from analysis.figures.render import Drawn, draw_figures
 from analysis.frames.load import Trials
 from analysis.page import page_tables as present
 from analysis.page import sentences as summary
+from analysis.page.examples import grids
 from analysis.page.headline import headline
 from analysis.page.questions import FIRST_SCREEN, questions
 from codim.runtime.announce import announced
@@ -98,6 +99,7 @@ def render(trials: Trials, drawn: list[Drawn]) -> str:
         results=summary.result_sentences(trials),
         cost=summary.cost_sentence(trials),
         cautions=summary.cautions(trials),
+        grids=grids(trials),
         filter_from=FILTERED_ROWS,
         versions=trials.environment.get("versions", {}),
         started=trials.environment.get("started", ""),
