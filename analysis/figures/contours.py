@@ -90,6 +90,16 @@ def compute(trials: Trials) -> Info:
     return Info(frame.reset_index(drop=True), pairs, surfaces, explained, tuple(missing))
 
 
+def finding(info: Info) -> str:
+    """Say which pair is shown first, and how much the surfaces explain."""
+    explained = style.spanned(pd.Series(info.explained).clip(lower=0))
+    x, y = info.pairs[0]
+    return (
+        f"With {x.path} and {y.path} first, the settings together explain {explained} of "
+        "the ranks' variance in a condition."
+    )
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", observed=True).size()
     counts = ", ".join(f"{condition}: {count}" for condition, count in n.items())
@@ -98,7 +108,7 @@ def caption(info: Info) -> str:
             "Where good trials lie, for the setting with the largest mean importance and the next two. A point is a "
             "searched trial, its colour the share of its condition's other trials that it is ahead of; pruned ones "
             "rank last. The surface is what extra trees, fitted to these ranks over all searched settings, expect on "
-            "average over the other settings; a slanted ridge means that the two must be set together. In the title: "
+            "average over the other settings. A slanted ridge means that the two must be set together. In the title: "
             "the share of the ranks' variance that the trees explain for trials they were not fitted to; near 0, the "
             "surface means nothing. Ranks say who is ahead, not by how much. A 0 beside a range stands apart. n = "
             f"finished searched trials, {counts}.",

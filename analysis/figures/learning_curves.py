@@ -54,6 +54,16 @@ def compute(trials: Trials) -> Info:
     return Info(frame.reset_index(drop=True), trials.baselines, rungs, len(measured))
 
 
+def finding(info: Info) -> str:
+    """Count the chosen settings whose test accuracy fell from its peak."""
+    own = info.frame[info.frame["role"] == "chosen"].dropna(subset="oracle_test_acc")
+    curves_of = own.groupby("condition", observed=True)["oracle_test_acc"]
+    fell = curves_of.max() - curves_of.last()
+    if fell.empty:
+        return f"Curves of {info.frame['trial'].nunique()} trials; no test accuracy of a chosen setting is known."
+    return f"The chosen settings end at most {100 * fell.max():.1f} points below their best epoch on test images."
+
+
 def caption(info: Info) -> str:
     return (
         "Solid lines are accuracy on the given, partly wrong validation labels, the only thing that the search saw; "

@@ -46,13 +46,30 @@ def compute(trials: Trials) -> Info:
     return Info(frame.reset_index(drop=True), settings)
 
 
+def finding(info: Info) -> str:
+    """Name the setting in which the best fifth lies closest together."""
+    widths = {}
+    best = info.frame[info.frame["best"]]
+    for setting in info.settings:
+        places = style.fractions(best[setting.path], setting)
+        spreads = places.groupby(best["condition"], observed=True).agg(lambda own: own.max() - own.min())
+        widths[setting.path] = spreads.mean()
+    known = pd.Series(widths, dtype=float).dropna()
+    if known.empty:
+        return f"No setting is known of the best fifth of {len(info.frame)} trials."
+    return (
+        f"The best fifth lies closest together in {known.idxmin()}: within {known.min():.0%} of its axis, the mean of "
+        "the conditions."
+    )
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", observed=True)["best"].agg(["sum", "size"])
     counts = ", ".join(f"{condition}: {int(row['sum'])} of {int(row['size'])}" for condition, row in n.iterrows())
     return (
         "A line is a searched trial; each axis has its setting's own scale, low at the bottom, and a 0 beside a range "
         "stands below it. Where the best fifth (the best three where a fifth is fewer) passes an axis in a bundle, "
-        "the setting has a good value; where it fans out, the setting does not matter by itself. A bundle that moves "
+        "the setting has a good value. Where it fans out, the setting does not matter by itself. A bundle that moves "
         "from panel to panel depends on the noise. Lines of pruned trials end before the objective, and a trial "
         f"without a setting has a gap there. n = best of finished searched trials, {counts}."
     )

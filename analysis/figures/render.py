@@ -33,7 +33,7 @@ class Drawn:
     image: str = ""
     """Image as a data: URL; empty if there is no figure, or `svg` is it."""
     finding: str = ""
-    """The figure's finding, one sentence; empty if only its caption tells."""
+    """What the figure shows, in one sentence; empty if there is no figure."""
     svg: str = ""
     """The image as markup in which each trial is named; empty if the figure names none."""
 
@@ -76,11 +76,10 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
 def _draw(name: str, info: Any, folder: Path, titles: dict[str, str]) -> Drawn:
     module = FIGURES[name]
     svg = drawing.saved(module, info, *_files(name, folder))
-    finding = module.finding(info) if hasattr(module, "finding") else ""
-    caption = module.caption(info)
-    markup = hover.markup(svg, name, titles, f"{module.TITLE}. {finding or caption}")
+    finding = module.finding(info)
+    markup = hover.markup(svg, name, titles, f"{module.TITLE}. {finding}")
     address = "" if markup else "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-    return Drawn(name, module.TITLE, caption, address, finding, markup)
+    return Drawn(name, module.TITLE, module.caption(info), address, finding, markup)
 
 
 def _none(name: str, reason: str, folder: Path) -> Drawn:

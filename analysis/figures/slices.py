@@ -1,5 +1,6 @@
 """Figure: the objective against each searched setting, per condition."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,21 @@ def compute(trials: Trials) -> Info:
     if frame.empty:
         raise NotApplicable("No finished trial has a value of a searched setting.")
     return Info(frame, settings, trials.baselines)
+
+
+def finding(info: Info) -> str:
+    """Name the setting whose values go along with the objective most, of those with a range."""
+    complete, found = info.frame[info.frame["status"] == "complete"], []
+    for setting in (own for own in info.settings if not own.axis.choices):
+        for condition, rows in complete[complete["setting"] == setting.path].groupby("condition", observed=True):
+            if rows["objective"].nunique() > 2:
+                place = style.positions(rows["value"].astype(float), setting)
+                found.append((setting.path, str(condition), place.corr(rows["objective"], method="spearman")))
+    known = [trend for trend in found if not math.isnan(trend[2])]
+    if not known:
+        return f"No trend can be told from {info.frame['trial'].nunique()} trials."
+    path, condition, correlation = max(known, key=lambda trend: abs(trend[2]))
+    return f"{path} goes along with the objective most: rank correlation {correlation:+.2f} in {condition}."
 
 
 def caption(info: Info) -> str:

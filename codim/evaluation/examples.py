@@ -1,6 +1,6 @@
 """Examples of labels that a training finds wrong, of wrong ones that it misses, and of right ones that it doubts."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,7 +9,8 @@ from codim.evaluation.evaluate import Evaluation
 from codim.metrics import LabelKind
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """Images of one kind in the training part."""
 
     kind: LabelKind

@@ -19,7 +19,8 @@ def shown(session: Session, most: int) -> str:
     names = [printable(name)[:200] for name in data.classes]
     truth, clean = (None, None) if session.truth is None else (session.truth.labels, session.truth.clean)
     groups = []
-    for kind, count, index in examples(state.evaluation, clean, most):
+    for found in examples(state.evaluation, clean, most):
+        index = found.index
         predicted = session.predict(index).sum(0).argmax(1).tolist() if len(index) else []
         true = [-1] * len(index) if truth is None or clean is None else truth[index].tolist()
         images = [
@@ -35,6 +36,6 @@ def shown(session: Session, most: int) -> str:
                 index.tolist(), data.labels[index].tolist(), predicted, true, data.images[index].cpu(), strict=True
             )
         ]
-        groups.append(Group(kind=kind, count=count, images=images))
+        groups.append(Group(kind=found.kind, count=found.count, images=images))
     side = min(SIDE, max(data.images.shape[2:]))
     return encode(Examples(images=len(state.evaluation.images), side=side, groups=groups))

@@ -135,7 +135,7 @@ def test_results_say_what_won_by_how_much_and_how_sure(study: Trials) -> None:
     )
     assert "5.8 points above codim-sup (89.0%), the baseline that the objective ranks first; one training each" in first
     assert "difference is +4.6 points, beyond the ±2.6 points that chance explains (n = 13 searched)" in first
-    assert "in 4 of 4; mean difference +5.9 points [+5.8, +6.1]" in overall
+    assert "in 4 of 4. The mean difference is +5.9 points [+5.8, +6.1]" in overall
     assert "with one training each, not confirmed" in overall
 
 
@@ -228,8 +228,8 @@ def test_a_table_does_not_contradict_a_warning(tmp_path: Path) -> None:
 def test_cost_against_the_forecast(study: Trials) -> None:
     sentence = summary.cost_sentence(study)
     assert "96 trials (68 complete, 20 pruned, 4 failed, 4 running) drew 2,944,000 samples in 2.6 h" in sentence
-    assert "forecast of at most 3 h" in sentence
-    assert "pruning saved 17.0% of the finished trials' own budget" in sentence
+    assert "forecast was at most 3 h" in sentence
+    assert "Pruning saved 17.0% of the finished trials' own budget" in sentence
 
 
 def test_cautions_name_poor_resolution_few_trials_and_regret(tmp_path: Path) -> None:
