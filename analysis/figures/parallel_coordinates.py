@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.tables.selection import best_fifth, chosen, ranking
@@ -103,6 +104,10 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
         (rows["chosen"], style.CHOSEN.color, 2.2),
     ):
         ax.plot(np.tile(x, int(part.sum())), lines[part].ravel(), color=color, linewidth=width)
+    # What can be pointed at: each trial's own line, unseen.
+    paths = [np.column_stack([x[:-1], line]) for line in lines[:, :-1]]
+    over = LineCollection([path[np.isfinite(path[:, 1])] for path in paths], linewidths=3, alpha=0, zorder=4)
+    hover.name(ax.add_collection(over, autolim=False), rows["trial"])
     for i, setting in enumerate(settings):
         for height, label in _labels(setting):
             _write(ax, i, height, label)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.tables.selection import roles
@@ -104,6 +104,9 @@ def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str,
     # Hundreds of grey points as one image keep the page small; without smooth edges it is half as large.
     cloud: dict[str, Any] = {"ms": 3, "mew": 0, "rasterized": True, "antialiased": False}
     y, searched = rows["objective"], (rows["role"] == "search") & ~pruned
+    # Points of an image cannot be pointed at: those that can be lie over them, unseen.
+    (over,) = ax.plot(x, y, "o", ms=5, alpha=0, zorder=4)
+    hover.name(over, rows["trial"])
     ax.plot(x[pruned], y[pruned], "v", color=style.LIGHT, **cloud | {"ms": 3.5})
     ax.plot(x[searched], y[searched], "o", color=style.SEARCH.color, **cloud)
     for role, mark in {**marks, "chosen": style.CHOSEN}.items():

@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 
 TITLE = "Timeline"
@@ -92,6 +92,8 @@ def draw(info: Info, figure: Figure) -> None:
         ]
         # The white edge separates short trials; rasterising a thousand bars keeps the page small.
         below.add_collection(PolyCollection(bars, facecolor=color, edgecolor="white", linewidth=0.4, rasterized=True))
+        over = PolyCollection(bars, alpha=0, zorder=4)
+        hover.name(below.add_collection(over, autolim=False), part["trial"])
     failed = info.frame[info.frame["status"] == "failed"]
     below.plot(failed["end"] * hours, failed["lane"] + 0.5, "x", color="black", markersize=5, clip_on=False)
     below.set(xlim=(0, info.frame["end"].max() * hours or 1), ylim=(lanes, 0), yticks=[])

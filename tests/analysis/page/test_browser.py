@@ -22,6 +22,7 @@ import torch
 import analysis
 from analysis.frames.load import load_trials
 from analysis.page.report import write_report
+from analysis.tables.study_tables import trial_titles
 from codim.commands.audit import render
 from codim.config.train_config import train_config
 from codim.data.load import load_data
@@ -136,6 +137,37 @@ def test_a_figure_is_enlarged_and_comes_back(pages: Mapping[str, Path], tmp_path
       return [large, [dialog.open, pictures(dialog), pictures(home)]];
     """
     assert probed(pages["report"], tmp_path, script) == [[True, 1, 0], [False, 0, 1]]
+
+
+def test_a_mark_tells_its_trial_where_the_pointer_rests(pages: Mapping[str, Path], tmp_path: Path) -> None:
+    script = """
+      const mark = document.querySelector("#history [data-trial]");
+      mark.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
+      return [mark.querySelector("title").textContent, mark.dataset.trial];
+    """
+    said, number = probed(pages["report"], tmp_path, script)
+    titles = trial_titles(load_trials(Path(analysis.__file__).with_name("example")))
+    assert said == list(titles.values())[int(number)]
+    assert "seed" in said
+
+
+@pytest.mark.parametrize("figure", ["slices", "parallel_coordinates", "timeline"])
+def test_unseen_marks_lie_over_the_picture(pages: Mapping[str, Path], figure: str, tmp_path: Path) -> None:
+    script = f"""
+      document.querySelectorAll("details").forEach(part => {{ part.open = true; }});
+      const marks = [...document.querySelectorAll("#{figure} [data-trial]")];
+      const hit = mark => {{
+        mark.scrollIntoView({{block: "center", inline: "center"}});
+        const {{x, y, width, height}} = mark.getBoundingClientRect();
+        const found = document.elementFromPoint(x + width / 2, y + height / 2);
+        return Boolean(found && found.closest("[data-trial]"));
+      }};
+      return [marks.length, marks.filter(hit).length];
+    """
+    there, hit = probed(pages["report"], tmp_path, script, *window(1280))
+    assert there > 50
+    # The middle of a line's box need not lie on the line.
+    assert hit > (0.1 if figure == "parallel_coordinates" else 0.9) * there
 
 
 def test_the_settings_are_copied_or_selected(pages: Mapping[str, Path], tmp_path: Path) -> None:

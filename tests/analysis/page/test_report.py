@@ -23,6 +23,7 @@ from analysis.page.headline import MOST_WORDS, headline
 from analysis.page.page_tables import report_tables
 from analysis.page.report import render, write_report
 from analysis.statistics.confirmation import confirmation_table
+from analysis.tables.selection import chosen
 from analysis.tables.study_tables import trial_titles
 from tests.support import synthetic
 from tests.support.synthetic import record
@@ -207,14 +208,26 @@ def test_a_baseline_that_nothing_beats_is_recommended(tmp_path: Path) -> None:
     assert "5.0 points below it" in found.sure
 
 
-def test_points_are_named_by_their_trials(page: Path, study: Trials) -> None:
+def test_marks_are_named_by_their_trials(page: Path, study: Trials) -> None:
     text = page.read_text()
-    named = set(re.findall(r"<title>(a?symmetric-[\d.]+-\d+): ", text))
-    ended = study.trials[study.trials["status"].isin(["complete", "pruned"])]
-    assert named >= set(ended["trial"])
-    title = trial_titles(study)["symmetric-0.2-0016"]
-    assert "seed 16" in title
-    assert f"<title>{escape(title)}</title></use>" in text
+    titles = trial_titles(study)
+    assert "seed 16" in titles["symmetric-0.2-0016"]
+    (listed,) = re.findall('<ul id="trials" hidden>(.*?)</ul>', text, re.DOTALL)
+    assert re.findall("<li>(.*?)</li>", listed) == [escape(title) for title in titles.values()]
+    named = {name: figure_trials(text, name, list(titles)) for name in FIGURES}
+    ended = set(study.trials.loc[study.trials["status"].isin(["complete", "pruned"]), "trial"])
+    searched = ended & set(study.trials.loc[study.trials["baseline"] == "", "trial"])
+    assert named["history"] >= ended
+    assert named["slices"] >= searched
+    assert named["parallel_coordinates"] == searched
+    assert named["timeline"] >= ended
+    assert named["learning_curves"] == named["memorisation"] | (ended - searched) | set(chosen(study)["trial"])
+
+
+def figure_trials(text: str, name: str, trials: list[str]) -> set[str]:
+    """Trials that the marks of a figure name."""
+    own = re.search(rf'<figure id="{name}">(.*?)</figure>', text, re.DOTALL)
+    return {trials[int(number)] for number in re.findall(r'data-trial="(\d+)"', own[1])} if own else set()
 
 
 def test_a_table_does_not_contradict_a_warning(tmp_path: Path) -> None:
