@@ -21,6 +21,7 @@ import torch
 
 import analysis
 from analysis.frames.load import load_trials
+from analysis.page import questions
 from analysis.page.report import write_report
 from analysis.tables.study_tables import trial_titles
 from codim.commands.audit import render
@@ -187,6 +188,34 @@ def test_a_link_to_folded_details_unfolds_them(pages: Mapping[str, Path], tmp_pa
       return document.querySelector("#timeline").closest("details").open;
     """
     assert probed(pages["report"], tmp_path, script) is True
+
+
+def test_printing_unfolds_what_paper_can_hold_and_folds_it_again(pages: Mapping[str, Path], tmp_path: Path) -> None:
+    script = """
+      const open = () => [...document.querySelectorAll("details[open]")];
+      const before = open().length;
+      dispatchEvent(new Event("beforeprint"));
+      const unfolded = open(), kept = [...document.querySelectorAll("details:not([open])")];
+      dispatchEvent(new Event("afterprint"));
+      return [before, unfolded.length, kept.every(part => part.matches(".rows, .pair details")), open().length];
+    """
+    before, unfolded, kept, after = probed(pages["report"], tmp_path, script)
+    assert before == after == 0
+    assert unfolded > len(questions._TITLES)
+    assert kept
+
+
+def test_a_print_is_white_and_of_few_sheets(pages: Mapping[str, Path], tmp_path: Path) -> None:
+    """In dark mode too; a thousand rows of trials are not for paper."""
+    paper = tmp_path / "report.pdf"
+    browse(pages["report"].as_uri(), *window(1280, "dark"), "--no-pdf-header-footer", f"--print-to-pdf={paper}")
+    sheets = re.findall(rb"/Type /Page\b", paper.read_bytes())
+    assert 10 < len(sheets) < 40
+    script = """
+      const rules = [...document.styleSheets[0].cssRules].filter(rule => rule.conditionText === "print");
+      return rules[0].cssRules[0].style.getPropertyValue("--paper").trim();
+    """
+    assert probed(pages["report"], tmp_path, script) == "#fff"
 
 
 def test_what_is_ticked_is_saved(pages: Mapping[str, Path], tmp_path: Path) -> None:

@@ -18,29 +18,8 @@ from codim.data.load import load_data
 from codim.evaluation.label_audit import Suspect, Trust
 
 MOST_WORDS = 30
-APART = tuple(
-    [
-        "p",
-        "li",
-        "dd",
-        "dt",
-        "td",
-        "th",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "figcaption",
-        "summary",
-        "div",
-        "title",
-        "button",
-        "option",
-        "legend",
-        "label",
-        "table",
-    ]
-)
+APART = {"p", "li", "dd", "dt", "td", "th", "h1", "h2", "h3", "h4", "figcaption", "summary", "div", "title", "button"}
+APART |= {"option", "legend", "label", "table"}
 """Tags that end a sentence, as a reader sees it."""
 LISTED = re.compile(r"[^\s,]+: [^,;]*?\d[^,;]*[,;.]")
 """An entry of a list of counts, as in "n = trials, symmetric-0.2: 20, symmetric-0.5: 20."; it is read as a table is."""
