@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
+UNSEEN = 0.001
+"""Opacity of marks that are only there for the pointer, which finds nothing where it is 0."""
 PREFIX = "trials:"
 _GROUP = re.compile(rf'<g id="{PREFIX}([^"]*)">(.*?)</g>', re.DOTALL)
 _POINT, _PATH = (re.compile(rf"<{tag} ([^>]*?)/>") for tag in ("use", "path"))

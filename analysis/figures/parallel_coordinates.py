@@ -106,7 +106,7 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
         ax.plot(np.tile(x, int(part.sum())), lines[part].ravel(), color=color, linewidth=width)
     # What can be pointed at: each trial's own line, unseen.
     paths = [np.column_stack([x[:-1], line]) for line in lines[:, :-1]]
-    over = LineCollection([path[np.isfinite(path[:, 1])] for path in paths], linewidths=3, alpha=0, zorder=4)
+    over = LineCollection([path[np.isfinite(path[:, 1])] for path in paths], linewidths=3, alpha=hover.UNSEEN, zorder=4)
     hover.name(ax.add_collection(over, autolim=False), rows["trial"])
     for i, setting in enumerate(settings):
         for height, label in _labels(setting):

@@ -92,7 +92,7 @@ def draw(info: Info, figure: Figure) -> None:
         ]
         # The white edge separates short trials; rasterising a thousand bars keeps the page small.
         below.add_collection(PolyCollection(bars, facecolor=color, edgecolor="white", linewidth=0.4, rasterized=True))
-        over = PolyCollection(bars, alpha=0, zorder=4)
+        over = PolyCollection(bars, alpha=hover.UNSEEN, zorder=4)
         hover.name(below.add_collection(over, autolim=False), part["trial"])
     failed = info.frame[info.frame["status"] == "failed"]
     below.plot(failed["end"] * hours, failed["lane"] + 0.5, "x", color="black", markersize=5, clip_on=False)
