@@ -4,6 +4,9 @@ anywhere."""
 from dataclasses import dataclass
 from typing import Literal
 
+LabelKind = Literal["found", "missed", "doubted", "contradicted"]
+"""found: a wrong label that the ensemble contradicts; missed: a wrong one that it predicts; doubted: a right one that
+it contradicts. Where true labels are unknown, contradicted: any that it contradicts."""
 Phase = Literal["pretrain", "warmup", "cotrain"]
 SplitState = Literal["none", "given", "ok", "clipped", "unimodal", "degenerate"]
 

@@ -74,17 +74,31 @@ def compute(trials: Trials) -> Info:
     return Info(frame, settings)
 
 
+def finding(info: Info) -> str:
+    """Count the bars that are short enough to say where good values lie."""
+    known = info.frame.dropna(subset=["low", "high", "chance"])
+    settings = {setting.path: setting for setting in info.settings}
+    short = 0
+    for path, own in known.groupby("setting", sort=False):
+        ends = [style.fractions(own[side], settings[str(path)]) for side in ("low", "high")]
+        short += int((ends[1] - ends[0] < own["chance"] / 2).sum())
+    return (
+        f"In {short} of {len(known)} cases (setting and condition) the best values span less than half of what chance "
+        "would give."
+    )
+
+
 def caption(info: Info) -> str:
     tops = info.frame.groupby("condition", sort=False)["top"].max()
     counts = ", ".join(f"{condition}: {n}" for condition, n in tops.items())
     return (
-        "Points are the chosen setting's values, bars the range over the best trials: the best fifth of the complete "
-        "searched trials of a condition, or the best three where a fifth is fewer. Grey behind a bar: the length that "
-        "as many values have on average when they are drawn evenly over the axis, (n - 1)/(n + 1) of it. A bar about "
-        "as long as its grey says nothing of which value is best; a much shorter one says that good values lie "
-        "together, or that the search tried few others. A trend that stays within the bars is not a finding. Hollow: "
-        f"fewer than {MIN_TRIALS} trials, no bar. Lines join conditions of one kind of noise. The x axis is the "
-        f"realised rate, known to the observer only. n = best trials, {counts}."
+        "Points are the chosen setting's values, bars the range over the best fifth of a condition's complete "
+        "searched trials (the best three where a fifth is fewer). Grey behind a bar: the length that as many values "
+        "have on average when they are drawn evenly over the axis, (n - 1)/(n + 1) of it. A bar about as long as its "
+        "grey says nothing of which value is best. A much shorter one says that good values lie together, or that the "
+        "search tried few others. A trend that stays within the bars is not a finding. Hollow: fewer than "
+        f"{MIN_TRIALS} trials, no bar. Lines join conditions of one kind of noise. The x axis is the realised rate, "
+        f"known to the observer only. n = best trials, {counts}."
     )
 
 

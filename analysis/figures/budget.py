@@ -35,11 +35,18 @@ def compute(trials: Trials) -> Info:
     return Info(table.reset_index())
 
 
+def finding(info: Info) -> str:
+    """Say how many samples pruning saved."""
+    saved, drawn = info.frame["saved"].sum(), info.frame["samples"].sum()
+    share = saved / (saved + drawn) if saved + drawn else 0.0
+    return f"The trials drew {drawn:,.0f} samples; pruning saved {100 * share:.0f}% of what they would have drawn."
+
+
 def caption(info: Info) -> str:
     totals = info.frame[["trials", "samples", "seconds"]].sum()
     return (
-        "Left: samples that the trials drew themselves, those of shared stages (computed once for several trials) left "
-        "out, and (hatched) those that pruned trials did not draw. Right: wall time in training, all trials of a "
+        "Left: samples that the trials drew themselves, and (hatched) those that pruned trials did not draw. Those of "
+        "shared stages, computed once for several trials, are left out. Right: wall time in training, all trials of a "
         "condition added up, without queueing. A condition with little hatching either has only good trials or curves "
         f"that cross late. n = {int(totals['trials'])} trials, {totals['samples']:,.0f} samples, "
         f"{totals['seconds'] / 3600:.2g} h."

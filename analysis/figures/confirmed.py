@@ -41,6 +41,18 @@ def compute(trials: Trials) -> Info:
     return Info(frame, trainings[["condition", "setting", "trial", "oracle_test_acc"]], trials.baselines)
 
 
+def finding(info: Info) -> str:
+    """Say in how many conditions a searched setting has the highest mean."""
+    best = info.frame.loc[
+        info.frame.dropna(subset="oracle_test_acc").groupby("condition", observed=True)["oracle_test_acc"].idxmax()
+    ]
+    searched = int((~best["method"].isin(info.baselines)).sum())
+    return (
+        f"A setting of the search has the highest confirmed mean in {searched} of {len(best)} conditions, a baseline "
+        f"in {len(best) - searched}."
+    )
+
+
 def caption(info: Info) -> str:
     few, many, failed = info.frame["n"].min(), info.frame["n"].max(), info.frame["failed"].sum()
     unsure = info.frame["low"].isna().any()
@@ -52,12 +64,12 @@ def caption(info: Info) -> str:
         else ""
     )
     return (
-        "Mean accuracy on true test labels with its 95% interval (Student's t), on training and validation images, "
-        "with seeds and, where the study makes the noise, labels that the search never saw; the small dots below are "
-        f"the single trainings.{alone} The settings were chosen before, so a mean does not flatter its setting; the "
-        "best of several still does. Where two intervals overlap widely, more seeds are needed to tell which is "
-        "better; settings of a condition share their noise draws, so differences between them are at least as sure as "
-        f"the lines look.{lost} n = {few if few == many else f'{few} to {many}'} trainings of each setting, "
+        "Mean accuracy on true test labels with its 95% interval (Student's t); the small dots below are the single "
+        "trainings. They are on training and validation images, with seeds and, where the study makes the noise, "
+        f"labels that the search never saw.{alone} The settings were chosen before, so a mean does not flatter its "
+        "setting; the best of several still does. Where two intervals overlap widely, more seeds are needed to tell "
+        "which is better. Settings of a condition share their noise draws, so differences between them are at least "
+        f"as sure as the lines look.{lost} n = {few if few == many else f'{few} to {many}'} trainings of each setting, "
         f"{info.frame['n'].sum()} in all."
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from sklearn.ensemble import ExtraTreesRegressor
 
 from analysis.figures import style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.statistics.importance import importance_table
 from analysis.tables.selection import chosen, ranking
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesRegressor
 
 TITLE = "Pairs of settings"
 PAIRS = 2
@@ -52,6 +54,8 @@ def compute(trials: Trials) -> Info:
 
     Raises NotApplicable: no condition has enough trials, or fewer than two settings were searched.
     """
+    from sklearn.ensemble import ExtraTreesRegressor  # slow to import, and no process that only draws needs it
+
     tables, missing = {}, []
     for condition in trials.conditions:
         try:
@@ -86,6 +90,16 @@ def compute(trials: Trials) -> Info:
     return Info(frame.reset_index(drop=True), pairs, surfaces, explained, tuple(missing))
 
 
+def finding(info: Info) -> str:
+    """Say which pair is shown first, and how much the surfaces explain."""
+    explained = style.spanned(pd.Series(info.explained).clip(lower=0))
+    x, y = info.pairs[0]
+    return (
+        f"With {x.path} and {y.path} first, the settings together explain {explained} of "
+        "the ranks' variance in a condition."
+    )
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", observed=True).size()
     counts = ", ".join(f"{condition}: {count}" for condition, count in n.items())
@@ -94,7 +108,7 @@ def caption(info: Info) -> str:
             "Where good trials lie, for the setting with the largest mean importance and the next two. A point is a "
             "searched trial, its colour the share of its condition's other trials that it is ahead of; pruned ones "
             "rank last. The surface is what extra trees, fitted to these ranks over all searched settings, expect on "
-            "average over the other settings; a slanted ridge means that the two must be set together. In the title: "
+            "average over the other settings. A slanted ridge means that the two must be set together. In the title: "
             "the share of the ranks' variance that the trees explain for trials they were not fitted to; near 0, the "
             "surface means nothing. Ranks say who is ahead, not by how much. A 0 beside a range stands apart. n = "
             f"finished searched trials, {counts}.",
@@ -140,7 +154,7 @@ def _draw_pair(ax: Axes, pair: tuple[Setting, Setting], rows: pd.DataFrame, expe
 
 
 def surface(
-    model: ExtraTreesRegressor, known: Array, pair: tuple[Setting, Setting], settings: Sequence[Setting]
+    model: "ExtraTreesRegressor", known: Array, pair: tuple[Setting, Setting], settings: Sequence[Setting]
 ) -> Array:
     """Return the mean prediction over the trials (rows of `known`: their settings as fractions) at the centre of each
     cell of a pair; (cells along y, cells along x)."""

@@ -70,6 +70,13 @@ def critical_difference(methods: int, conditions: int) -> float:
     return float(q * math.sqrt(methods * (methods + 1) / (6 * conditions)))
 
 
+def finding(info: Info) -> str:
+    """Name the method that ranks first, and say whether any method stands out."""
+    first, rank = info.ranks.index[0], info.ranks.iloc[0]
+    verdict = "shows no difference between methods" if info.p_value >= ALPHA else "says that methods differ"
+    return f"{first} ranks first, {rank:.1f} on average; Friedman's test {verdict} (p = {info.p_value:.2g})."
+
+
 def caption(info: Info) -> str:
     conditions, trainings = info.frame["condition"].nunique(), int(info.frame["n"].sum())
     source = (
@@ -86,11 +93,10 @@ def caption(info: Info) -> str:
     )
     return (
         "Mean rank by test accuracy (1: the best in every condition), from left to right. A bar joins methods whose "
-        f"mean ranks lie within the critical difference of {info.critical_difference:.2f} (Nemenyi, 5%), which the "
-        f"data do not tell apart. Friedman's test of all being equal gives p = {info.p_value:.2g} (rough with few "
-        f"conditions), {verdict}. {source} "
-        "Ranks say nothing of how far ahead, and conditions of one data set are not an independent sample of problems. "
-        f"n = {conditions} conditions, {trainings} trainings."
+        f"mean ranks lie within the critical difference of {info.critical_difference:.2f} (Nemenyi, 5%): the data do "
+        f"not tell them apart. Friedman's test of all being equal gives p = {info.p_value:.2g} (rough with few "
+        f"conditions), {verdict}. {source} Ranks say nothing of how far ahead, and conditions of one data set are not "
+        f"an independent sample of problems. n = {conditions} conditions, {trainings} trainings."
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import Trials
 from analysis.tables.selection import roles
 
@@ -57,11 +57,12 @@ def grid(
 
 def lines(ax: Axes, rows: pd.DataFrame, measure: str, marks: Mapping[str, style.Mark]) -> None:
     """Draw one measure of the trials of one condition."""
-    for (role, _), part in rows.groupby(["role", "trial"], sort=False):
+    for (role, trial), part in rows.groupby(["role", "trial"], sort=False):
         mark = style.CHOSEN if role == "chosen" else marks[str(role)]
         shown = thinned(part)
         width = 2.2 if role == "chosen" else 1.5
-        ax.plot(shown["samples_thousands"], shown[measure], color=mark.color, linewidth=width)
+        (line,) = ax.plot(shown["samples_thousands"], shown[measure], color=mark.color, linewidth=width)
+        hover.name(line, [str(trial)])
 
 
 def thinned(rows: pd.DataFrame, points: int = POINTS) -> pd.DataFrame:

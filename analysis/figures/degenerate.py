@@ -46,17 +46,26 @@ def _counts(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     return long.sort_values("condition", kind="stable", ignore_index=True)
 
 
+def finding(info: Info) -> str:
+    """Say how many trials ended with a division that says little."""
+    bad = info.frame[info.frame["split_state"].isin(["unimodal", "degenerate"])]
+    trials = int(info.frame.drop_duplicates("condition")["trials"].sum())
+    ended = bad.groupby("condition", observed=True)["ended"].sum()
+    where = f", most of them in {ended.idxmax()}" if ended.sum() else ""
+    return f"{int(ended.sum())} of {trials} trials ended with a division that says little about the labels{where}."
+
+
 def caption(info: Info) -> str:
     per = info.frame.drop_duplicates("condition")
     n = ", ".join(f"{condition}: {count}" for condition, count in zip(per["condition"], per["trials"], strict=True))
     return (
         "Left: epochs by the worse of both networks' divisions. None: pre-training, warm-up, and methods without a "
-        "division; given: labelled beforehand; clipped: the threshold was moved so that neither set is empty; "
-        "unimodal: the mixture's means lie within one standard deviation, or one component is empty; degenerate: the "
+        "division. Given: labelled beforehand. Clipped: the threshold was moved so that neither set is empty. "
+        "Unimodal: the mixture's means lie within one standard deviation, or one component is empty. Degenerate: the "
         "losses have no order, and every second sample is labelled. Right: trials whose last epoch was one of the "
         "latter two, whatever became of them: they trained on a division that says little about the labels. Many of "
-        "them in one condition ask for a longer warm-up or another range of the threshold. "
-        f"n = trials with an epoch, {n}; {info.frame['epochs'].sum():,} epochs."
+        "them in one condition ask for a longer warm-up or another range of the threshold. n = trials with an epoch, "
+        f"{n}; {info.frame['epochs'].sum():,} epochs."
     )
 
 

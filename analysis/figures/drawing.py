@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from analysis.figures import style
 from analysis.tables import escape
 
+COMPRESSION = 1
+"""Level of the PNG files: a higher one takes longer than the drawing, for little."""
+
 
 class _NotebookFigure(Figure):
     """Figure that a notebook cell displays, whatever matplotlib's backend is."""
@@ -39,7 +42,7 @@ def saved(module: ModuleType, info: Any, png: Path, svg: Path, csv: Path) -> str
         figure = Figure(layout="constrained", dpi=matplotlib.rcParams["savefig.dpi"])
         module.draw(info, figure)
         # Not by `savefig`, which draws everything twice. The layout is solved once for both files.
-        FigureCanvasAgg(figure).print_png(png)
+        FigureCanvasAgg(figure).print_png(png, pil_kwargs={"compress_level": COMPRESSION})
         figure.set_layout_engine("none")
         image = io.BytesIO()
         FigureCanvasSVG(figure).print_svg(image, metadata={"Date": None})

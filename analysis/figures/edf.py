@@ -45,15 +45,25 @@ def compute(trials: Trials) -> Info:
     return Info(frame, trials.baselines)
 
 
+def finding(info: Info) -> str:
+    """Name the baseline that most searched trials fail to beat."""
+    others = info.frame[info.frame["role"].isin(info.baselines)]
+    if others.empty:
+        return f"No baseline is complete; {len(info.frame)} searched trials are."
+    best = others.loc[others.groupby("condition", observed=True)["objective"].idxmax()]
+    ahead = style.spanned(1 - best["share"])
+    return f"Of the searched trials {ahead} are ahead of their condition's best baseline by the objective."
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", observed=True)["n"].first()
     counts = ", ".join(f"{condition}: {count}" for condition, count in n.items())
     return (
-        "At each value of the objective, the share of searched trials that did not exceed it (Radosavovic et al. 2020, "
-        "arXiv 2003.13678). What the curve still has to climb right of a baseline is the share of settings that beat "
-        "it; a curve that climbs at its right end only says that good settings are rare. Pruned trials count as behind "
-        "all others, so a curve starts at their share. A sampler that learns visits good settings more often than they "
-        f"occur. n = finished searched trials, {counts}."
+        "At each value of the objective, the share of searched trials that did not exceed it (Radosavovic et al. "
+        "2020, arXiv 2003.13678). What the curve still has to climb right of a baseline is the share of settings that "
+        "beat it. A curve that climbs at its right end only says that good settings are rare. Pruned trials count as "
+        "behind all others, so a curve starts at their share. A sampler that learns visits good settings more often "
+        f"than they occur. n = finished searched trials, {counts}."
     )
 
 

@@ -60,9 +60,9 @@ def finding(info: Info) -> str:
 def caption(info: Info) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in info.frame["status"].value_counts().items())
     return (
-        "A best-so-far line that still rises at the right edge asks for more trials; one that starts at a baseline and "
-        "stays flat says that the search found nothing better on the validation labels. Each panel has its own scale: "
-        f"objectives of different conditions do not compare. n = {len(info.frame)} trials ({counts})."
+        "A best-so-far line that still rises at the right edge asks for more trials. One that starts at a baseline "
+        "and stays flat says that the search found nothing better on the validation labels. Each panel has its own "
+        f"scale: objectives of different conditions do not compare. n = {len(info.frame)} trials ({counts})."
     )
 
 

@@ -1,43 +1,50 @@
-"""Names of trials in a figure: where the pointer rests on a point of the page, the browser shows which one it is.
+"""Names of trials in a figure: where the pointer rests on a mark of the page, the browser shows which one it is.
 
-A figure names the points of a line by `name`; once it is written as SVG, `markup` gives each of them its title.
+A figure names its marks by `name`; once it is written as SVG, `markup` gives each of them the number of its trial. The
+page holds what tells a trial from others once, and a script shows it.
 """
 
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
+UNSEEN = 0.001
+"""Opacity of marks that are only there for the pointer, which finds nothing where it is 0."""
 PREFIX = "trials:"
 _GROUP = re.compile(rf'<g id="{PREFIX}([^"]*)">(.*?)</g>', re.DOTALL)
-_POINT = re.compile(r"<use ([^>]*?)/>")
+_POINT, _PATH = (re.compile(rf"<{tag} ([^>]*?)/>") for tag in ("use", "path"))
 _HEAD = re.compile(r"^.*?(?=<svg )|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
 
 
-def name(line: Line2D, trials: Iterable[str]) -> None:
-    """Name the markers of a line by their trials, in the order of its points."""
-    x, y = np.asarray(line.get_xdata(), dtype=float), np.asarray(line.get_ydata(), dtype=float)
-    # Points without a place are not drawn.
-    named = [trial for trial, *at in zip(trials, x, y, strict=True) if np.isfinite(at).all()]
-    line.set_gid(PREFIX + base64.b64encode(json.dumps(named).encode()).decode())
+def name(artist: Artist, trials: Iterable[str]) -> None:
+    """Name the marks of an artist by their trials, in their order: markers of a line, else lines and areas."""
+    named = list(trials)
+    if isinstance(artist, Line2D) and len(named) > 1:
+        x, y = np.asarray(artist.get_xdata(), dtype=float), np.asarray(artist.get_ydata(), dtype=float)
+        # Points without a place are not drawn.
+        named = [trial for trial, *at in zip(named, x, y, strict=True) if np.isfinite(at).all()]
+    artist.set_gid(PREFIX + base64.b64encode(json.dumps(named).encode()).decode())
 
 
-def markup(svg: str, figure: str, titles: Mapping[str, str], label: str) -> str:
-    """Return an SVG as part of a page, with a title for each named point; empty if none is named.
+def markup(svg: str, figure: str, trials: Sequence[str], label: str) -> str:
+    """Return an SVG as part of a page, with the number of its trial for each named mark; empty if none is named.
 
     Args:
         svg: the file as matplotlib writes it.
         figure: name of the figure, which keeps its ids apart from those of others.
-        titles: text of each trial.
+        trials: names of all trials; a number is a position in it.
         label: alternative text of the whole picture.
     """
     if PREFIX not in svg:
         return ""
-    svg = _GROUP.sub(lambda found: _titled(found, titles), _HEAD.sub("", svg))
+    numbers = {trial: number for number, trial in enumerate(trials)}
+    svg = _GROUP.sub(lambda found: _numbered(found, numbers), _HEAD.sub("", svg))
     svg = re.sub(r'\bid="', f'id="{figure}-', svg)
     svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{figure}-", svg)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
@@ -46,11 +53,11 @@ def markup(svg: str, figure: str, titles: Mapping[str, str], label: str) -> str:
     return f'{head} role="img" aria-label="{escape(label)}"{svg[svg.index(">") :]}'
 
 
-def _titled(group: "re.Match[str]", titles: Mapping[str, str]) -> str:
+def _numbered(group: "re.Match[str]", numbers: dict[str, int]) -> str:
     trials = iter(json.loads(base64.b64decode(group[1])))
 
-    def point(found: "re.Match[str]") -> str:
+    def mark(found: "re.Match[str]") -> str:
         trial = next(trials, None)
-        return found[0] if trial is None else f"<use {found[1]}><title>{escape(titles.get(trial, trial))}</title></use>"
+        return found[0] if trial is None else f'{found[0][:-2]} data-trial="{numbers[trial]}"/>'
 
-    return f"<g>{_POINT.sub(point, group[2])}</g>"
+    return f"<g>{(_POINT if _POINT.search(group[2]) else _PATH).sub(mark, group[2])}</g>"

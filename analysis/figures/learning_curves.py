@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import curves, style
+from analysis.figures import curves, hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.tables.selection import roles
 
@@ -54,6 +54,16 @@ def compute(trials: Trials) -> Info:
     return Info(frame.reset_index(drop=True), trials.baselines, rungs, len(measured))
 
 
+def finding(info: Info) -> str:
+    """Count the chosen settings whose test accuracy fell from its peak."""
+    own = info.frame[info.frame["role"] == "chosen"].dropna(subset="oracle_test_acc")
+    curves_of = own.groupby("condition", observed=True)["oracle_test_acc"]
+    fell = curves_of.max() - curves_of.last()
+    if fell.empty:
+        return f"Curves of {info.frame['trial'].nunique()} trials; no test accuracy of a chosen setting is known."
+    return f"The chosen settings end at most {100 * fell.max():.1f} points below their best epoch on test images."
+
+
 def caption(info: Info) -> str:
     return (
         "Solid lines are accuracy on the given, partly wrong validation labels, the only thing that the search saw; "
@@ -87,10 +97,11 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, marks: dict[str, style.Mark]) 
     cloud = np.split(search[["samples_thousands", "val_acc"]].to_numpy(), begins[1:])
     # Hundreds of grey curves as one image keep the page small; all that is read by eye stays sharp.
     ax.add_collection(LineCollection(cloud, colors=style.LIGHT, linewidths=0.7, rasterized=True))
-    for (role, _), part in rows[rows["role"] != "search"].groupby(["role", "trial"], sort=False):
+    for (role, trial), part in rows[rows["role"] != "search"].groupby(["role", "trial"], sort=False):
         mark = style.CHOSEN if role == "chosen" else marks[str(role)]
         width = 2.2 if role == "chosen" else 1.5
-        ax.plot(part["samples_thousands"], part["val_acc"], color=mark.color, linewidth=width)
+        (line,) = ax.plot(part["samples_thousands"], part["val_acc"], color=mark.color, linewidth=width)
+        hover.name(line, [str(trial)])
         if role == "chosen":
             test = part["oracle_test_acc"]
             ax.plot(part["samples_thousands"], test, color=mark.color, linewidth=1.5, linestyle=(0, (4, 2)))

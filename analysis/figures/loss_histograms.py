@@ -67,18 +67,30 @@ def _bars(row: Mapping[Hashable, Any]) -> pd.DataFrame:
     )
 
 
+def finding(info: Info) -> str:
+    """Say how many of the wrong labels lie left of the boundary at the last division."""
+    last = info.frame[info.frame["epoch"] == info.frame.groupby("trial")["epoch"].transform("max")]
+    left = last[last["high"] <= last["boundary"]].groupby("condition", observed=True)["oracle_wrong"].sum(min_count=1)
+    share = (left / last.groupby("condition", observed=True)["oracle_wrong"].sum(min_count=1)).dropna()
+    if share.empty:
+        return f"Losses of {info.frame['trial'].nunique()} trials; which labels are wrong is not known."
+    return (
+        f"At the last division {style.spanned(share)} of the wrong labels lie among the small losses, whose labels are "
+        "taken for right."
+    )
+
+
 def caption(info: Info) -> str:
     return (
         "The losses from which the chosen setting of each condition made its divisions, scaled to [0, 1] by each "
         "network's smallest and largest, and averaged over `divide/loss_history`. Two humps, one for each kind of "
-        "label, are what the mixture can tell apart. Wrong labels at the left are taken for right: where they gather "
-        "there from the first division to the last, the networks learn them by heart; right labels at the right are "
+        "label, are what the mixture can tell apart. Wrong labels at the left are taken for right. Where they gather "
+        "there from the first division to the last, the networks learn them by heart. Right labels at the right are "
         "images that the labelled set goes without. Compare shapes, not places: an epoch's scale is its own, and one "
         "extreme loss presses all others to the left. Left of the dashed line lie as many images as the labelled set "
         "holds: there the threshold on the clean probability falls, as far as that falls with the loss. Bars may rise "
-        "beyond their panel, whose height fits the first division. "
-        f"n = {info.frame['trial'].nunique()} trials, one seed each, mean of both networks; which labels are wrong is "
-        "known to the observer only."
+        f"beyond their panel, whose height fits the first division. n = {info.frame['trial'].nunique()} trials, one "
+        "seed each, mean of both networks. Which labels are wrong is known to the observer only."
     )
 
 

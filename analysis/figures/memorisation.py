@@ -37,14 +37,26 @@ def compute(trials: Trials) -> Info:
     return Info(frame, ends[ends.duplicated("condition", keep="last")].reset_index(drop=True), trials.baselines)
 
 
+def finding(info: Info) -> str:
+    """Compare what the chosen settings and the baselines have memorised at the end."""
+    last = info.frame.drop_duplicates("trial", keep="last")
+    chosen = last.loc[last["role"] == "chosen", "oracle_memorised"]
+    others = last.loc[last["role"] != "chosen", ["role", "oracle_memorised"]]
+    first = f"At their ends the chosen settings have memorised {style.spanned(chosen)} of the wrong labels"
+    if others.empty:
+        return f"{first}."
+    worst = others.nlargest(1, "oracle_memorised").iloc[0]
+    return f"{first}, {worst['role']} up to {100 * worst['oracle_memorised']:.0f}%."
+
+
 def caption(info: Info) -> str:
     return (
         "Share of the wrongly labelled training samples whose wrong label the ensemble predicts. A curve that climbs "
-        "means that the network learns the noise; a cross-entropy baseline does so sooner or later, co-divide is "
+        "means that the network learns the noise. A cross-entropy baseline does so sooner or later, co-divide is "
         "there to prevent it. Where the noise confuses like classes, the curve starts higher: there an honest mistake "
         "is a wrong label too. Dashed: the share of the chosen setting's labelled set whose label is wrong, which is "
-        "what it has to learn from. Dotted: where the chosen trial's pre-training and warm-up end. "
-        f"n = {info.frame['trial'].nunique()} trials, one seed each; true labels are known to the observer only."
+        "what it has to learn from. Dotted: where the chosen trial's pre-training and warm-up end. n = "
+        f"{info.frame['trial'].nunique()} trials, one seed each; true labels are known to the observer only."
     )
 
 

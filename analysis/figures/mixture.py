@@ -36,15 +36,21 @@ def compute(trials: Trials) -> Info:
     return Info(frame, trials.baselines)
 
 
+def finding(info: Info) -> str:
+    """Count the trials whose last division hardly separates two kinds of losses."""
+    last = info.frame.dropna(subset="separation").drop_duplicates("trial", keep="last")
+    close = int((last["separation"] < 1).sum())
+    return f"In {close} of {len(last)} trials the last mixture has means less than one standard deviation apart."
+
+
 def caption(info: Info) -> str:
     return (
-        "Left: how far apart the means of the two components lie, in pooled standard deviations; below 1 "
-        "(dotted) the division counts as unimodal, and which side a sample lies on says little. Middle: the threshold "
-        "on the clean probability after clipping; it leaves its setting only where one side would have been empty. "
-        "Right: the share of the training part in the labelled set; the dashed line is the share whose label is right, "
-        "known to the observer only. A curve above it takes in wrong labels for certain; one below it may still hold "
-        "wrong ones (see the quality of the split). "
-        f"n = {info.frame['trial'].nunique()} trials, one seed each."
+        "Left: how far apart the means of the two components lie, in pooled standard deviations. Below 1 (dotted) the "
+        "division counts as unimodal, and which side a sample lies on says little. Middle: the threshold on the clean "
+        "probability after clipping; it leaves its setting only where one side would have been empty. Right: the "
+        "share of the training part in the labelled set; the dashed line is the share whose label is right, known to "
+        "the observer only. A curve above it takes in wrong labels for certain; one below it may still hold wrong "
+        f"ones (see the quality of the split). n = {info.frame['trial'].nunique()} trials, one seed each."
     )
 
 

@@ -109,9 +109,9 @@ def caption(info: Info) -> str:
     gains = f" What the best setting would gain over the chosen one, in points, with its 90% interval: {room}."
     return (
         "Line: the middle of where the best value probably lies; dark band: half of the posterior draws, light band: "
-        "four fifths, of the model of all trials, which is more cautious here than where it chooses. A band as wide as "
-        "the axis says that the value does not matter or that too little was tried. Dots: trials; stars: the chosen "
-        "settings. The x axis is the realised rate, known to the observer only."
+        "four fifths. They are of the model of all trials, which is more cautious here than where it chooses. A band "
+        "as wide as the axis says that the value does not matter or that too little was tried. Dots: trials; stars: "
+        "the chosen settings. The x axis is the realised rate, known to the observer only."
         f"{gains if room else ''} n = {len(info.tried)} trials."
     )
 

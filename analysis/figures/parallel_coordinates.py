@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.tables.selection import best_fifth, chosen, ranking
@@ -46,13 +47,30 @@ def compute(trials: Trials) -> Info:
     return Info(frame.reset_index(drop=True), settings)
 
 
+def finding(info: Info) -> str:
+    """Name the setting in which the best fifth lies closest together."""
+    widths = {}
+    best = info.frame[info.frame["best"]]
+    for setting in info.settings:
+        places = style.fractions(best[setting.path], setting)
+        spreads = places.groupby(best["condition"], observed=True).agg(lambda own: own.max() - own.min())
+        widths[setting.path] = spreads.mean()
+    known = pd.Series(widths, dtype=float).dropna()
+    if known.empty:
+        return f"No setting is known of the best fifth of {len(info.frame)} trials."
+    return (
+        f"The best fifth lies closest together in {known.idxmin()}: within {known.min():.0%} of its axis, the mean of "
+        "the conditions."
+    )
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", observed=True)["best"].agg(["sum", "size"])
     counts = ", ".join(f"{condition}: {int(row['sum'])} of {int(row['size'])}" for condition, row in n.iterrows())
     return (
         "A line is a searched trial; each axis has its setting's own scale, low at the bottom, and a 0 beside a range "
         "stands below it. Where the best fifth (the best three where a fifth is fewer) passes an axis in a bundle, "
-        "the setting has a good value; where it fans out, the setting does not matter by itself. A bundle that moves "
+        "the setting has a good value. Where it fans out, the setting does not matter by itself. A bundle that moves "
         "from panel to panel depends on the noise. Lines of pruned trials end before the objective, and a trial "
         f"without a setting has a gap there. n = best of finished searched trials, {counts}."
     )
@@ -86,6 +104,10 @@ def _draw_condition(ax: Axes, rows: pd.DataFrame, settings: tuple[Setting, ...])
         (rows["chosen"], style.CHOSEN.color, 2.2),
     ):
         ax.plot(np.tile(x, int(part.sum())), lines[part].ravel(), color=color, linewidth=width)
+    # What can be pointed at: each trial's own line, unseen.
+    paths = [np.column_stack([x[:-1], line]) for line in lines[:, :-1]]
+    over = LineCollection([path[np.isfinite(path[:, 1])] for path in paths], linewidths=3, alpha=hover.UNSEEN, zorder=4)
+    hover.name(ax.add_collection(over, autolim=False), rows["trial"])
     for i, setting in enumerate(settings):
         for height, label in _labels(setting):
             _write(ax, i, height, label)

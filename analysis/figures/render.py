@@ -2,7 +2,7 @@
 
 import base64
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class Drawn:
     image: str = ""
     """Image as a data: URL; empty if there is no figure, or `svg` is it."""
     finding: str = ""
-    """The figure's finding, one sentence; empty if only its caption tells."""
+    """What the figure shows, in one sentence; empty if there is no figure."""
     svg: str = ""
     """The image as markup in which each trial is named; empty if the figure names none."""
 
@@ -59,11 +59,14 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
     computed here, one after the other, and drawn by other processes meanwhile."""
     processes = min(loky.cpu_count(), DRAWING_PROCESSES)
     pool = loky.get_reusable_executor(max_workers=processes)
-    titles, folder = trial_titles(trials), folder.absolute()  # a reused process has the working folder of its start
+    names, folder = (
+        list(trial_titles(trials)),
+        folder.absolute(),
+    )  # a reused process has the working folder of its start
     waiting: deque[Future[Drawn]] = deque()
     for name, module in FIGURES.items():
         try:
-            waiting.append(pool.submit(_draw, name, module.compute(trials), folder, titles))
+            waiting.append(pool.submit(_draw, name, module.compute(trials), folder, names))
         except NotApplicable as reason:
             waiting.append(pool.submit(_none, name, str(reason), folder))
         # Bound the queue: limits memory and keeps the progress bar even.
@@ -73,14 +76,13 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
         yield waiting.popleft().result()
 
 
-def _draw(name: str, info: Any, folder: Path, titles: dict[str, str]) -> Drawn:
+def _draw(name: str, info: Any, folder: Path, trials: Sequence[str]) -> Drawn:
     module = FIGURES[name]
     svg = drawing.saved(module, info, *_files(name, folder))
-    finding = module.finding(info) if hasattr(module, "finding") else ""
-    caption = module.caption(info)
-    markup = hover.markup(svg, name, titles, f"{module.TITLE}. {finding or caption}")
+    finding = module.finding(info)
+    markup = hover.markup(svg, name, trials, f"{module.TITLE}. {finding}")
     address = "" if markup else "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-    return Drawn(name, module.TITLE, caption, address, finding, markup)
+    return Drawn(name, module.TITLE, module.caption(info), address, finding, markup)
 
 
 def _none(name: str, reason: str, folder: Path) -> Drawn:

@@ -75,15 +75,24 @@ def _curves(epochs: pd.DataFrame, metric: str) -> list[list[dict[str, Any]]]:
     ]
 
 
+def finding(info: Info) -> str:
+    """Count the rungs at which good settings were probably stopped."""
+    known = info.frame.dropna(subset="low")
+    return (
+        f"At {int(known['unsafe'].sum())} of {len(known)} rungs with enough trials the order at the rung says too "
+        "little of the order at the end."
+    )
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", sort=False)["n"].agg(lambda column: "/".join(map(str, column)))
     counts = ", ".join(f"{condition}: {each}" for condition, each in n.items())
     missing = ", ".join(info.left_out)
     return (
-        "Spearman's rank correlation between a trial's objective at a rung and the one at its end, of epochs after the "
-        "rung only, with its 95% bootstrap interval over trials. Only trials that went on have both values, and those "
-        "are alike at the rung, so that it is lower than it would be among all. Below the dashed line "
-        f"({UNSAFE_CORRELATION}) good settings were probably stopped there: begin later, or do not prune. Hollow: "
+        "Spearman's rank correlation between a trial's objective at a rung and the one at its end, with its 95% "
+        "bootstrap interval over trials. The end is of epochs after the rung only. Only trials that went on have both "
+        "values, and those are alike at the rung, so that it is lower than it would be among all. Below the dashed "
+        f"line ({UNSAFE_CORRELATION}) good settings were probably stopped there: begin later, or do not prune. Hollow: "
         f"fewer than {MIN_TRIALS} trials, no verdict. n = complete searched trials at each rung, {counts}."
         + (f" Left out, since no complete trial has an epoch after them: {missing} samples." if missing else "")
     )

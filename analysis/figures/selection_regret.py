@@ -54,7 +54,7 @@ def caption(info: Info) -> str:
         [
             "Left, diamonds: how much better on test images the best searched trial is than the chosen one. Bars: 2 "
             "standard errors of the objective, in points of accuracy on true labels. A diamond inside its bar is what "
-            "so few validation images with so many wrong labels must cost; only more images, more seeds or a cleaner "
+            "so few validation images with so many wrong labels must cost. Only more images, more seeds or a cleaner "
             "validation part make it smaller. One beyond it says that objective and test accuracy prefer different "
             "settings. The best in hindsight is the luckiest of n on the test images, so each diamond lies somewhat "
             "too far right. Right: searched trials that cannot be told from the best by the objective, itself "

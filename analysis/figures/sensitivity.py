@@ -97,6 +97,16 @@ def _losses(
     return [(*place, float(loss), float(error)) for place, loss, error in found]
 
 
+def finding(info: Info) -> str:
+    """Count the moves that cost more than the objective can tell, and name the dearest."""
+    dear = info.frame[info.frame["loss"] > info.frame["resolution"]]
+    first = f"{len(dear)} of {len(info.frame)} moves cost more than the objective can tell"
+    if dear.empty:
+        return f"{first}."
+    worst = dear.nlargest(1, "loss").iloc[0]
+    return f"{first}, at most {100 * worst['loss']:.1f} points, by {worst['setting']} in {worst['condition']}."
+
+
 def caption(info: Info) -> str:
     n = info.frame.groupby("condition", sort=False)["n"].first()
     counts = ", ".join(f"{condition}: {count}" for condition, count in n.items())

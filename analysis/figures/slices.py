@@ -1,5 +1,6 @@
 """Figure: the objective against each searched setting, per condition."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 from analysis.frames.settings import Setting, searched_settings
 from analysis.tables.selection import roles
@@ -42,6 +43,21 @@ def compute(trials: Trials) -> Info:
     if frame.empty:
         raise NotApplicable("No finished trial has a value of a searched setting.")
     return Info(frame, settings, trials.baselines)
+
+
+def finding(info: Info) -> str:
+    """Name the setting whose values go along with the objective most, of those with a range."""
+    complete, found = info.frame[info.frame["status"] == "complete"], []
+    for setting in (own for own in info.settings if not own.axis.choices):
+        for condition, rows in complete[complete["setting"] == setting.path].groupby("condition", observed=True):
+            if rows["objective"].nunique() > 2:
+                place = style.positions(rows["value"].astype(float), setting)
+                found.append((setting.path, str(condition), place.corr(rows["objective"], method="spearman")))
+    known = [trend for trend in found if not math.isnan(trend[2])]
+    if not known:
+        return f"No trend can be told from {info.frame['trial'].nunique()} trials."
+    path, condition, correlation = max(known, key=lambda trend: abs(trend[2]))
+    return f"{path} goes along with the objective most: rank correlation {correlation:+.2f} in {condition}."
 
 
 def caption(info: Info) -> str:
@@ -88,6 +104,9 @@ def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str,
     # Hundreds of grey points as one image keep the page small; without smooth edges it is half as large.
     cloud: dict[str, Any] = {"ms": 3, "mew": 0, "rasterized": True, "antialiased": False}
     y, searched = rows["objective"], (rows["role"] == "search") & ~pruned
+    # Points of an image cannot be pointed at: those that can be lie over them, unseen.
+    (over,) = ax.plot(x, y, "o", ms=5, alpha=hover.UNSEEN, zorder=4)
+    hover.name(over, rows["trial"])
     ax.plot(x[pruned], y[pruned], "v", color=style.LIGHT, **cloud | {"ms": 3.5})
     ax.plot(x[searched], y[searched], "o", color=style.SEARCH.color, **cloud)
     for role, mark in {**marks, "chosen": style.CHOSEN}.items():

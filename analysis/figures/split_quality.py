@@ -27,12 +27,20 @@ def compute(trials: Trials) -> Info:
     return Info(frame, trials.baselines)
 
 
+def finding(info: Info) -> str:
+    """Say how well the last divisions of the chosen settings tell right labels from wrong ones."""
+    last = info.frame.drop_duplicates("trial", keep="last")
+    own = last[last["role"] == "chosen"] if (last["role"] == "chosen").any() else last
+    auc, right = style.spanned(own["oracle_split_auc"], "{:.2f}"), style.spanned(own["oracle_split_precision"])
+    return f"The last divisions have AUC {auc}; of the labels in their labelled sets {right} are right."
+
+
 def caption(info: Info) -> str:
     return (
         "Measured against the true labels, which neither training nor search sees. AUC .5 means that the clean "
-        "probability knows nothing; precision is the share of the labelled set whose label is right, recall the "
-        "share of right labels that are in it. A threshold moves precision against recall, the contrastive term "
-        f"should lift all three. n = {info.frame['trial'].nunique()} trials, one seed each."
+        "probability knows nothing. Precision is the share of the labelled set whose label is right, recall the share "
+        "of right labels that are in it. A threshold moves precision against recall, the contrastive term should lift "
+        f"all three. n = {info.frame['trial'].nunique()} trials, one seed each."
     )
 
 

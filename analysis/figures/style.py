@@ -113,6 +113,15 @@ def panels(figure: Figure, names: Sequence[str], height: float = 2.5, columns: i
     return dict(zip(names, grid, strict=False))
 
 
+def spanned(values: "pd.Series[float]", form: str = "{:.0%}") -> str:
+    """Return the range of values as text, each in this form; one of them alone where both ends read the same."""
+    known = values.dropna()
+    if known.empty:
+        return "unknown"
+    low, high = form.format(known.min()), form.format(known.max())
+    return low if low == high else f"{low} to {high}"
+
+
 def percent(axis: Axis) -> None:
     """Show a share in [0, 1] in percent; the label must name the unit."""
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.figures import style
+from analysis.figures import hover, style
 from analysis.frames.load import NotApplicable, Trials
 
 TITLE = "Timeline"
@@ -54,13 +54,22 @@ def compute(trials: Trials) -> Info:
     return Info(table, _under_way(table), float(idle), len(trials.trials) - len(frame))
 
 
+def finding(info: Info) -> str:
+    """Say how long the study took, and how much of that was idle."""
+    status = (info.frame["status"] == "failed").sum()
+    return (
+        f"The study took {info.frame['end'].max():.2g} hours on {info.frame['lane'].nunique()} places, idle "
+        f"{info.idle:.0%} of the time; {status} trials failed."
+    )
+
+
 def caption(info: Info) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in info.frame["status"].value_counts().items())
     return (
-        "A bar is a trial, from its first start to its end, breaks in between included, a cross a failure; rows are "
-        "places for trials at a time, not machines. White is idle time, a bar far longer than the others a straggler; "
-        "at the end of the study all places but its own wait for it. Above: trials under way, on average. "
-        f"Idle: {info.idle:.0%} of places x time. n = {len(info.frame)} trials ({counts})"
+        "A bar is a trial, from its first start to its end, breaks in between included, a cross a failure. Rows are "
+        "places for trials at a time, not machines. White is idle time, a bar far longer than the others a straggler. "
+        "At the end of the study all places but its own wait for it. Above: trials under way, on average. Idle: "
+        f"{info.idle:.0%} of places x time. n = {len(info.frame)} trials ({counts})"
         + (f"; {info.left_out} never started" if info.left_out else "")
         + "."
     )
@@ -83,6 +92,8 @@ def draw(info: Info, figure: Figure) -> None:
         ]
         # The white edge separates short trials; rasterising a thousand bars keeps the page small.
         below.add_collection(PolyCollection(bars, facecolor=color, edgecolor="white", linewidth=0.4, rasterized=True))
+        over = PolyCollection(bars, alpha=hover.UNSEEN, zorder=4)
+        hover.name(below.add_collection(over, autolim=False), part["trial"])
     failed = info.frame[info.frame["status"] == "failed"]
     below.plot(failed["end"] * hours, failed["lane"] + 0.5, "x", color="black", markersize=5, clip_on=False)
     below.set(xlim=(0, info.frame["end"].max() * hours or 1), ylim=(lanes, 0), yticks=[])

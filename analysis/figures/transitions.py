@@ -57,6 +57,18 @@ def compute(trials: Trials) -> Info:
     )
 
 
+def finding(info: Info) -> str:
+    """Name the condition with most wrong labels, and its commonest mistake."""
+    worst = max(info.rates, key=lambda name: info.rates[name])
+    wrong = info.frame[(info.frame["condition"] == worst) & (info.frame["true"] != info.frame["given"])]
+    first = f"{worst} has most wrong labels, {100 * info.rates[worst]:.0f}%"
+    if wrong.empty:
+        return f"{first}."
+    row = wrong.nlargest(1, "share").iloc[0]
+    share, true, given = f"{100 * row['share']:.0f}%", row["true"], row["given"]
+    return f"{first}; its commonest mistake gives {share} of class {true} the label {given}."
+
+
 def caption(info: Info) -> str:
     counted = f" of {info.images:,} labels, training and validation part" if info.images else ""
     numbers = " Numbers are percent of the true class." if info.classes <= WRITTEN else ""

@@ -122,16 +122,23 @@ def _mean_correlation(values: Array) -> Array:
     return np.asarray((np.square(scaled.sum(axis=2)).sum(axis=1) - settings) / (settings * (settings - 1)))
 
 
+def finding(info: Info) -> str:
+    """Say how much of the variance the noise draw makes."""
+    share = style.spanned(info.frame["noise_draw"])
+    return f"The noise draw makes {share} of the variance between repeats in {len(info.frame)} conditions."
+
+
 def caption(info: Info) -> str:
     n = ", ".join(f"{row['condition']}: {row['repeats']} x {row['settings']}" for _, row in info.frame.iterrows())
     return " ".join(
         [
-            "Variance of the test accuracy about each setting's mean, over the confirmations, each setting measured by "
-            "its own standard deviation so that all count alike. Blue: what the settings that share a noise draw have "
-            "in common, with its 95% interval; the rest is the training seed and all else (each training has a seed of "
-            "its own, so the two are confounded). Where blue is long, one noise draw proves little, and settings must "
-            "be compared on the same draws; where it is short, more seeds on one draw do as well. An interval over "
-            "most of the bar says that there are too few repeats to know. Settings that are equal in all repeats "
+            "Variance of the test accuracy about each setting's mean, over the confirmations, each setting measured "
+            "by its own standard deviation so that all count alike. Blue: what the settings that share a noise draw "
+            "have in common, with its 95% interval. The rest is the training seed and all else: each training has a "
+            "seed of its own, so the two are confounded. Where blue is long, one noise draw proves little, and "
+            "settings must be compared on the same draws; where it is short, more seeds on one draw do as well. An "
+            "interval over most of the bar says that there are too few repeats to know. Settings that are equal in "
+            "all repeats "
             f"are left out. n = repeats x settings, {n}.",
             *info.missing,
         ]

@@ -1,11 +1,11 @@
 """Reading of a results folder as data frames, also while the study still runs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +23,9 @@ from study.results.tables import EPOCH_SCHEMA
 READ_ATTEMPTS = 5
 _SCALARS = [field.name for field in EPOCH_SCHEMA if not pa.types.is_list(field.type)]
 """Scalar columns, read by default: the histograms would take more memory than all others together."""
+
+
+Found = TypeVar("Found")
 
 
 class NotApplicable(ValueError):
@@ -130,6 +133,21 @@ class Trials:
         if searched is None or self.spec.get("stop_when", {}).get("expected_regret"):
             return None
         return (int(searched) + len(self.spec.get("baselines", {}))) * len(self.conditions)
+
+
+def once(compute: Callable[[Trials], Found]) -> Callable[[Trials], Found]:
+    """Keep what a function finds in a study beside its trials: figures and tables ask for the same, again and again.
+    Callers share it, and must not change it."""
+    name = f"{compute.__module__}.{compute.__qualname__}"
+
+    @wraps(compute)
+    def kept(trials: Trials) -> Found:
+        found = vars(trials)
+        if name not in found:
+            found[name] = compute(trials)
+        return cast(Found, found[name])
+
+    return kept
 
 
 def load_trials(path: Path | str) -> Trials:

@@ -72,11 +72,12 @@ def points(frame: pd.DataFrame, settings: Sequence[Setting]) -> list[Point]:
     explicit 0, which lies outside the distribution."""
     found: list[Point] = [({}, {}) for _ in range(len(frame))]
     for setting in settings:
+        axis = _distribution(setting.axis)
         for (params, distributions), value in zip(found, setting.values(frame), strict=True):
             if pd.isna(value) or (setting.axis.zero and value == 0):
                 continue
             params[setting.path] = int(value) if setting.axis.whole else value
-            distributions[setting.path] = _distribution(setting.axis)
+            distributions[setting.path] = axis
     return found
 
 

@@ -86,24 +86,24 @@ def report_tables(trials: Trials) -> list[Table]:
     found = [
         _table(
             "Chosen setting against the best baseline",
-            "The setting is chosen by the model of all trials where the table of trials has its values, as it has "
-            "once a search has ended, else by the objective, accuracy on given validation labels, as the baseline is. "
-            "Test accuracy is read only afterwards; one training each.",
+            "Once a search has ended the setting is chosen by the model of all trials. Before, and in tables without "
+            "its values, it is chosen as the baseline is: by the objective, accuracy on given validation labels. Test "
+            "accuracy is read only afterwards; one training each.",
             tables.comparison_table(trials),
         ),
         _table(
             "Confirmed",
             "Chosen settings and baselines trained again on training and validation images, each time with a fresh "
-            "seed and, where the study makes the noise, fresh noise; test accuracy with its 95% interval (Student's t "
-            "over the n complete trainings; none for fewer than three, or where they are equal). Robust: the "
-            "setting with the least largest regret over the conditions. Failed: of the trainings begun; the mean of "
-            "the others flatters a setting that fails.",
+            "seed and, where the study makes the noise, fresh noise. Test accuracy with its 95% interval: Student's t "
+            "over the n complete trainings, none for fewer than three, or where they are equal. Robust: the setting "
+            "with the least largest regret over the conditions. Failed: of the trainings begun; the mean of the "
+            "others flatters a setting that fails.",
             confirmation.confirmation_table(trials),
         ),
         _table(
             "Interquartile mean over conditions and seeds",
             "Test accuracy of the confirmed methods: the mean of the middle half of the n trainings of each, over the "
-            "conditions in which all of them were confirmed, so the easiest and the hardest quarter count for nothing. "
+            "conditions in which all of them were confirmed. The easiest and the hardest quarter count for nothing. "
             "95% interval: bootstrap of the seeds within each condition, with Student's t; it holds for these "
             "conditions, not for others. Chosen: in each condition the setting that the search ranked first; where "
             "the robust one is the same, its trainings count for both. Failed trainings are left out (see Confirmed).",
@@ -112,7 +112,7 @@ def report_tables(trials: Trials) -> list[Table]:
         _table(
             "Probability of improvement",
             "Chance that a training with the chosen setting has a higher test accuracy than one with the baseline "
-            "(ties one half), mean over the conditions in which both were confirmed; 50% means no difference. It says "
+            "(ties one half), mean over the conditions in which both were confirmed. 50% means no difference. It says "
             "how often, not by how much. 95% interval: the same bootstrap, of the n trainings of both; none for one "
             "condition alone or where all trainings agree.",
             comparison.improvement_table(trials),
@@ -138,14 +138,14 @@ def report_tables(trials: Trials) -> list[Table]:
         _table(
             "Switches",
             "On against off (0), for settings that have both. Ahead: chance that a trial with it on ranks above one "
-            "with it off; 50% means no difference. p: Mann-Whitney test, two-sided; p (Holm): corrected over all rows "
-            "of this table, the one to read; above .05 on and off are not shown to differ. Pruned trials rank last.",
+            "with it off; 50% means no difference. Two-sided Mann-Whitney test: p; corrected over all rows of this "
+            "table, the one to read: p (Holm). Above .05 on and off are not shown to differ. Pruned trials rank last.",
             importance.switch_table(trials),
         ),
         _table(
             "Selection regret",
             "What choosing by noisy labels lost at most against choosing by the test set, among the complete searched "
-            "trials: the best by test is the luckiest of them on the test set.",
+            "trials. The best by test is the luckiest of them on the test set.",
             tables.regret_table(trials),
         ),
         _table(

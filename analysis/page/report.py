@@ -15,8 +15,10 @@ from analysis.figures.render import Drawn, draw_figures
 from analysis.frames.load import Trials
 from analysis.page import page_tables as present
 from analysis.page import sentences as summary
+from analysis.page.examples import grids
 from analysis.page.headline import headline
 from analysis.page.questions import FIRST_SCREEN, questions
+from analysis.tables.study_tables import trial_titles
 from codim.runtime.announce import announced
 
 FILTERED_ROWS = 8
@@ -98,6 +100,8 @@ def render(trials: Trials, drawn: list[Drawn]) -> str:
         results=summary.result_sentences(trials),
         cost=summary.cost_sentence(trials),
         cautions=summary.cautions(trials),
+        grids=grids(trials),
+        trials=trial_titles(trials).values() if any(figure.svg for figure in drawn) else (),
         filter_from=FILTERED_ROWS,
         versions=trials.environment.get("versions", {}),
         started=trials.environment.get("started", ""),

@@ -86,11 +86,14 @@ def cost_sentence(trials: Trials) -> str:
     return (
         f"{_count(len(trials.trials), 'trial')} ({counts or 'none'}) drew {samples:,} samples in {hours:.2g} h of "
         "training, summed over trials"
-        + (", those of shared stages left out" if trials.trials["shared_samples"].any() else "")
-        + (f", and {again} to confirm them {int(own_samples(confirm).sum()):,} in {more:.2g} h" if len(confirm) else "")
-        + (f", against a forecast of at most {expected:.2g} h" if expected else "")
-        + (f"; pruning saved {_percent(saved)} of the finished trials' own budget" if saved > 0 else "")
-        + "."
+        + (", those of shared stages left out." if trials.trials["shared_samples"].any() else ".")
+        + (
+            f" To confirm them {again} drew {int(own_samples(confirm).sum()):,} in {more:.2g} h."
+            if len(confirm)
+            else ""
+        )
+        + (f" The forecast was at most {expected:.2g} h." if expected else "")
+        + (f" Pruning saved {_percent(saved)} of the finished trials' own budget." if saved > 0 else "")
     )
 
 
@@ -105,7 +108,7 @@ def cautions(trials: Trials) -> list[str]:
             notes.append(
                 f"{row['condition']}: poor resolution. With {row['images']} validation images and slope "
                 f"{row['slope']:.2f} the objective is known to ±{_points(row['clean_standard_error'])} of accuracy on "
-                f"true labels (1 standard error); {row['ties']} of {row['searched']} searched trials cannot be told "
+                f"true labels (1 standard error). {row['ties']} of {row['searched']} searched trials cannot be told "
                 "from the best."
             )
     searched = trials.searched.groupby("condition", observed=False).size()
@@ -181,9 +184,9 @@ def _confirmed_sentence(row: "pd.Series[float]") -> str:
     if math.isnan(row["p_value"]):
         return f"{found}, in all of them alike."
     bounds = f"[{100 * row['difference_low']:+.1f}, {100 * row['difference_high']:+.1f}]"
-    verdict = "more than chance explains" if row["holm"] < SIGNIFICANT else "which chance may explain"
+    verdict = "That is more than chance explains" if row["holm"] < SIGNIFICANT else "Chance may explain that"
     sure = f"p = {row['holm']:.2g} after Holm's correction over all comparisons"
-    return f"{found} ({bounds}, 95% paired t), {verdict} ({sure})."
+    return f"{found} ({bounds}, 95% paired t). {verdict} ({sure})."
 
 
 def _certainty(row: "pd.Series[float]", error: float) -> str:
@@ -211,9 +214,9 @@ def _overall_sentence(differences: "pd.Series[float]") -> str:
     mean, wins = interval(list(differences)), int((differences > 0).sum())
     bounds = "" if math.isnan(mean.low) else f" [{100 * mean.low:+.1f}, {100 * mean.high:+.1f}]"
     return (
-        f"Over all conditions the search beat that baseline on test accuracy in {wins} of {mean.n}; mean difference "
-        f"{_points(mean.mean, sign=True)}{bounds} (95% interval, Student's t over n = {mean.n} conditions with one "
-        "training each, not confirmed)."
+        f"Over all conditions the search beat that baseline on test accuracy in {wins} of {mean.n}. The mean "
+        f"difference is {_points(mean.mean, sign=True)}{bounds} (95% interval, Student's t over n = {mean.n} "
+        "conditions with one training each, not confirmed)."
     )
 
 

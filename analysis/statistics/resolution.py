@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from analysis.frames.load import Trials
+from analysis.frames.load import Trials, once
 from analysis.tables.selection import by_consensus, chosen
 from analysis.tables.study_tables import condition_table
 from codim.noise.base import NoiseKind
@@ -27,6 +27,7 @@ _RESOLUTION_COLUMNS = [
 ]
 
 
+@once
 def resolution_table(trials: Trials) -> pd.DataFrame:
     """Table of the objective's resolution, one row per condition with a chosen setting.
 

@@ -5,10 +5,11 @@ The targets are objectives only; the realised noise, which only an observer know
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames.load import NotApplicable, Trials
+from analysis.frames.load import NotApplicable, Trials, once
 from analysis.frames.settings import params, searched_settings
 from analysis.statistics.resolution import objective_slope
 from analysis.tables.selection import baseline_points, finished_trials
@@ -16,8 +17,10 @@ from analysis.tables.study_tables import condition_table
 from codim.noise.transition import Floats
 from study.dimensions.space import present
 from study.dimensions.types import space_of
-from study.surrogate.process import Surrogate, fit
 from study.surrogate.task import Known, Task
+
+if TYPE_CHECKING:
+    from study.surrogate.process import Surrogate
 
 MIN_TRIALS = 10
 """Minimum number of finished searched trials of a condition; conditions with fewer are left out."""
@@ -32,7 +35,7 @@ class TrialModel:
     """Task of each condition in the fit; its kind is the name of the kind of noise."""
     tried: pd.DataFrame
     """Trials that the model was fitted to; objectives as `rules.counted` counts them."""
-    surrogate: Surrogate
+    surrogate: "Surrogate"
 
     def rates(self, kind: str) -> "pd.Series[float]":
         """Return the realised rate of each condition with this kind of noise, indexed by condition, sorted. Raises
@@ -53,12 +56,15 @@ class TrialModel:
         return self.surrogate.draws(rows, tasks, n)
 
 
+@once
 def fit_model(trials: Trials) -> TrialModel:
     """Fit the model to the finished searched trials of all conditions that can rank, and to baselines inside the space:
     the default settings are measured by nothing else.
 
     Raises NotApplicable: nothing was searched, or there are too few such trials.
     """
+    from study.surrogate.process import fit  # torch is slow to import, and no process that only draws needs it
+
     if not searched_settings(trials.spec):
         raise NotApplicable("The study file names no searched setting.")
     table, images = condition_table(trials), int(trials.environment.get("validation_images") or 0)

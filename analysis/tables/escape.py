@@ -47,11 +47,10 @@ def latex(text: str) -> str:
 
 def csv(frame: pd.DataFrame) -> str:
     """Format a frame as CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    safe = frame.rename(columns=_no_formula)
+    safe = frame.rename(columns=lambda name: cell(name) if isinstance(name, str) else name)
     for name in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
-        safe[name] = safe[name].astype(object).map(_no_formula)
+        column = safe[name].astype(object)
+        # The same few names stand in hundreds of thousands of rows.
+        known = {value: cell(value) for value in column.unique() if isinstance(value, str)}
+        safe[name] = column.map(lambda value, known=known: known.get(value, value))
     return safe.to_csv(index=False)
-
-
-def _no_formula(value: object) -> object:
-    return cell(value) if isinstance(value, str) else value

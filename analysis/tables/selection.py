@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.join import study_names
-from analysis.frames.load import Trials
+from analysis.frames.load import Trials, once
 from analysis.frames.settings import Setting, searched_settings
 from study.results.rules import FINISHED, compared, counted, unsearched, worth
 
 
+@once
 def chosen(trials: Trials) -> pd.DataFrame:
     """Per condition the complete searched trial that the study chose, by `rules.worth`; indexed by condition, those
     without one left out. Of several studies the choice with the highest objective."""
@@ -25,6 +26,7 @@ def baseline_trials(trials: Trials) -> pd.DataFrame:
     return rows.drop_duplicates(["condition", "baseline"])
 
 
+@once
 def chosen_by_study(trials: Trials) -> set[tuple[str, str]]:
     """Condition and trial of what each search has `chosen` by itself, where several studies are read as one."""
     return {(str(row.condition), str(row.trial)) for own in _choices(trials) for row in own.itertuples()}
@@ -99,6 +101,7 @@ def _unsearched(config: str, settings: Sequence[Setting]) -> str:
     return json.dumps(unsearched(json.loads(config), [setting.path for setting in settings]), sort_keys=True)
 
 
+@once
 def _choices(trials: Trials) -> list[pd.DataFrame]:
     """The trial that each study chose in each condition, a table of one row each."""
     found, searched = [], trials.searched

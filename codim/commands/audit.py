@@ -3,7 +3,6 @@
 import base64
 import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,12 +10,11 @@ from pathlib import Path
 
 import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
-from torch import Tensor
 
 from codim.commands.arguments import AuditArguments
 from codim.commands.corrections import correct
 from codim.config.train_config import TrainConfig
+from codim.data.images.thumbnail import thumbnail
 from codim.data.load import TrainingData, load_data
 from codim.evaluation.label_audit import Suspect, Trust, label_audit, suspects, trust
 from codim.evaluation.predict import predict
@@ -97,7 +95,8 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         trust=known,
         classes=[printable(name) for name in data.classes],
         shown=[
-            (suspect, thumbnail(image) if image.ndim == 3 else "") for suspect, image in zip(shown, images, strict=True)
+            (suspect, thumbnail(image, THUMBNAIL) if image.ndim == 3 else "")
+            for suspect, image in zip(shown, images, strict=True)
         ],
         filters=[
             ("given", "Given label", _counts(data.classes, [suspect.given_label for suspect in shown])),
@@ -110,12 +109,3 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
 def _counts(classes: Sequence[str], labels: list[str]) -> list[tuple[str, int]]:
     counts = Counter(labels)
     return [(name, counts[name]) for name in map(printable, classes) if counts[name]]
-
-
-def thumbnail(image: Tensor) -> str:
-    """Return a data: URL of (C, H, W) uint8, C 1 or 3, as PNG of at most THUMBNAIL pixels per side."""
-    picture = Image.fromarray(image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy())
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

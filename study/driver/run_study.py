@@ -66,6 +66,7 @@ def run_study(
             threads=threads(plan),
             checkpoint_seconds=plan.spec.checkpoint_seconds,
             predicts=plan.spec.objective.consensus and attempt.phase == "search",
+            examples=0 if attempt.baseline or attempt.phase != "search" else plan.spec.examples,
             epoch_timeout_minutes=plan.spec.resources.epoch_timeout_minutes,
         )
 

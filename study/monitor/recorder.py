@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from codim.metrics import EpochMetrics, OracleMetrics
@@ -28,6 +29,8 @@ WRITE_SECONDS = 2.0
 """Minimum seconds between two writes of the tables."""
 WRITE_SHARE = 0.05
 """Maximum share of the time spent on these writes: the table of 10,000 trials takes about a second."""
+TOLD = ("predictions", "examples")
+"""What the last row of a trial may carry beside its metrics; kept as metadata of its epochs."""
 _COLUMNS = [f.name for cls in (EpochMetrics, OracleMetrics) for f in fields(cls)]
 
 
@@ -45,8 +48,8 @@ class Recorder:
         for record in self.records.values() if plan.spec.objective.consensus else ():
             if record.status == "complete" and (predictions := folder.read_predictions(record.trial)):
                 self._crowd.add(record.condition, record.trial, predictions)
-        self._told: dict[str, str] = {}
-        """Running trial -> its predictions, once it has drawn its budget."""
+        self._told: dict[str, dict[str, str]] = {}
+        """Running trial -> its `predictions` and `examples`, once it has drawn its budget."""
         self._changed: set[str] = set()
         self._behind = False
         """Whether a trial has ended since the table of trials was last written."""
@@ -95,8 +98,8 @@ class Recorder:
         while rows and rows[-1]["epoch"] >= row["epoch"]:
             rows.pop()
         rows.append({name: row.get(name) for name in _COLUMNS})
-        if text := row.get("predictions"):
-            self._told[attempt.trial] = text
+        if told := {name: row[name] for name in TOLD if row.get(name)}:
+            self._told[attempt.trial] = told
         self._changed.add(attempt.trial)
         if self._loggers:
             self._loggers.epoch(self.records[attempt.trial], rows[-1])
@@ -117,9 +120,9 @@ class Recorder:
         test = [row["oracle_test_acc"] for row in self._evaluated(attempt.trial)]
         record.oracle_test_acc = _mean(test[-attempt.last :])
         record.oracle_test_acc_best = max(test, default=math.nan)
-        text = self._told.pop(attempt.trial, "")
-        self._write_epochs([attempt.trial], record, text)
-        if text and record.status == "complete":
+        told = self._told.pop(attempt.trial, {})
+        self._write_epochs([attempt.trial], record, told)
+        if (text := told.get("predictions")) and record.status == "complete":
             self._crowd.add(record.condition, record.trial, decode(text))
         self._changed.discard(attempt.trial)
         self._behind = True
@@ -167,11 +170,13 @@ class Recorder:
     def _evaluated(self, trial: str) -> list[dict[str, Any]]:
         return [r for r in self._rows[trial] if r["phase"] != "pretrain" and r["oracle_test_acc"] is not None]
 
-    def _write_epochs(self, trials: Iterable[str], ended: TrialRecord | None = None, predictions: str = "") -> None:
+    def _write_epochs(
+        self, trials: Iterable[str], ended: TrialRecord | None = None, told: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         for trial in trials:
             condition = self.records[trial].condition
             rows = [{"trial": trial, "condition": condition, **row} for row in self._rows[trial]]
-            self.folder.write_epochs(trial, rows, ended, predictions)
+            self.folder.write_epochs(trial, rows, ended, **told)
 
 
 def _mean(values: list[float]) -> float:

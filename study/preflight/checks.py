@@ -33,6 +33,7 @@ FREE_TO_CHANGE = (
     "confirm",
     "resources",
     "checkpoint_seconds",
+    "examples",
     "loggers",
 )
 """Parts of spec.json that may change between two starts; conditions and trials may only be added."""

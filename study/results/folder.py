@@ -2,18 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from codim.runtime.atomic_file import replaced
 from codim.text.safe_text import printable
+from study.results.examples import Examples
+from study.results.examples import decode as decode_examples
 from study.results.json_schema import SCHEMA_VERSION, OtherVersion
 from study.results.predictions import Predictions, decode
 from study.results.records import TrialRecord
@@ -30,6 +32,9 @@ from study.results.tables import (
 )
 
 _PREDICTIONS = b"codim_predictions"
+_EXAMPLES = b"codim_examples"
+
+Told = TypeVar("Told")
 
 
 class ResultsFolder:
@@ -89,10 +94,15 @@ class ResultsFolder:
         return list(records.values())
 
     def write_epochs(
-        self, trial: str, rows: Sequence[Mapping[str, Any]], ended: TrialRecord | None = None, predictions: str = ""
+        self,
+        trial: str,
+        rows: Sequence[Mapping[str, Any]],
+        ended: TrialRecord | None = None,
+        predictions: str = "",
+        examples: str = "",
     ) -> None:
-        """Write the epochs of a trial. `ended`: its record, once that is final; `predictions` as `encode` makes
-        them."""
+        """Write the epochs of a trial. `ended`: its record, once that is final; `predictions` and `examples` as the
+        `encode` of their modules makes them."""
         columns = [pa.array([row.get(f.name) for row in rows], f.type, from_pandas=True) for f in EPOCH_SCHEMA]
         table = pa.table(columns, schema=EPOCH_SCHEMA)
         metadata: dict[bytes, str] = {METADATA_KEY: SCHEMA_VERSION}
@@ -100,6 +110,8 @@ class ResultsFolder:
             metadata[_RECORD] = json.dumps(asdict(ended), default=datetime.isoformat)
         if predictions:
             metadata[_PREDICTIONS] = predictions
+        if examples:
+            metadata[_EXAMPLES] = examples
         with (
             replaced(self.epochs / f"{trial}.parquet") as file,
             # Arrow's copy of the schema, and dictionaries and bounds of all numbers, take more than most trials' rows.
@@ -112,10 +124,17 @@ class ResultsFolder:
 
     def read_predictions(self, trial: str) -> Predictions | None:
         """Return the predictions of a trial; None if it has none. Raises ValueError if they are damaged."""
+        return self._told(trial, _PREDICTIONS, decode)
+
+    def read_examples(self, trial: str) -> Examples | None:
+        """Return the examples of a trial; None if it has none. Raises ValueError if they are damaged."""
+        return self._told(trial, _EXAMPLES, decode_examples)
+
+    def _told(self, trial: str, key: bytes, decoded: Callable[[str], Told]) -> Told | None:
         path = self.epochs / f"{trial}.parquet"
         with _whole(path):
-            text = (pq.read_schema(path).metadata or {}).get(_PREDICTIONS) if path.exists() else None
-            return decode(text.decode()) if text else None
+            text = (pq.read_schema(path).metadata or {}).get(key) if path.exists() else None
+            return decoded(text.decode()) if text else None
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         """Return the epochs of a trial; none if it has not reported yet. Raises ValueError if they are damaged."""

@@ -12,6 +12,7 @@ from codim.section import Section
 from study.dimensions.base import Dimension, Value
 from study.dimensions.categorical import CategoricalDimension
 from study.dimensions.types import DIMENSION_TYPES, AnyDimension
+from study.results.examples import MOST
 from study.spec.sections import (
     CONSTRAINED,
     Budget,
@@ -57,6 +58,9 @@ class StudySpec(Section):
     resources: Resources = Resources()
     checkpoint_seconds: float = Field(default=60, ge=0)
     """Seconds of training between two checkpoints of a trial, the most that an interruption loses. 0: every epoch."""
+    examples: int = Field(default=4, ge=0, le=MOST)
+    """Images of each kind that a searched trial keeps in the results for the report: of wrong labels that it finds, or
+    misses, and of right ones that it doubts. 0: none, where images must not leave their folder."""
     loggers: tuple[LoggerName, ...] = ()
     """Loggers that also receive every epoch as it is reported: tensorboard, mlflow, wandb."""
 

@@ -25,6 +25,8 @@ class Job:
     checkpoint_seconds: float
     predicts: bool = False
     """Whether the last row carries the predictions for the validation images, as `predictions`."""
+    examples: int = 0
+    """Maximum number of images of each kind that the last row carries, as `examples`; 0: none."""
     epoch_timeout_minutes: float | None = None
     """Longest time between two rows before `watched` ends the process."""
 

@@ -18,6 +18,7 @@ from codim.config.train_config import TrainConfig
 from codim.runtime.distributed import broadcast, rank
 from codim.training.session import Row, Session
 from study.worker.epoch_rows import read_rows, write_rows
+from study.worker.examples import shown
 from study.worker.job import Job, OutOfStep, Train, note_failure
 from study.worker.stages import start_of
 from study.worker.staging import nothing, worked_on
@@ -65,6 +66,8 @@ def train(job: Job) -> Iterator[Row]:
     for row in session.epochs():
         if job.predicts and (told := tail.after_epoch()):
             row["predictions"] = told
+        if job.examples and (images := shown(session, job.examples)):
+            row["examples"] = images
         rows.append(row)
         if rank() == 0 and time.monotonic() - saved >= job.checkpoint_seconds:
             write_rows(folder, rows)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from analysis.figures import accuracy_by_noise, hover
@@ -41,14 +42,14 @@ def test_without_test_accuracy_there_is_no_figure(tmp_path: Path) -> None:
         accuracy_by_noise.compute(read(tmp_path, [record("symmetric-0.2", 0, 0.9, oracle_test_acc=math.nan)]))
 
 
-def test_each_point_has_the_title_of_its_trial(tmp_path: Path) -> None:
-    """The second point has no place, and is not drawn; titles are escaped, and ids kept apart."""
+def test_each_point_has_the_number_of_its_trial(tmp_path: Path) -> None:
+    """The second point has no place, and is not drawn; the label is escaped, and ids are kept apart."""
     figure = Figure()
     (line,) = figure.subplots().plot([1, 2, 3], [0.5, math.nan, 0.7], "o")
     hover.name(line, ["a", "b", "<c>"])
     figure.savefig(tmp_path / "own.svg")
-    found = hover.markup((tmp_path / "own.svg").read_text(), "own", {"a": 'seed "0"'}, "what it <shows>")
-    assert re.findall(r"<use [^>]*><title>(.*?)</title></use>", found) == ["seed &quot;0&quot;", "&lt;c&gt;"]
+    found = hover.markup((tmp_path / "own.svg").read_text(), "own", ["<c>", "b", "a"], "what it <shows>")
+    assert re.findall(r'<use [^>]*data-trial="(\d+)"/>', found) == ["2", "0"]
     assert found.startswith("<svg ")
     assert 'role="img" aria-label="what it &lt;shows&gt;"' in found
     ids = re.findall(r'\bid="([^"]+)"', found)
@@ -57,5 +58,17 @@ def test_each_point_has_the_title_of_its_trial(tmp_path: Path) -> None:
     assert "http" not in found
 
 
+def test_lines_and_areas_have_the_numbers_of_their_trials(tmp_path: Path) -> None:
+    figure = Figure()
+    ax = figure.subplots()
+    (line,) = ax.plot([1, 2, 3], [0.5, math.nan, 0.7])
+    hover.name(line, ["b"])
+    ends = [[(0, 0), (1, 0.5)], [(0, 0.2), (3, 0.5), (3, 0.6)]]
+    hover.name(ax.add_collection(LineCollection(ends, alpha=0)), ["c", "a"])
+    figure.savefig(tmp_path / "own.svg")
+    found = hover.markup((tmp_path / "own.svg").read_text(), "own", ["a", "b", "c"], "")
+    assert sorted(re.findall(r'<path [^>]*data-trial="(\d+)"/>', found)) == ["0", "1", "2"]
+
+
 def test_a_figure_without_names_is_no_markup() -> None:
-    assert hover.markup("<svg ></svg>", "own", {}, "") == ""
+    assert hover.markup("<svg ></svg>", "own", [], "") == ""

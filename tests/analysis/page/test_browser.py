@@ -21,7 +21,9 @@ import torch
 
 import analysis
 from analysis.frames.load import load_trials
+from analysis.page import questions
 from analysis.page.report import write_report
+from analysis.tables.study_tables import trial_titles
 from codim.commands.audit import render
 from codim.config.train_config import train_config
 from codim.data.load import load_data
@@ -138,6 +140,40 @@ def test_a_figure_is_enlarged_and_comes_back(pages: Mapping[str, Path], tmp_path
     assert probed(pages["report"], tmp_path, script) == [[True, 1, 0], [False, 0, 1]]
 
 
+def test_a_mark_tells_its_trial_where_the_pointer_rests(pages: Mapping[str, Path], tmp_path: Path) -> None:
+    script = """
+      const mark = document.querySelector("#history [data-trial]");
+      mark.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
+      return [mark.querySelector("title").textContent, mark.dataset.trial];
+    """
+    said, number = probed(pages["report"], tmp_path, script)
+    titles = trial_titles(load_trials(Path(analysis.__file__).with_name("example")))
+    assert said == list(titles.values())[int(number)]
+    assert "seed" in said
+
+
+@pytest.mark.parametrize("figure", ["slices", "parallel_coordinates", "timeline"])
+def test_unseen_marks_lie_over_the_picture(pages: Mapping[str, Path], figure: str, tmp_path: Path) -> None:
+    script = f"""
+      document.querySelectorAll("details").forEach(part => {{ part.open = true; }});
+      const marks = [...document.querySelectorAll("#{figure} [data-trial]")];
+      const hit = mark => {{
+        mark.scrollIntoView({{block: "center", inline: "center"}});
+        const {{x, y, width, height}} = mark.getBoundingClientRect();
+        const middle = new DOMPoint(x + width / 2, y + height / 2);
+        // The middle of a line's box need not lie on the line.
+        const own = "{figure}" === "parallel_coordinates"
+          ? mark.getPointAtLength(mark.getTotalLength() / 3).matrixTransform(mark.getScreenCTM()) : middle;
+        const found = document.elementFromPoint(own.x, own.y);
+        return Boolean(found && found.closest("[data-trial]"));
+      }};
+      return [marks.length, marks.filter(hit).length];
+    """
+    there, hit = probed(pages["report"], tmp_path, script, *window(1280))
+    assert there > 50
+    assert hit > 0.9 * there
+
+
 def test_the_settings_are_copied_or_selected(pages: Mapping[str, Path], tmp_path: Path) -> None:
     script = """
       document.querySelector("#copy").click();
@@ -155,6 +191,34 @@ def test_a_link_to_folded_details_unfolds_them(pages: Mapping[str, Path], tmp_pa
       return document.querySelector("#timeline").closest("details").open;
     """
     assert probed(pages["report"], tmp_path, script) is True
+
+
+def test_printing_unfolds_what_paper_can_hold_and_folds_it_again(pages: Mapping[str, Path], tmp_path: Path) -> None:
+    script = """
+      const open = () => [...document.querySelectorAll("details[open]")];
+      const before = open().length;
+      dispatchEvent(new Event("beforeprint"));
+      const unfolded = open(), kept = [...document.querySelectorAll("details:not([open])")];
+      dispatchEvent(new Event("afterprint"));
+      return [before, unfolded.length, kept.every(part => part.matches(".rows, .pair details")), open().length];
+    """
+    before, unfolded, kept, after = probed(pages["report"], tmp_path, script)
+    assert before == after == 0
+    assert unfolded > len(questions._TITLES)
+    assert kept
+
+
+def test_a_print_is_white_and_of_few_sheets(pages: Mapping[str, Path], tmp_path: Path) -> None:
+    """In dark mode too; a thousand rows of trials are not for paper."""
+    paper = tmp_path / "report.pdf"
+    browse(pages["report"].as_uri(), *window(1280, "dark"), "--no-pdf-header-footer", f"--print-to-pdf={paper}")
+    sheets = re.findall(rb"/Type /Page\b", paper.read_bytes())
+    assert 10 < len(sheets) < 40
+    script = """
+      const rules = [...document.styleSheets[0].cssRules].filter(rule => rule.conditionText === "print");
+      return rules[0].cssRules[0].style.getPropertyValue("--paper").trim();
+    """
+    assert probed(pages["report"], tmp_path, script) == "#fff"
 
 
 def test_what_is_ticked_is_saved(pages: Mapping[str, Path], tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from analysis.page.headline import MOST_WORDS, headline
 from analysis.page.page_tables import report_tables
 from analysis.page.report import render, write_report
 from analysis.statistics.confirmation import confirmation_table
+from analysis.tables.selection import chosen
 from analysis.tables.study_tables import trial_titles
 from tests.support import synthetic
 from tests.support.synthetic import record
@@ -135,7 +136,7 @@ def test_results_say_what_won_by_how_much_and_how_sure(study: Trials) -> None:
     )
     assert "5.8 points above codim-sup (89.0%), the baseline that the objective ranks first; one training each" in first
     assert "difference is +4.6 points, beyond the ±2.6 points that chance explains (n = 13 searched)" in first
-    assert "in 4 of 4; mean difference +5.9 points [+5.8, +6.1]" in overall
+    assert "in 4 of 4. The mean difference is +5.9 points [+5.8, +6.1]" in overall
     assert "with one training each, not confirmed" in overall
 
 
@@ -207,14 +208,26 @@ def test_a_baseline_that_nothing_beats_is_recommended(tmp_path: Path) -> None:
     assert "5.0 points below it" in found.sure
 
 
-def test_points_are_named_by_their_trials(page: Path, study: Trials) -> None:
+def test_marks_are_named_by_their_trials(page: Path, study: Trials) -> None:
     text = page.read_text()
-    named = set(re.findall(r"<title>(a?symmetric-[\d.]+-\d+): ", text))
-    ended = study.trials[study.trials["status"].isin(["complete", "pruned"])]
-    assert named >= set(ended["trial"])
-    title = trial_titles(study)["symmetric-0.2-0016"]
-    assert "seed 16" in title
-    assert f"<title>{escape(title)}</title></use>" in text
+    titles = trial_titles(study)
+    assert "seed 16" in titles["symmetric-0.2-0016"]
+    (listed,) = re.findall('<ul id="trials" hidden>(.*?)</ul>', text, re.DOTALL)
+    assert re.findall("<li>(.*?)</li>", listed) == [escape(title) for title in titles.values()]
+    named = {name: figure_trials(text, name, list(titles)) for name in FIGURES}
+    ended = set(study.trials.loc[study.trials["status"].isin(["complete", "pruned"]), "trial"])
+    searched = ended & set(study.trials.loc[study.trials["baseline"] == "", "trial"])
+    assert named["history"] >= ended
+    assert named["slices"] >= searched
+    assert named["parallel_coordinates"] == searched
+    assert named["timeline"] >= ended
+    assert named["learning_curves"] == named["memorisation"] | (ended - searched) | set(chosen(study)["trial"])
+
+
+def figure_trials(text: str, name: str, trials: list[str]) -> set[str]:
+    """Trials that the marks of a figure name."""
+    own = re.search(rf'<figure id="{name}">(.*?)</figure>', text, re.DOTALL)
+    return {trials[int(number)] for number in re.findall(r'data-trial="(\d+)"', own[1])} if own else set()
 
 
 def test_a_table_does_not_contradict_a_warning(tmp_path: Path) -> None:
@@ -228,8 +241,8 @@ def test_a_table_does_not_contradict_a_warning(tmp_path: Path) -> None:
 def test_cost_against_the_forecast(study: Trials) -> None:
     sentence = summary.cost_sentence(study)
     assert "96 trials (68 complete, 20 pruned, 4 failed, 4 running) drew 2,944,000 samples in 2.6 h" in sentence
-    assert "forecast of at most 3 h" in sentence
-    assert "pruning saved 17.0% of the finished trials' own budget" in sentence
+    assert "forecast was at most 3 h" in sentence
+    assert "Pruning saved 17.0% of the finished trials' own budget" in sentence
 
 
 def test_cautions_name_poor_resolution_few_trials_and_regret(tmp_path: Path) -> None:

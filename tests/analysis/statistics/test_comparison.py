@@ -243,11 +243,11 @@ def test_the_summary_names_the_best_confirmed_baseline_and_how_sure(tmp_path: Pa
     first, second, overall = summary.result_sentences(trials)
     assert (
         "Trained again in 5 fresh noise draws it lies 10.2 points above ce, then the best baseline "
-        f"([{100 * low:+.1f}, {100 * high:+.1f}], 95% paired t), more than chance explains" in first
+        f"([{100 * low:+.1f}, {100 * high:+.1f}], 95% paired t). That is more than chance explains" in first
     )
     assert f"(p = {3 * test.pvalue:.2g} after Holm's correction over all comparisons)" in first
     assert "0.2 points above dividemix, then the best baseline" in second
-    assert f"which chance may explain (p = {stats.ttest_rel(CHOSEN, close).pvalue:.2g} after" in second
+    assert f"Chance may explain that (p = {stats.ttest_rel(CHOSEN, close).pvalue:.2g} after" in second
     assert overall.startswith("Confirmed: the chosen setting is ahead of every baseline in 2 of 2 conditions, in 1 of")
 
 

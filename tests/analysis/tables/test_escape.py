@@ -125,7 +125,7 @@ def test_latex_of_any_name(name: str) -> None:
 
 
 def test_csv(hostile: Trials, tmp_path: Path) -> None:
-    _draw("methods", FIGURES["methods"].compute(hostile), tmp_path, {})
+    _draw("methods", FIGURES["methods"].compute(hostile), tmp_path, list(trial_titles(hostile)))
     for text in (escape.csv(paper_table(hostile)), (tmp_path / "methods.csv").read_text(encoding="utf-8")):
         cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
         names = [cell for cell in cells if cell.removeprefix("'") in HOSTILE]
@@ -136,7 +136,7 @@ def test_csv(hostile: Trials, tmp_path: Path) -> None:
 
 def test_figures(hostile: Trials, tmp_path: Path) -> None:
     for name in ("methods", "slices"):
-        drawn = _draw(name, FIGURES[name].compute(hostile), tmp_path, trial_titles(hostile))
+        drawn = _draw(name, FIGURES[name].compute(hostile), tmp_path, list(trial_titles(hostile)))
         image = ElementTree.fromstring((tmp_path / f"{name}.svg").read_bytes())
         assert drawn.image or drawn.svg
         assert "<script" not in drawn.svg.lower()

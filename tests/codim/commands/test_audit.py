@@ -19,12 +19,13 @@ from PIL import Image
 from codim.commands import audit as audit_page
 from codim.commands import corrections
 from codim.commands.arguments import AuditArguments
-from codim.commands.audit import render, thumbnail
+from codim.commands.audit import THUMBNAIL, render
 from codim.config.divide import DivideConfig
 from codim.config.train_config import TrainConfig, train_config
 from codim.data.augment import Augmenter
 from codim.data.counts import with_counts
 from codim.data.images.image_cache import CachedImages, ImageCache
+from codim.data.images.thumbnail import thumbnail
 from codim.data.load import TrainingData, load_data
 from codim.evaluation.label_audit import STATISTICS, Trust, label_audit, suspects, trust
 from codim.evaluation.predict import predict
@@ -171,7 +172,7 @@ def test_nothing_to_check(audited: tuple[pa.Table, TrainingData]) -> None:
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 100, 300), (1, 300, 100)])
 def test_thumbnails(shape: tuple[int, int, int]) -> None:
     image = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    found = pixels(thumbnail(image))
+    found = pixels(thumbnail(image, THUMBNAIL))
     if max(shape) <= audit_page.THUMBNAIL:
         assert np.array_equal(found.reshape(*shape[1:], shape[0]), image.permute(1, 2, 0))
     else:

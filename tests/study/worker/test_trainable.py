@@ -16,6 +16,7 @@ import torch
 from codim.config.train_config import TrainConfig
 from codim.data.load import TrainingData
 from codim.training.session import Session
+from study.results.examples import decode as decode_examples
 from study.results.predictions import SCALE, decode
 from study.worker.job import Job
 from study.worker.trainable import train
@@ -77,6 +78,37 @@ def test_the_last_row_tells_the_predictions(
     (again,) = train(job)
     assert again["predictions"] == last["predictions"]
     assert "predictions" not in list(train(replace(job, folder=str(tmp_path / "other"), predicts=False)))[-1]
+
+
+def test_the_last_row_shows_examples(tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path) -> None:
+    """With what the networks of that moment say of their labels; again where the trial had ended before."""
+    config, data = tiny()
+    settings = {"trial": "t", "config": config.model_dump(mode="json"), "stages": str(tmp_path), "threads": 1}
+    job = Job(**settings, folder=str(tmp_path / "t"), checkpoint_seconds=0, examples=3)
+    *before, last = train(job)
+    assert not any("examples" in row for row in before)
+    told = decode_examples(last["examples"])
+    session = Session.load(config)
+    assert session.resume(tmp_path / "t" / "checkpoint.pt")
+    assert session.truth is not None
+    logits = session.predict(data.train_index).sum(0).argmax(1)
+    given, true = data.labels[data.train_index], session.truth.labels[data.train_index]
+    assert {group.kind: group.count for group in told.groups} == {
+        "found": int(((logits != given) & (given != true)).sum()),
+        "missed": int(((logits == given) & (given != true)).sum()),
+        "doubted": int(((logits != given) & (given == true)).sum()),
+    }
+    for group in told.groups:
+        assert len(group.images) == min(group.count, 3)
+        for one in group.images:
+            assert one.given == data.classes[int(data.labels[one.index])]
+            assert one.true == data.classes[int(session.truth.labels[one.index])]
+            assert (one.predicted == one.given) == (group.kind == "missed")
+            assert (one.true == one.given) == (group.kind == "doubted")
+
+    (again,) = train(job)
+    assert again["examples"] == last["examples"]
+    assert "examples" not in list(train(replace(job, folder=str(tmp_path / "other"), examples=0)))[-1]
 
 
 def timeless(rows: list[dict[str, Any]]) -> list[str]:
