@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import tyro
 from cleanlab.rank import get_label_quality_scores
-from kept import Bar, finished, judge, keep
+from kept import RESULTS, Bar, finished, judge, keep
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -78,7 +78,7 @@ class Arguments:
     method: str = "dividemix"
     quick: bool = False
     workers: int = 2
-    rows: Path = Path("results/detection.jsonl")
+    rows: Path = RESULTS / "detection.jsonl"
     only: tuple[str, ...] = ()
     """Some of the settings."""
 

@@ -85,9 +85,9 @@ class AuditArguments:
 
         python -m codim audit --checkpoint results/single
 
-    Loads the training's data again (as its settings say), and writes label_audit.html, one self-contained file, and
-    label_audit.csv: all images whose given label the networks contradict, the most suspicious first. Names are escaped
-    as by `predict`.
+    Loads the training's data again (as its settings say), and writes label_audit.html, one self-contained file;
+    label_audit.csv: all images whose given label the networks contradict, the most suspicious first; and
+    label_audit_classes.csv: how many labels of each class they contradict. Names are escaped as by `predict`.
 
         python -m codim audit --checkpoint results/single --corrections corrections.csv
 
@@ -98,9 +98,10 @@ class AuditArguments:
     checkpoint: Path
     """A checkpoint, or the folder with checkpoint.pt."""
     output: Path | None = None
-    """Folder for label_audit.html and label_audit.csv; default: that of the checkpoint."""
+    """Folder for these files; default: that of the checkpoint."""
     limit: int = 200
-    """Maximum number of images on the page; the table holds all."""
+    """Maximum number of images on the page: half of them the most suspicious of all, half by turns over the given
+    labels; the table holds all."""
     corrections: Path | None = None
     """Table saved by the page: columns index, given_label and label."""
 

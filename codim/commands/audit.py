@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from codim.commands.arguments import AuditArguments
 from codim.commands.corrections import correct
 from codim.config.train_config import TrainConfig
 from codim.data.load import TrainingData, load_data
-from codim.evaluation.label_audit import Suspect, Trust, label_audit, suspects, trust
+from codim.evaluation.label_audit import ClassAudit, Suspect, Trust, by_class, label_audit, suspects, trust, worst
 from codim.evaluation.predict import predict
 from codim.runtime.device import torch_device
 from codim.runtime.progress_bar import progress
@@ -39,7 +39,8 @@ def main(args: AuditArguments) -> int:
         return correct(args, folder)
     config, data, found, known = contradicted(args.checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_table(folder / "label_audit.csv", found)
+    _write_table(folder / "label_audit.csv", Suspect, found)
+    _write_table(folder / "label_audit_classes.csv", ClassAudit, by_class(data, found))
     page = folder / "label_audit.html"
     page.write_text(render(config, data, found, args.limit, known), encoding="utf-8")
     print(
@@ -68,12 +69,12 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
     return config, data, found, trust(data, outputs)
 
 
-def _write_table(path: Path, found: list[Suspect]) -> None:
+def _write_table(path: Path, row: type[Suspect] | type[ClassAudit], rows: Sequence[Suspect | ClassAudit]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(Suspect.__dataclass_fields__))
+        table = csv.DictWriter(file, [field.name for field in fields(row)])
         table.writeheader()
-        for suspect in found:
-            table.writerow({key: cell(v) if isinstance(v, str) else v for key, v in asdict(suspect).items()})
+        for own in rows:
+            table.writerow({key: cell(v) if isinstance(v, str) else v for key, v in asdict(own).items()})
 
 
 def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit: int, known: Trust) -> str:
@@ -86,7 +87,7 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         lstrip_blocks=True,
     )
     environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    shown = found[:limit]
+    shown = worst(found, limit)
     images = data.images[torch.tensor([suspect.index for suspect in shown], dtype=torch.int64)].cpu()
     return environment.get_template("audit.html").render(
         data=config.data.name,
@@ -96,6 +97,7 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         suspects=len(found),
         trust=known,
         classes=[printable(name) for name in data.classes],
+        by_class=sorted((row for row in by_class(data, found) if row.images), key=lambda row: -row.share),
         shown=[
             (suspect, thumbnail(image) if image.ndim == 3 else "") for suspect, image in zip(shown, images, strict=True)
         ],

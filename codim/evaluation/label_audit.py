@@ -1,6 +1,9 @@
 """Label audit: one row per image, and from these the suspects that a person should check."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -22,6 +25,8 @@ class Suspect:
     """Image whose given label the networks contradict; its fields are the columns of the table, names are printable."""
 
     rank: int
+    class_rank: int
+    """Rank among those with the same given label."""
     index: int
     """Position in the training set."""
     file: str
@@ -39,6 +44,20 @@ class Suspect:
     """Logit of the given label less the largest other one, likewise."""
     contradicted: float
     """Share of the epochs whose prediction contradicts the given label, likewise."""
+
+
+@dataclass(frozen=True)
+class ClassAudit:
+    """How many labels of one class are contradicted; its fields are the columns of the table."""
+
+    given_label: str
+    images: int
+    contradicted: int
+    share: float
+    """Share of its labels that are contradicted, in [0, 1]; NaN, like its interval, without an image."""
+    share_low: float
+    """Lower end of the 95% interval of the share, were its images drawn from many (Wilson 1927)."""
+    share_high: float
 
 
 @dataclass(frozen=True)
@@ -123,20 +142,53 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
     )
     names = [printable(name) for name in data.classes]
     held_out = set(data.val_index.tolist())
-    return [
-        Suspect(
-            rank=rank,
-            index=row["index"],
-            file=printable(data.images.name(row["index"])) if isinstance(data.images, Stored) else "",
-            part="validation" if row["index"] in held_out else "train",
-            given_label=names[row["given_label"]],
-            suggested_label=names[row["suggested_label"]],
-            clean_probability=row["clean_probability"],
-            confidence_a=row["confidence_a"],
-            confidence_b=row["confidence_b"],
-            mean_probability=row["mean_probability"],
-            mean_margin=row["mean_margin"],
-            contradicted=row["contradicted"],
-        )
-        for rank, row in enumerate(rows, start=1)
-    ]
+    seen: Counter[int] = Counter()
+    found = []
+    for rank, row in enumerate(rows, start=1):
+        seen[row["given_label"]] += 1
+        found.append(_suspect(row, rank, seen[row["given_label"]], data, names, row["index"] in held_out))
+    return found
+
+
+def _suspect(
+    row: dict[str, Any], rank: int, class_rank: int, data: TrainingData, names: list[str], held_out: bool
+) -> Suspect:
+    return Suspect(
+        rank=rank,
+        class_rank=class_rank,
+        index=row["index"],
+        file=printable(data.images.name(row["index"])) if isinstance(data.images, Stored) else "",
+        part="validation" if held_out else "train",
+        given_label=names[row["given_label"]],
+        suggested_label=names[row["suggested_label"]],
+        clean_probability=row["clean_probability"],
+        confidence_a=row["confidence_a"],
+        confidence_b=row["confidence_b"],
+        mean_probability=row["mean_probability"],
+        mean_margin=row["mean_margin"],
+        contradicted=row["contradicted"],
+    )
+
+
+def worst(found: Sequence[Suspect], limit: int) -> list[Suspect]:
+    """Select at most `limit` of the suspects, by rank: half of them the most suspicious of all, the others by turns
+    over the given labels, so that a common class with many leaves room for a rare one with few."""
+    first = found[: limit - limit // 2]
+    others = sorted(found[len(first) :], key=lambda suspect: (suspect.class_rank, suspect.rank))
+    return sorted([*first, *others[: limit - len(first)]], key=lambda suspect: suspect.rank)
+
+
+def by_class(data: TrainingData, found: Sequence[Suspect]) -> list[ClassAudit]:
+    """Count the labels of each class, and those of them that are contradicted."""
+    from scipy.stats import binomtest  # slow to import
+
+    images = data.labels.bincount(minlength=len(data.classes)).tolist()
+    wrong = Counter(int(data.labels[suspect.index]) for suspect in found)
+    rows = []
+    for k, name in enumerate(data.classes):
+        share = low = high = float("nan")
+        if images[k]:
+            share = wrong[k] / images[k]
+            low, high = binomtest(wrong[k], images[k]).proportion_ci(method="wilson")
+        rows.append(ClassAudit(printable(name), images[k], wrong[k], share, low, high))
+    return rows
