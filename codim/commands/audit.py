@@ -4,11 +4,14 @@ import base64
 import csv
 import hashlib
 import io
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import NamedTuple
 
+import pyarrow as pa
 import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
@@ -16,6 +19,7 @@ from torch import Tensor
 
 from codim.commands.arguments import AuditArguments
 from codim.commands.corrections import correct
+from codim.commands.label_tools import label_studio_interface, label_studio_tasks, write_cleanlab_issues
 from codim.config.train_config import TrainConfig
 from codim.data.load import TrainingData, load_data
 from codim.evaluation.label_audit import ClassAudit, Suspect, Trust, by_class, label_audit, suspects, trust, worst
@@ -37,10 +41,16 @@ def main(args: AuditArguments) -> int:
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
     if args.corrections is not None:
         return correct(args, folder)
-    config, data, found, known = contradicted(args.checkpoint)
+    config, data, found, known, table = contradicted(args.checkpoint)
+    tasks = label_studio_tasks(found) if args.to == "label-studio" else []
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / "label_audit.csv", Suspect, found)
     _write_table(folder / "label_audit_classes.csv", ClassAudit, by_class(data, found))
+    if args.to == "label-studio":
+        (folder / "label_studio.json").write_text(json.dumps(tasks, indent=1), encoding="utf-8")
+        (folder / "label_studio.xml").write_text(label_studio_interface(data.classes), encoding="utf-8")
+    elif args.to == "cleanlab":
+        write_cleanlab_issues(folder / "cleanlab_issues.csv", table)
     page = folder / "label_audit.html"
     page.write_text(render(config, data, found, args.limit, known), encoding="utf-8")
     print(
@@ -49,10 +59,22 @@ def main(args: AuditArguments) -> int:
     return 0
 
 
-def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Suspect], Trust]:
-    """Load the networks of a checkpoint and the data of its training; return its settings, the data, the images whose
-    given label is contradicted, and how far the networks can be trusted. Raises ValueError: the data are not what they
-    were, or as `load_trained`."""
+class Audited(NamedTuple):
+    """Audit of the labels of a training."""
+
+    config: TrainConfig
+    data: TrainingData
+    found: list[Suspect]
+    """Images whose given label is contradicted."""
+    trust: Trust
+    """How far the networks can be trusted."""
+    table: pa.Table
+    """Row per image (codim/evaluation/label_audit.py)."""
+
+
+def contradicted(checkpoint: Path) -> Audited:
+    """Load the networks of a checkpoint and the data of its training, and audit its labels. Raises ValueError: the data
+    are not what they were, or as `load_trained`."""
     device = torch_device()
     trained = load_trained(checkpoint, device)
     config = TrainConfig.model_validate(trained.config)
@@ -65,8 +87,8 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
             logits.append(predict(trained.networks, chunk, trained.augmenter))
             meter.advance(len(chunk))
     outputs = torch.cat(logits, dim=1)
-    found = suspects(label_audit(data, outputs, config.divide, trained.statistics), data)
-    return config, data, found, trust(data, outputs)
+    table = label_audit(data, outputs, config.divide, trained.statistics)
+    return Audited(config, data, suspects(table, data), trust(data, outputs), table)
 
 
 def _write_table(path: Path, row: type[Suspect] | type[ClassAudit], rows: Sequence[Suspect | ClassAudit]) -> None:

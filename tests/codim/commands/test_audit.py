@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -309,7 +310,10 @@ def test_corrections_of_own_images_name_their_files(tmp_path: Path) -> None:
     data, _ = load_data(config.data, config.noise)
     assert isinstance(data.images, CachedImages)
     labels = dict(enumerate(data.labels.tolist())) | {2: 1 - int(data.labels[2])}
-    corrections._write_own(tmp_path / "corrected.csv", config, data, labels, {2})
+    corrections._write_own(tmp_path / "corrected.csv", config, data, labels, {2}, {2: "eve@example.org"})
+    rows = pd.read_csv(tmp_path / "corrected.csv", dtype=str, keep_default_na=False)
+    assert list(rows.label_before) == ["", "", data.classes[data.labels[2]], *[""] * 9]
+    assert list(rows.corrected_by) == ["", "", "eve@example.org", *[""] * 9]
     table = config.data.model_copy(update={"name": "table", "root": tmp_path / "corrected.csv"})
     again, _ = load_data(table, config.noise)
     assert isinstance(again.images, CachedImages)
