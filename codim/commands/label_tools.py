@@ -24,7 +24,8 @@ class Answer(NamedTuple):
 
     where: str
     """Place in the file, for errors."""
-    index: str
+    position: str
+    """Position of the sample in the training set, as it is written."""
     given_label: str
     label: str
     by: str = ""
