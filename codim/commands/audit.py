@@ -40,22 +40,29 @@ def main(args: AuditArguments) -> int:
         raise ValueError(f"--limit: {args.limit} must be at least 1")
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
     if args.corrections is not None:
+        if args.to != "page":
+            raise ValueError(f"--to: {args.to} with --corrections; allowed: one of the two")
         return correct(args, folder)
     config, data, found, known, table = contradicted(args.checkpoint)
     tasks = label_studio_tasks(found) if args.to == "label-studio" else []
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / "label_audit.csv", Suspect, found)
     _write_table(folder / "label_audit_classes.csv", ClassAudit, by_class(data, found))
+    written = []
     if args.to == "label-studio":
-        (folder / "label_studio.json").write_text(json.dumps(tasks, indent=1), encoding="utf-8")
-        (folder / "label_studio.xml").write_text(label_studio_interface(data.classes), encoding="utf-8")
+        written = [folder / "label_studio.json", folder / "label_studio.xml"]
+        written[0].write_text(json.dumps(tasks, indent=1), encoding="utf-8")
+        written[1].write_text(label_studio_interface(data.classes), encoding="utf-8")
     elif args.to == "cleanlab":
-        write_cleanlab_issues(folder / "cleanlab_issues.csv", table)
+        written = [folder / "cleanlab_issues.csv"]
+        write_cleanlab_issues(written[0], table)
     page = folder / "label_audit.html"
     page.write_text(render(config, data, found, args.limit, known), encoding="utf-8")
     print(
         f"{len(found)} of {len(data.images)} labels are contradicted; {min(len(found), args.limit)} are shown in {page}"
     )
+    if written:
+        print(f"for {args.to}: {', '.join(map(str, written))}")
     return 0
 
 

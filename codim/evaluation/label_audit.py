@@ -1,9 +1,8 @@
 """Label audit: one row per image, and from these the suspects that a person should check."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import torch
@@ -142,32 +141,33 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
     )
     names = [printable(name) for name in data.classes]
     held_out = set(data.val_index.tolist())
+    class_ranks = _occurrences(row["given_label"] for row in rows)
+    return [
+        Suspect(
+            rank=rank,
+            class_rank=class_rank,
+            index=row["index"],
+            file=printable(data.images.name(row["index"])) if isinstance(data.images, Stored) else "",
+            part="validation" if row["index"] in held_out else "train",
+            given_label=names[row["given_label"]],
+            suggested_label=names[row["suggested_label"]],
+            clean_probability=row["clean_probability"],
+            confidence_a=row["confidence_a"],
+            confidence_b=row["confidence_b"],
+            mean_probability=row["mean_probability"],
+            mean_margin=row["mean_margin"],
+            contradicted=row["contradicted"],
+        )
+        for rank, (row, class_rank) in enumerate(zip(rows, class_ranks, strict=True), start=1)
+    ]
+
+
+def _occurrences(values: Iterable[int]) -> Iterator[int]:
+    """Yield for each value how often it has occurred so far, itself included."""
     seen: Counter[int] = Counter()
-    found = []
-    for rank, row in enumerate(rows, start=1):
-        seen[row["given_label"]] += 1
-        found.append(_suspect(row, rank, seen[row["given_label"]], data, names, row["index"] in held_out))
-    return found
-
-
-def _suspect(
-    row: dict[str, Any], rank: int, class_rank: int, data: TrainingData, names: list[str], held_out: bool
-) -> Suspect:
-    return Suspect(
-        rank=rank,
-        class_rank=class_rank,
-        index=row["index"],
-        file=printable(data.images.name(row["index"])) if isinstance(data.images, Stored) else "",
-        part="validation" if held_out else "train",
-        given_label=names[row["given_label"]],
-        suggested_label=names[row["suggested_label"]],
-        clean_probability=row["clean_probability"],
-        confidence_a=row["confidence_a"],
-        confidence_b=row["confidence_b"],
-        mean_probability=row["mean_probability"],
-        mean_margin=row["mean_margin"],
-        contradicted=row["contradicted"],
-    )
+    for value in values:
+        seen[value] += 1
+        yield seen[value]
 
 
 def worst(found: Sequence[Suspect], limit: int) -> list[Suspect]:

@@ -154,5 +154,7 @@ def test_the_command(to: Any, written: str, tmp_path: Path) -> None:
         (prediction,) = task["predictions"]
         task["annotations"] = [{"result": prediction["result"], "completed_by": 1}]
     (tmp_path / "export.json").write_text(json.dumps(tasks))
+    with pytest.raises(ValueError, match="--to: label-studio with --corrections"):
+        audit.main(AuditArguments(tmp_path, to=to, corrections=tmp_path / "export.json"))
     corrected = read_corrections(tmp_path / "export.json", session.data)
     assert {*corrected} == {task["data"]["index"] for task in tasks[:2]}
