@@ -151,7 +151,7 @@ def main(args: Arguments) -> None:
     rows, lines = [], {}
     if args.embeddings:
         images, passes, seeds = (2_000, 40, 2) if args.quick else (args.images, args.passes, args.seeds)
-        place = str(args.embeddings.absolute())
+        place = str(args.embeddings)
         runs = [Run(place, rate, seed, images, passes) for rate in args.rates for seed in range(seeds)]
         rows = finished(args.rows, runs, work, args.workers, "training")
         for rate in args.rates:

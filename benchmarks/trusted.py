@@ -85,7 +85,7 @@ def work(run: Run) -> dict[str, Any]:
 
 def main(args: Arguments) -> None:
     images, passes, seeds = (3_000, 20, 3) if args.quick else (args.images, args.passes, args.seeds)
-    place = str(args.embeddings.absolute())
+    place = str(args.embeddings)
     runs = [Run(place, way, seed, images, args.per_class, passes) for seed in range(seeds) for way in WAYS]
     rows = finished(args.rows, runs, work, args.workers, "training")
     found = {way: [row["accuracy"] for row in rows if row["way"] == way] for way in WAYS}
