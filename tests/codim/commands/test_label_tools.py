@@ -81,6 +81,18 @@ def test_the_interface_offers_every_class_and_shows_what_tasks_hold() -> None:
     assert str(image.get("value")).removeprefix("$") in task["data"]
 
 
+def test_label_studio_accepts_them() -> None:
+    """With its own package, where that is installed."""
+    interface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface(label_studio_interface(CLASSES))
+    interface.validate()
+    for task in label_studio_tasks([suspect(0, "emu"), suspect(2, CLASSES[1])]):
+        (prediction,) = task["predictions"]
+        assert interface.validate_task({"data": task["data"]})
+        assert interface.validate_prediction(prediction)
+        prediction["result"][0]["value"]["choices"] = ["yak"]
+        assert not interface.validate_prediction(prediction)
+
+
 def test_answers_come_back(tmp_path: Path, data: TrainingData) -> None:
     """One is corrected by two people, one is left as it is, one was skipped, one nobody has seen."""
     found = [suspect(i, "emu") for i in range(4)]
