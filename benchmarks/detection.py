@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import tyro
 from cleanlab.rank import get_label_quality_scores
-from kept import Bar, finished, judge, keep
+from kept import RESULTS, Bar, finished, judge, keep
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -78,7 +78,7 @@ class Arguments:
     method: str = "dividemix"
     quick: bool = False
     workers: int = 2
-    rows: Path = Path("results/detection.jsonl")
+    rows: Path = RESULTS / "detection.jsonl"
     only: tuple[str, ...] = ()
     """Some of the settings."""
 
@@ -133,7 +133,7 @@ def main(args: Arguments) -> None:
     images, seeds, passes = (3_000, 1, 40) if args.quick else (args.images, args.seeds, 120)
     settings = [*MADE, *(HUMAN if args.human and args.embeddings else ())]
     settings = [name for name in settings if not args.only or name in args.only]
-    places = [str(place.absolute()) if place else "" for place in (args.embeddings, args.human)]
+    places = [str(place) if place else "" for place in (args.embeddings, args.human)]
     runs = [Run(name, seed, images, passes, args.method, *places) for name in settings for seed in range(seeds)]
     rows = finished(args.rows, runs, work, args.workers, "finding wrong labels")
     names = [*COLUMNS, CLEANLAB, REGRESSION]
@@ -149,7 +149,7 @@ def main(args: Arguments) -> None:
         " | ".join(["", *line, ""]).strip()
         for line in [["labels", "wrong (%)", *names], ["---", *["--:"] * (len(names) + 1)], *lines]
     )
-    caption = f"Average precision, and share missed at the budget (%). {images} samples, {seeds} seeds, {args.method}."
+    caption = f"Average precision, and share not found (%). {images} samples, {seeds} seeds, {args.method}."
     keep("detection", f"{text}\n\n{caption}", {"rows": rows})
     needed = len(settings) - len(settings) // 6
     judge(

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from kept import Bar, finished, judge, keep
-from rivals import CLEANED, OURS, PLAIN, cleaned, difference, plain, symmetric, told
+from kept import RESULTS, Bar, finished, judge, keep
+from rivals import CLEANED, OURS, PLAIN, cleaned, difference, plain, symmetric, table, told
 
 import codim
 from codim.config.data import DataConfig
@@ -49,7 +49,7 @@ class Arguments:
     """Time of each training of ours; 0: as the defaults say."""
     quick: bool = False
     workers: int = 2
-    rows: Path = Path("results/estimator.jsonl")
+    rows: Path = RESULTS / "estimator.jsonl"
 
 
 def work(run: Run) -> dict[str, Any]:
@@ -76,17 +76,14 @@ def main(args: Arguments) -> None:
     usable = [name for name in names if _found(name)]
     runs = [Run(name, seed, args.images, args.rate, args.minutes) for name in usable for seed in range(seeds)]
     rows = finished(args.rows, runs, work, args.workers, "training")
-    columns, lines, bars = (OURS, *PLAIN, CLEANED), [], []
-    for name in usable:
-        own = [row for row in rows if row["data"] == name]
-        values = {column: [row[column] for row in own] for column in columns}
-        lines.append(f"| {name} | {' | '.join(f'{100 * np.mean(value):.1f}' for value in values.values())} |")
+    columns, bars = (OURS, *PLAIN, CLEANED), []
+    lines = {name: {c: [row[c] for row in rows if row["data"] == name] for c in columns} for name in usable}
+    for name, values in lines.items():
         best = max(columns[1:], key=lambda column: np.mean(values[column]))
         gap = difference(values[OURS], values[best])
         bars.append(Bar(f"estimator, {name}", f"{told(gap)} to {best}", "0 or more", gap[0] >= 0))
-    head = f"| test accuracy (%) | {' | '.join(columns)} |\n| --- |{' --: |' * len(columns)}"
     caption = f"{args.rate:.0%} of up to {args.images} labels drawn anew; {seeds} seeds."
-    keep("estimator", "\n".join([head, *lines, "", caption]), {"rows": rows})
+    keep("estimator", f"{table(lines, columns)}\n\n{caption}", {"rows": rows})
     judge(bars)
 
 

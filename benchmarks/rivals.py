@@ -1,8 +1,10 @@
-"""Shared by the benchmarks of the estimator and of embeddings: what users would train otherwise, and paired figures."""
+"""Shared by the benchmarks of the estimator, of embeddings and of trusted labels: what users would train otherwise, the
+data, and paired figures."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from cleanlab.classification import CleanLearning
@@ -18,6 +20,24 @@ from sklearn.preprocessing import StandardScaler
 OURS = "NoisyLabelClassifier"
 PLAIN = ("logistic regression", "random forest", "kNN")
 CLEANED = "CleanLearning"
+
+
+class Parts(NamedTuple):
+    """Embeddings (N, D) and true labels (N,) of the parts of a file."""
+
+    train: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    test: NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+
+
+def read_parts(path: str | Path, images: int) -> Parts:
+    """Read a .npz with embeddings, labels and split (train, test): the first `images` of the training part, and the
+    whole test part."""
+    with np.load(path, allow_pickle=False) as file:
+        vectors, labels, split = file["embeddings"], file["labels"].astype(np.int64), file["split"]
+    train, test = np.flatnonzero(split == "train")[:images], np.flatnonzero(split == "test")
+    return Parts(vectors[train], labels[train], vectors[test], labels[test])
 
 
 def plain(name: str, seed: int) -> Any:
@@ -57,3 +77,11 @@ def told(gap: tuple[float, float, float]) -> str:
     """Format a difference."""
     mean, low, high = gap
     return f"{mean:+.1f} points" + ("" if math.isinf(low) else f" [{low:+.1f}, {high:+.1f}]")
+
+
+def table(lines: Mapping[str, Mapping[str, Sequence[float]]], columns: Sequence[str]) -> str:
+    """Format accuracies in [0, 1], by line and column, as a Markdown table of their means in percent."""
+    rows = [["test accuracy (%)", *columns], ["---", *["--:"] * len(columns)]]
+    for name, values in lines.items():
+        rows.append([name, *(f"{100 * np.mean(values[column]):.1f}" for column in columns)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import tyro
-from kept import Bar, finished, judge, keep
-from rivals import difference, symmetric, told
+from kept import RESULTS, Bar, finished, judge, keep
+from rivals import difference, read_parts, symmetric, table, told
 
 import codim
 from codim.config.auto import Counts, resolved
@@ -49,35 +49,32 @@ class Arguments:
     seeds: int = 5
     quick: bool = False
     workers: int = 2
-    rows: Path = Path("results/trusted.jsonl")
+    rows: Path = RESULTS / "trusted.jsonl"
 
 
 def work(run: Run) -> dict[str, Any]:
     """Return the test accuracy."""
     torch.set_num_threads(1)
-    with np.load(run.embeddings, allow_pickle=False) as file:
-        vectors, labels, split = file["embeddings"], file["labels"].astype(np.int64), file["split"]
-    train, test = np.flatnonzero(split == "train")[: run.images], np.flatnonzero(split == "test")
+    x, labels, test, test_labels = read_parts(run.embeddings, run.images)
     rng = np.random.default_rng(run.seed)
-    own = [np.flatnonzero(labels[train] == k) for k in np.unique(labels)]
+    own = [np.flatnonzero(labels == k) for k in np.unique(labels)]
     trusted = np.sort(np.concatenate([rng.permutation(members)[: run.per_class] for members in own]))
-    given = symmetric(labels[train], RATE, run.seed)
-    given[trusted] = labels[train][trusted]
-    chosen = trusted if run.way == "alone" else np.arange(len(train))
-    rows = np.concatenate([train[chosen], test])
-    marks = np.isin(np.arange(len(train)), trusted) if run.way == "told" else np.zeros(len(train), dtype=bool)
+    given = symmetric(labels, RATE, run.seed)
+    given[trusted] = labels[trusted]
+    chosen = trusted if run.way == "alone" else np.arange(len(x))
+    marks = np.isin(chosen, trusted) & (run.way == "told")
     with TemporaryDirectory() as folder:
         np.savez(
             Path(folder, "x.npz"),
-            embeddings=vectors[rows],
-            labels=np.concatenate([given[chosen], labels[test]]),
+            embeddings=np.concatenate([x[chosen], test]),
+            labels=np.concatenate([given[chosen], test_labels]),
             split=np.repeat(["train", "test"], [len(chosen), len(test)]),
-            trusted=np.concatenate([marks[chosen], np.zeros(len(test), dtype=bool)]),
+            trusted=np.concatenate([marks, np.zeros(len(test), dtype=bool)]),
         )
         settings = {
             "method": "ce" if run.way == "alone" else "codim-sup",
             "data": {"name": "embeddings", "root": str(Path(folder, "x.npz")), "val_fraction": 0.0},
-            "train": {"samples": run.passes * len(train), "seed": run.seed},
+            "train": {"samples": run.passes * len(x), "seed": run.seed},
         }
         count = len(chosen)
         session = codim.Session.load(codim.train_config(resolved(settings, Counts(count, count, 0, gpu=False))))
@@ -88,15 +85,15 @@ def work(run: Run) -> dict[str, Any]:
 
 def main(args: Arguments) -> None:
     images, passes, seeds = (3_000, 20, 3) if args.quick else (args.images, args.passes, args.seeds)
-    place = str(args.embeddings.absolute())
+    place = str(args.embeddings)
     runs = [Run(place, way, seed, images, args.per_class, passes) for seed in range(seeds) for way in WAYS]
     rows = finished(args.rows, runs, work, args.workers, "training")
     found = {way: [row["accuracy"] for row in rows if row["way"] == way] for way in WAYS}
-    cells = " | ".join(f"{100 * np.mean(values):.1f}" for values in found.values())
     caption = (
         f"{args.per_class} trusted labels per class of {images}, {RATE:.0%} of the others drawn anew; {seeds} seeds."
     )
-    keep("trusted", f"| {' | '.join(WAYS)} |\n| --: | --: | --: |\n| {cells} |\n\n{caption}", {"rows": rows})
+    name = f"symmetric {RATE:g}"
+    keep("trusted", f"{table({name: found}, WAYS)}\n\n{caption}", {"rows": rows})
     gaps = {way: difference(found["told"], found[way]) for way in WAYS[1:]}
     judge(Bar(f"trusted, to {way}", told(gap), "above 0 beyond chance", gap[1] > 0) for way, gap in gaps.items())
 

@@ -94,7 +94,9 @@ def audit(checkpoint: str | Path) -> Any:
         >>> bool((table.given_label != table.suggested_label).all())
         True
     """
-    return frame(Suspect.__annotations__, (asdict(row).values() for row in auditing.contradicted(Path(checkpoint))[2]))
+    return frame(
+        Suspect.__annotations__, (asdict(row).values() for row in auditing.contradicted(Path(checkpoint)).found)
+    )
 
 
 def export(checkpoint: str | Path, output: str | Path) -> Path:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass
@@ -85,24 +86,36 @@ class AuditArguments:
 
         python -m codim audit --checkpoint results/single
 
-    Loads the training's data again (as its settings say), and writes label_audit.html, one self-contained file, and
-    label_audit.csv: all images whose given label the networks contradict, the most suspicious first. Names are escaped
-    as by `predict`.
+    Loads the training's data again (as its settings say), and writes label_audit.html, one self-contained file;
+    label_audit.csv: all images whose given label the networks contradict, the most suspicious first; and
+    label_audit_classes.csv: how many labels of each class they contradict. Names are escaped as by `predict`.
 
         python -m codim audit --checkpoint results/single --corrections corrections.csv
 
-    Reads what was corrected and saved on that page. Writes corrected_labels.csv, all labels with the corrections, and
-    corrected.json, settings for --config that train on them.
+    Reads what was corrected and saved on that page, or an export of Label Studio. Writes corrected_labels.csv, all
+    labels with the corrections (of own images also the label before, and who corrected it), and corrected.json,
+    settings for --config that train on them.
+
+        python -m codim audit --checkpoint results/single --to label-studio
+
+    Also writes label_studio.json, tasks to import with the suggested labels as predictions, and label_studio.xml, the
+    labelling interface. Label Studio shows the images below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, which has to be the
+    folder of the images. What people answered comes back by --corrections, exported as JSON.
     """
 
     checkpoint: Path
     """A checkpoint, or the folder with checkpoint.pt."""
     output: Path | None = None
-    """Folder for label_audit.html and label_audit.csv; default: that of the checkpoint."""
+    """Folder for these files; default: that of the checkpoint."""
     limit: int = 200
-    """Maximum number of images on the page; the table holds all."""
+    """Maximum number of images on the page: half of them the most suspicious of all, half by turns over the given
+    labels; the table holds all."""
     corrections: Path | None = None
-    """Table saved by the page: columns index, given_label and label."""
+    """What people answered: the table saved by the page (columns index, given_label and label; optionally
+    corrected_by), or an export of Label Studio, .json."""
+    to: Literal["page", "label-studio", "cleanlab"] = "page"
+    """Program to write a further file for. cleanlab: cleanlab_issues.csv, a frame of label issues for
+    `CleanLearning.fit(..., label_issues=...)`."""
 
 
 @dataclass

@@ -3,20 +3,24 @@
 import base64
 import csv
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import NamedTuple
 
+import pyarrow as pa
 import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codim.commands.arguments import AuditArguments
 from codim.commands.corrections import correct
+from codim.commands.label_tools import label_studio_interface, label_studio_tasks, write_cleanlab_issues
 from codim.config.train_config import TrainConfig
 from codim.data.images.thumbnail import thumbnail
 from codim.data.load import TrainingData, load_data
-from codim.evaluation.label_audit import Suspect, Trust, label_audit, suspects, trust
+from codim.evaluation.label_audit import ClassAudit, Suspect, Trust, by_class, label_audit, suspects, trust, worst
 from codim.evaluation.predict import predict
 from codim.runtime.device import torch_device
 from codim.runtime.progress_bar import progress
@@ -34,22 +38,48 @@ def main(args: AuditArguments) -> int:
         raise ValueError(f"--limit: {args.limit} must be at least 1")
     folder = args.output or (args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent)
     if args.corrections is not None:
+        if args.to != "page":
+            raise ValueError(f"--to: {args.to} with --corrections; allowed: one of the two")
         return correct(args, folder)
-    config, data, found, known = contradicted(args.checkpoint)
+    config, data, found, known, table = contradicted(args.checkpoint)
+    tasks = label_studio_tasks(found) if args.to == "label-studio" else []
     folder.mkdir(parents=True, exist_ok=True)
-    _write_table(folder / "label_audit.csv", found)
+    _write_table(folder / "label_audit.csv", Suspect, found)
+    _write_table(folder / "label_audit_classes.csv", ClassAudit, by_class(data, found))
+    written = []
+    if args.to == "label-studio":
+        written = [folder / "label_studio.json", folder / "label_studio.xml"]
+        written[0].write_text(json.dumps(tasks, indent=1), encoding="utf-8")
+        written[1].write_text(label_studio_interface(data.classes), encoding="utf-8")
+    elif args.to == "cleanlab":
+        written = [folder / "cleanlab_issues.csv"]
+        write_cleanlab_issues(written[0], table)
     page = folder / "label_audit.html"
     page.write_text(render(config, data, found, args.limit, known), encoding="utf-8")
     print(
         f"{len(found)} of {len(data.images)} labels are contradicted; {min(len(found), args.limit)} are shown in {page}"
     )
+    if written:
+        print(f"for {args.to}: {', '.join(map(str, written))}")
     return 0
 
 
-def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Suspect], Trust]:
-    """Load the networks of a checkpoint and the data of its training; return its settings, the data, the images whose
-    given label is contradicted, and how far the networks can be trusted. Raises ValueError: the data are not what they
-    were, or as `load_trained`."""
+class Audited(NamedTuple):
+    """Audit of the labels of a training."""
+
+    config: TrainConfig
+    data: TrainingData
+    found: list[Suspect]
+    """Images whose given label is contradicted."""
+    trust: Trust
+    """How far the networks can be trusted."""
+    table: pa.Table
+    """Row per image (codim/evaluation/label_audit.py)."""
+
+
+def contradicted(checkpoint: Path) -> Audited:
+    """Load the networks of a checkpoint and the data of its training, and audit its labels. Raises ValueError: the data
+    are not what they were, or as `load_trained`."""
     device = torch_device()
     trained = load_trained(checkpoint, device)
     config = TrainConfig.model_validate(trained.config)
@@ -62,16 +92,16 @@ def contradicted(checkpoint: Path) -> tuple[TrainConfig, TrainingData, list[Susp
             logits.append(predict(trained.networks, chunk, trained.augmenter))
             meter.advance(len(chunk))
     outputs = torch.cat(logits, dim=1)
-    found = suspects(label_audit(data, outputs, config.divide, trained.statistics), data)
-    return config, data, found, trust(data, outputs)
+    table = label_audit(data, outputs, config.divide, trained.statistics)
+    return Audited(config, data, suspects(table, data), trust(data, outputs), table)
 
 
-def _write_table(path: Path, found: list[Suspect]) -> None:
+def _write_table(path: Path, row: type[Suspect] | type[ClassAudit], rows: Sequence[Suspect | ClassAudit]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(Suspect.__dataclass_fields__))
+        table = csv.DictWriter(file, [field.name for field in fields(row)])
         table.writeheader()
-        for suspect in found:
-            table.writerow({key: cell(v) if isinstance(v, str) else v for key, v in asdict(suspect).items()})
+        for own in rows:
+            table.writerow({key: cell(v) if isinstance(v, str) else v for key, v in asdict(own).items()})
 
 
 def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit: int, known: Trust) -> str:
@@ -84,7 +114,7 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         lstrip_blocks=True,
     )
     environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    shown = found[:limit]
+    shown = worst(found, limit)
     images = data.images[torch.tensor([suspect.index for suspect in shown], dtype=torch.int64)].cpu()
     return environment.get_template("audit.html").render(
         data=config.data.name,
@@ -94,6 +124,7 @@ def render(config: TrainConfig, data: TrainingData, found: list[Suspect], limit:
         suspects=len(found),
         trust=known,
         classes=[printable(name) for name in data.classes],
+        by_class=sorted((row for row in by_class(data, found) if row.images), key=lambda row: -row.share),
         shown=[
             (suspect, thumbnail(image, THUMBNAIL) if image.ndim == 3 else "")
             for suspect, image in zip(shown, images, strict=True)

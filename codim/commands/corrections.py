@@ -1,4 +1,4 @@
-"""Corrections of labels that a person saved from the page of `audit`, made into labels to train on."""
+"""Corrections of labels that people made on the page of `audit` or in Label Studio, made into labels to train on."""
 
 import csv
 import json
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from codim.commands.arguments import AuditArguments
+from codim.commands.label_tools import Answer, read_label_studio
 from codim.config.train_config import TrainConfig
 from codim.data.images.image_cache import CachedImages
 from codim.data.load import TrainingData, load_data
@@ -33,10 +34,10 @@ def correct(args: AuditArguments, folder: Path) -> int:
     corrected = read_corrections(args.corrections, data)
     folder.mkdir(parents=True, exist_ok=True)
     labels, settings = folder / "corrected_labels.csv", config.model_dump(mode="json")
-    numbers = {**dict(enumerate(data.labels.tolist())), **corrected}
+    numbers = {**dict(enumerate(data.labels.tolist())), **{place: label for place, (label, _) in corrected.items()}}
     checked = {*corrected, *(data.trusted.nonzero().flatten().tolist() if data.trusted is not None else ())}
     if config.data.name in OWN:
-        _write_own(labels, config, data, numbers, checked)
+        _write_own(labels, config, data, numbers, checked, {place: by for place, (_, by) in corrected.items()})
         settings["noise"] = NoNoise().model_dump(mode="json")
         settings["data"] |= {"name": "table", "root": str(labels.absolute()), "subset": 0, "trusted": None}
     else:
@@ -51,32 +52,50 @@ def correct(args: AuditArguments, folder: Path) -> int:
     return 0
 
 
-def read_corrections(path: Path, data: TrainingData) -> dict[int, int]:
-    """Return position -> class of the labels that a person corrected; rows that leave a label as it is are checked
-    too. Raises ValueError, which names the row."""
-    columns = read_columns(path, ("index", "given_label", "label"))
+def read_corrections(path: Path, data: TrainingData) -> dict[int, tuple[int, str]]:
+    """Return position -> class of the labels that people corrected, and by whom; answers that leave a label as it is
+    are checked too. Raises ValueError, which names the row or task."""
     names = [printable(name) for name in data.classes]
-    found = {}
-    for row, (index, given, label) in enumerate(zip(*columns.values(), strict=True), 1):
-        where = f"--corrections: {printable(path)}, row {row}"
+    found: dict[int, tuple[int, str]] = {}
+    for place, index, given, label, by in _answers(path):
+        where = f"--corrections: {place}"
         if not index.isdecimal() or int(index) >= len(data.labels):
             raise ValueError(f"{where}: index is {index!r}; allowed: 0 to {len(data.labels) - 1}")
-        place = int(index)
-        if given != names[data.labels[place]]:
+        image = int(index)
+        if given != names[data.labels[image]]:
             raise ValueError(
-                f"{where}: given_label is {given!r}, image {index} of this training has {names[data.labels[place]]!r}; "
-                "allowed: corrections of this checkpoint's page"
+                f"{where}: given_label is {given!r}, image {index} of this training has {names[data.labels[image]]!r}; "
+                "allowed: corrections of this checkpoint's audit"
             )
         if label not in names:
             raise ValueError(f"{where}: label is {label!r}; allowed: {', '.join(names)}")
-        if place in found:
+        if image in found:
             raise ValueError(f"{where}: image {index} stands in two rows; allowed: one")
-        found[place] = names.index(label)
-    return {place: label for place, label in found.items() if label != data.labels[place]}
+        found[image] = names.index(label), by
+    return {image: answer for image, answer in found.items() if answer[0] != data.labels[image]}
 
 
-def _write_own(path: Path, config: TrainConfig, data: TrainingData, labels: dict[int, int], checked: set[int]) -> None:
-    """`checked`: images whose label a person corrected or called trusted before: they are trusted from here on."""
+def _answers(path: Path) -> list[Answer]:
+    if path.suffix.lower() == ".json":
+        return read_label_studio(path)
+    columns = read_columns(path, ("index", "given_label", "label"), ("corrected_by",))
+    people = columns.pop("corrected_by", None) or [""] * len(columns["index"])
+    return [
+        Answer(f"{printable(path)}, row {row}", *values)
+        for row, values in enumerate(zip(*columns.values(), people, strict=True), 1)
+    ]
+
+
+def _write_own(
+    path: Path,
+    config: TrainConfig,
+    data: TrainingData,
+    labels: dict[int, int],
+    checked: set[int],
+    people: dict[int, str],
+) -> None:
+    """`checked`: images whose label a person corrected or called trusted before: they are trusted from here on.
+    `people`: who corrected an image, of all that were corrected now."""
     assert isinstance(data.images, CachedImages)
     own = OWN[config.data.name](config.data.place)
     held_out = set(data.val_index.tolist()) if config.data.validation == "official" else set()
@@ -86,11 +105,13 @@ def _write_own(path: Path, config: TrainConfig, data: TrainingData, labels: dict
             data.classes[label],
             "val" if i in held_out else "train",
             "yes" if i in checked else "no",
+            data.classes[data.labels[i]] if i in people else "",
+            people.get(i, ""),
         )
         for i, label in labels.items()
     ]
-    rows += [(str(own.root / row.path), row.label, "test", "no") for row in own.rows["test"]]
-    _write(path, ("path", "label", "split", "trusted"), rows)
+    rows += [(str(own.root / row.path), row.label, "test", "no", "", "") for row in own.rows["test"]]
+    _write(path, ("path", "label", "split", "trusted", "label_before", "corrected_by"), rows)
 
 
 def _require_order(config: TrainConfig) -> None:

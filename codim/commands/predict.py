@@ -3,6 +3,7 @@
 import csv
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,8 @@ from codim.training.checkpoint import Trained, load_trained
 __all__ = ["main", "predictions", "read_image"]
 CHUNK = 2**14
 """Number of embeddings that are read at a time."""
+SHOWN_CLASSES = 20
+"""Number of classes, the most frequent ones, whose counts are printed."""
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +56,7 @@ def main(args: PredictArguments) -> int:
     megapixels = args.max_megapixels or DataConfig.model_validate(trained.config["data"]).megapixels
     what = "embeddings" if isinstance(samples, Embeddings) else "images"
     faults = []
+    found_of, agreed = Counter[str](), Counter[str]()
     with replacement(args.output, "new") as scratch:
         with (
             scratch.open("w", newline="", encoding="utf-8") as file,
@@ -63,6 +67,8 @@ def main(args: PredictArguments) -> int:
             for found in predictions(trained, args.images, samples, megapixels):
                 meter.advance()
                 if isinstance(found, Prediction):
+                    found_of[found.label] += 1
+                    agreed[found.label] += found.agree
                     numbers = [f"{p:.6f}" for p in (found.probability, found.confidence_a, found.confidence_b)]
                     names = [cell(found.file), cell(found.label)]
                     table.writerow([*names, numbers[0], str(found.agree).lower(), *numbers[1:]])
@@ -74,6 +80,10 @@ def main(args: PredictArguments) -> int:
             raise ValueError(f"none of the {len(samples)} images in {printable(args.images)} could be read")
     left_out = f"; {len(faults)} could not be read" if faults else ""
     print(f"classes of {len(samples) - len(faults)} {what} in {printable(args.output)}{left_out}")
+    for name, count in found_of.most_common(SHOWN_CLASSES):
+        print(f"{count:>9} {printable(name)}, {agreed[name] / count:.0%} of them by both networks")
+    if len(found_of) > SHOWN_CLASSES:
+        print(f"{'':>9} and {len(found_of) - SHOWN_CLASSES} more classes")
     return 1 if faults else 0
 
 

@@ -28,7 +28,7 @@ ENCODER_FACTS = {
     "resnet18": EncoderFacts(torchvision=True),
     "resnet50": EncoderFacts(torchvision=True),
     "inception_resnet_v2": EncoderFacts(),
-    "mlp": EncoderFacts(width=512, vectors=True),
+    "mlp": EncoderFacts(width=256, vectors=True),
     "identity": EncoderFacts(vectors=True),
 }
 
@@ -46,7 +46,7 @@ class NetworkConfig(Section):
     identity (a linear classifier of the embeddings, which pre-training and the contrastive term cannot change)."""
     width: int | None = Field(default=None, ge=1)
     """Channels of the first stage of small_cnn (None: 16), airbench and preact_resnet18 (None: 64, as in the
-    literature); units of the hidden layer of mlp (None: 512). The other encoders have a fixed width and allow only
+    literature); units of the hidden layer of mlp (None: 256). The other encoders have a fixed width and allow only
     None."""
     stem: Stem = "imagenet"
     """Stem of resnet18 and resnet50. imagenet: 7x7 convolution of stride 2 and max pooling, for about 224x224 pixels.

@@ -1,5 +1,7 @@
 """Label audit: one row per image, and from these the suspects that a person should check."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,6 +24,8 @@ class Suspect:
     """Image whose given label the networks contradict; its fields are the columns of the table, names are printable."""
 
     rank: int
+    class_rank: int
+    """Rank among those with the same given label."""
     index: int
     """Position in the training set."""
     file: str
@@ -39,6 +43,20 @@ class Suspect:
     """Logit of the given label less the largest other one, likewise."""
     contradicted: float
     """Share of the epochs whose prediction contradicts the given label, likewise."""
+
+
+@dataclass(frozen=True)
+class ClassAudit:
+    """How many labels of one class are contradicted; its fields are the columns of the table."""
+
+    given_label: str
+    images: int
+    contradicted: int
+    share: float
+    """Share of its labels that are contradicted, in [0, 1]; NaN, like its interval, without an image."""
+    share_low: float
+    """Lower end of the 95% interval of the share, were its images drawn from many (Wilson 1927)."""
+    share_high: float
 
 
 @dataclass(frozen=True)
@@ -123,9 +141,11 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
     )
     names = [printable(name) for name in data.classes]
     held_out = set(data.val_index.tolist())
+    class_ranks = _occurrences(row["given_label"] for row in rows)
     return [
         Suspect(
             rank=rank,
+            class_rank=class_rank,
             index=row["index"],
             file=printable(data.images.name(row["index"])) if isinstance(data.images, Stored) else "",
             part="validation" if row["index"] in held_out else "train",
@@ -138,5 +158,37 @@ def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
             mean_margin=row["mean_margin"],
             contradicted=row["contradicted"],
         )
-        for rank, row in enumerate(rows, start=1)
+        for rank, (row, class_rank) in enumerate(zip(rows, class_ranks, strict=True), start=1)
     ]
+
+
+def _occurrences(values: Iterable[int]) -> Iterator[int]:
+    """Yield for each value how often it has occurred so far, itself included."""
+    seen: Counter[int] = Counter()
+    for value in values:
+        seen[value] += 1
+        yield seen[value]
+
+
+def worst(found: Sequence[Suspect], limit: int) -> list[Suspect]:
+    """Select at most `limit` of the suspects, by rank: half of them the most suspicious of all, the others by turns
+    over the given labels, so that a common class with many leaves room for a rare one with few."""
+    first = found[: limit - limit // 2]
+    others = sorted(found[len(first) :], key=lambda suspect: (suspect.class_rank, suspect.rank))
+    return sorted([*first, *others[: limit - len(first)]], key=lambda suspect: suspect.rank)
+
+
+def by_class(data: TrainingData, found: Sequence[Suspect]) -> list[ClassAudit]:
+    """Count the labels of each class, and those of them that are contradicted."""
+    from scipy.stats import binomtest  # slow to import
+
+    images = data.labels.bincount(minlength=len(data.classes)).tolist()
+    wrong = Counter(int(data.labels[suspect.index]) for suspect in found)
+    rows = []
+    for k, name in enumerate(data.classes):
+        share = low = high = float("nan")
+        if images[k]:
+            share = wrong[k] / images[k]
+            low, high = binomtest(wrong[k], images[k]).proportion_ci(method="wilson")
+        rows.append(ClassAudit(printable(name), images[k], wrong[k], share, low, high))
+    return rows

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cifar10_gpu import Arguments, Run, train_all
 
 from tests.support import ROOT
+from tests.support.vectors import blobs
 
 TINY = "--rounds 1 --threads 1 --network preact --width 2 --batch-size 8 --steps 1"
 REAL = (
@@ -25,6 +27,7 @@ OWN = (
 )
 CONSENSUS = "--conditions asymmetric-0.4 --trials 5 --memorising 1 --repetitions 3 --table FOLDER/rows.jsonl"
 TO_REGRET = "--studies 2 --trials 5 --families fixed --rows FOLDER/rows.jsonl"
+EMBEDDED = "--embeddings FOLDER/x.npz --images 150 --passes 6 --seeds 2 --workers 1"
 
 CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
@@ -42,6 +45,10 @@ CASES = {
     "own_data": (OWN, "own_data"),
     "consensus": (CONSENSUS, "consensus-digits"),
     "noise_interval": ("--cases 3 --data digits --rows FOLDER/rows.jsonl", "noise_interval"),
+    "embeddings": (f"{EMBEDDED} --rates 0.5 --count 2000 --threads 1", "embeddings"),
+    "trusted": (f"{EMBEDDED} --per-class 5", "trusted"),
+    "estimator": ("--data digits --images 100 --seeds 1 --minutes 0.03 --workers 1", "estimator"),
+    "detection": ("--images 100 --seeds 1 --only 'symmetric .2' --workers 1", "detection"),
     "recommend": ("--repetitions 2 --held-out symmetric-0.5", "recommend-digits"),
 }
 """Script -> arguments, and what it keeps."""
@@ -54,7 +61,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
         yield {
             script: pool.submit(run, script, shlex.split(arguments.replace("FOLDER", str(folder))), folder)
             for script, (arguments, _) in CASES.items()
-            for folder in [tmp_path_factory.mktemp(script)]
+            for folder in [with_embeddings(tmp_path_factory.mktemp(script))]
         }
 
 
@@ -99,6 +106,18 @@ def test_a_short_run_on_cifar10_trains_every_method(tmp_path: Path) -> None:
     assert all(own.finished() for own in runs)
     assert [own.prepare()[0].train.batch_size for own in runs] == [512] * 3
     assert [own.prepare()[0].contrastive.weight for own in runs[1:]] == [0, 0.03]
+
+
+def with_embeddings(folder: Path) -> Path:
+    """Put x.npz, of 200 embeddings in three classes, into the folder."""
+    vectors, names = blobs(200)
+    np.savez(
+        folder / "x.npz",
+        embeddings=vectors,
+        labels=np.unique(names, return_inverse=True)[1],
+        split=np.repeat(["train", "test"], [150, 50]),
+    )
+    return folder
 
 
 def run(script: str, arguments: list[str], results: Path) -> Path:

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -27,7 +28,7 @@ from codim.data.counts import with_counts
 from codim.data.images.image_cache import CachedImages, ImageCache
 from codim.data.images.thumbnail import thumbnail
 from codim.data.load import TrainingData, load_data
-from codim.evaluation.label_audit import STATISTICS, Trust, label_audit, suspects, trust
+from codim.evaluation.label_audit import STATISTICS, Trust, by_class, label_audit, suspects, trust, worst
 from codim.evaluation.predict import predict
 from codim.training.checkpoint import InputSpec, save_checkpoint
 from tests.support.pictures import save_plain
@@ -86,6 +87,35 @@ def test_the_worst_come_first(audited: tuple[pa.Table, TrainingData]) -> None:
     assert (found[0].given_label, found[0].suggested_label) == ("cat", "emu & co")
 
 
+def test_a_rare_class_is_not_drowned() -> None:
+    """100 of a common class are all more suspicious than 3 of a rare one."""
+    n = 103
+    audited = table(
+        given_label=[0] * 100 + [1] * 3,
+        suggested_label=[2] * n,
+        clean_probability=[0.001 * i for i in range(n)],
+        confidence_a=[1.0] * n,
+        confidence_b=[1.0] * n,
+    )
+    found = suspects(*audited)
+    assert [suspect.class_rank for suspect in found] == [*range(1, 101), 1, 2, 3]
+    for limit, first in ((1, 1), (8, 5), (9, 6)):
+        shown = worst(found, limit)
+        assert [suspect.index for suspect in shown] == [*range(first), *[100, 101, 102][: limit - first]]
+    assert worst(found, 1000) == found
+
+
+def test_classes_are_counted_with_intervals(audited: tuple[pa.Table, TrainingData]) -> None:
+    rows = by_class(audited[1], suspects(*audited))
+    assert [(row.images, row.contradicted) for row in rows[:3]] == [(2, 2), (2, 1), (1, 1)]
+    # Wilson's interval, (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), for 1 of 2.
+    z2 = 1.959964**2
+    half = (z2 * (0.25 / 2 + z2 / 16)) ** 0.5
+    assert rows[1].share == 0.5
+    assert rows[1].share_low == pytest.approx((0.5 + z2 / 4 - half) / (1 + z2 / 2), abs=1e-5)
+    assert rows[1].share_high == pytest.approx((0.5 + z2 / 4 + half) / (1 + z2 / 2), abs=1e-5)
+
+
 def test_labels_that_were_turned_are_ranked_high(tiny: Callable[..., tuple[TrainConfig, TrainingData]]) -> None:
     """The logits know every true label, some more surely than others: all turned labels are found, and no other."""
     _, data = tiny()
@@ -127,7 +157,7 @@ def test_the_page(audited: tuple[pa.Table, TrainingData]) -> None:
     text = render(TrainConfig(), audited[1], suspects(*audited), limit=3, known=TRUST)
     page = Page(text)
     assert "another label for 4 of 5 images" in page.text
-    assert "shows the 3 most suspicious" in page.text
+    assert "shows 3 of them" in page.text
     assert [int(pixels(image["src"]).mean()) for image in page.all("img")] == [3, 0, 4], "each with its own image"
     assert "#1 · image 3 · train" in page.text
     assert [card["data-given"] for card in page.all("li")] == ["cat", "cat", '<b>"dog"</b>']
@@ -147,8 +177,8 @@ def test_images_of_files_are_named_by_them(tmp_path: Path, audited: tuple[pa.Tab
     found = suspects(table, data)
     assert [(suspect.index, suspect.file) for suspect in found] == [(i, names[4 - i]) for i in (3, 0, 4, 2)]
     page = Page(render(TrainConfig(), data, found, limit=2, known=TRUST))
-    assert [image["alt"] for image in page.all("img")] == [names[1], names[4]]
-    assert [int(pixels(image["src"]).mean()) for image in page.all("img")] == [1, 4]
+    assert [image["alt"] for image in page.all("img")] == [names[1], names[0]]
+    assert [int(pixels(image["src"]).mean()) for image in page.all("img")] == [1, 0]
     assert "#1 · <i>/1.png · train" in page.text
     assert not page.all("i"), "a file's name became a tag"
 
@@ -281,7 +311,10 @@ def test_corrections_of_own_images_name_their_files(tmp_path: Path) -> None:
     data, _ = load_data(config.data, config.noise)
     assert isinstance(data.images, CachedImages)
     labels = dict(enumerate(data.labels.tolist())) | {2: 1 - int(data.labels[2])}
-    corrections._write_own(tmp_path / "corrected.csv", config, data, labels, {2})
+    corrections._write_own(tmp_path / "corrected.csv", config, data, labels, {2}, {2: "eve@example.org"})
+    rows = pd.read_csv(tmp_path / "corrected.csv", dtype=str, keep_default_na=False)
+    assert list(rows.label_before) == ["", "", data.classes[data.labels[2]], *[""] * 9]
+    assert list(rows.corrected_by) == ["", "", "eve@example.org", *[""] * 9]
     table = config.data.model_copy(update={"name": "table", "root": tmp_path / "corrected.csv"})
     again, _ = load_data(table, config.noise)
     assert isinstance(again.images, CachedImages)

@@ -1,6 +1,7 @@
 """Classes of image files: the same as of the arrays they were made from; odd files; what cannot be read."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_table_holds_what_the_networks_say(
-    trained: tuple[Path, TrainingData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Path, TrainingData],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     checkpoint, data = trained
     monkeypatch.setattr(decode, "BLOCK", 4)
@@ -66,6 +70,15 @@ def test_the_table_holds_what_the_networks_say(
         numbers = [float(row[name]) for name in ("probability", "confidence_a", "confidence_b")]
         assert numbers == pytest.approx([float(p) for p in expected], abs=2e-6)
         assert row["agree"] == str(int(a.argmax()) == int(b.argmax()) == label).lower()
+    said = capsys.readouterr().out.splitlines()[1:]
+    for line, (label_found, count) in zip(said, Counter(row["class"] for row in found).most_common(), strict=True):
+        agree = sum(row["agree"] == "true" for row in found if row["class"] == label_found)
+        assert line.split() == [
+            str(count),
+            f"{label_found},",
+            f"{agree / count:.0%}",
+            *["of", "them", "by", "both", "networks"],
+        ]
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_predicted(

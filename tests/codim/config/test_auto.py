@@ -71,6 +71,18 @@ def test_small_images_are_used_whole_and_photos_cropped() -> None:
     assert on_gpu.augment.size > photos.augment.size
 
 
+@pytest.mark.parametrize(("count", "decay", "batch"), [(500, 0.06, 16), (10_000, 0.024, 64), (10**6, 5e-4, 256)])
+def test_many_embeddings_are_trained_on_in_larger_batches_and_with_less_weight_decay(
+    count: int, decay: float, batch: int
+) -> None:
+    own = {"data": {"name": "embeddings", "root": "x.npz"}}
+    config = train_config(resolved(own, Counts(count, count, 0, gpu=False)))
+    assert config.optim.weight_decay == pytest.approx(decay)
+    assert config.train.batch_size == batch
+    images = train_config(resolved(merge(OWN, {"optim": {"weight_decay": AUTO}}), counted(count)))
+    assert images.optim.weight_decay == 5e-4
+
+
 def test_auto_where_there_is_no_rule_is_refused() -> None:
     with pytest.raises(ValueError, match=r"optim/lr: 'auto' is possible for .*train/samples.* only"):
         autos({"optim": {"lr": AUTO}})
