@@ -99,6 +99,6 @@ def test_each_alternative_says_what_the_figure_shows(trials: Trials) -> None:
 @pytest.mark.parametrize("known", [Trust(0, math.nan, math.nan), Trust(99, 0.3, 0.5), Trust(99, 0.9, 0.95)])
 def test_no_sentence_of_the_audit_is_long(known: Trust) -> None:
     data, _ = load_data(TrainConfig().data, TrainConfig().noise)
-    found = [Suspect(i + 1, i, "", "train", "0", "1", 0.01, 0.9, 0.8, 0.1, -2.0, 0.7) for i in range(3)]
+    found = [Suspect(i + 1, i + 1, i, "", "train", "0", "1", 0.01, 0.9, 0.8, 0.1, -2.0, 0.7) for i in range(3)]
     for shown, limit in ((found, 2), (found, 3), ([], 3)):
         assert long_ones(render(TrainConfig(), data, shown, limit, known)) == []
