@@ -59,10 +59,8 @@ def draw_figures(trials: Trials, folder: Path) -> Iterator[Drawn]:
     computed here, one after the other, and drawn by other processes meanwhile."""
     processes = min(loky.cpu_count(), DRAWING_PROCESSES)
     pool = loky.get_reusable_executor(max_workers=processes)
-    names, folder = (
-        list(trial_titles(trials)),
-        folder.absolute(),
-    )  # a reused process has the working folder of its start
+    folder = folder.absolute()  # a reused process has the working folder of its start
+    names = list(trial_titles(trials))
     waiting: deque[Future[Drawn]] = deque()
     for name, module in FIGURES.items():
         try:

@@ -56,10 +56,10 @@ def compute(trials: Trials) -> Info:
 
 def finding(info: Info) -> str:
     """Say how long the study took, and how much of that was idle."""
-    status = (info.frame["status"] == "failed").sum()
+    failed = int((info.frame["status"] == "failed").sum())
     return (
-        f"The study took {info.frame['end'].max():.2g} hours on {info.frame['lane'].nunique()} places, idle "
-        f"{info.idle:.0%} of the time; {status} trials failed."
+        f"The study took {info.frame['end'].max():.2g} h on {info.frame['lane'].nunique()} places, {info.idle:.0%} of "
+        f"that idle; failed trials: {failed}."
     )
 
 

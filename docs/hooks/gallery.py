@@ -31,7 +31,7 @@ def pages(root: Path) -> Mapping[str, str]:
             text.append(f"\n## {figure.title}\n\n`{figure.name}`\n")
             if figure.image or figure.svg:
                 found[f"figures/{figure.name}.svg"] = (figures / f"{figure.name}.svg").read_text(encoding="utf-8")
-                text.append(f"![{figure.title}](figures/{figure.name}.svg)\n")
+                text.append(f"![{figure.title}. {figure.finding}](figures/{figure.name}.svg)\n")
             text.append(f"{figure.caption}\n")
         found["example.html"] = render(trials, drawn)
     return found | {"gallery.md": "\n".join(text)}

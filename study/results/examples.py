@@ -3,14 +3,17 @@ them, and a page shows them without the data."""
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from codim.metrics import LabelKind
+from codim.text.safe_text import printable
 from study.results.json_schema import Count
 
 MOST = 20
 """Maximum number of images of a kind."""
-Label = Annotated[str, Field(max_length=200, pattern=r"^[^\p{C}]*$")]
+LONGEST = 200
+"""Maximum length of a name, in characters."""
+Name = Annotated[str, Field(max_length=LONGEST), AfterValidator(printable)]
 
 
 class _Stored(BaseModel):
@@ -18,15 +21,15 @@ class _Stored(BaseModel):
 
 
 class Example(_Stored):
-    """One image, with names of classes and of its file made printable."""
+    """One image."""
 
     index: Count
     """Position in the training set."""
-    file: Annotated[str, Field(max_length=2000, pattern=r"^[^\p{C}]*$")]
-    """File below `data/root`; empty if the images have none."""
-    given: Label
-    predicted: Label
-    true: Label
+    file: Name
+    """End of its file's path; empty if the images have no files."""
+    given: Name
+    predicted: Name
+    true: Name
     """Empty if it is unknown, or none of the classes."""
     image: Annotated[str, Field(max_length=2**17, pattern=r"^data:image/(png|jpeg);base64,[A-Za-z0-9+/]+=*$")]
     """Thumbnail as a data: URL."""

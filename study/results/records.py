@@ -4,7 +4,8 @@ results/<study>/spec.json            the study file, resolved
 results/<study>/environment.json     versions, machine, command, forecast
 results/<study>/optuna.journal       state of the search (the driver is its only writer)
 results/<study>/trials.parquet       one row per trial; written now and then
-results/<study>/epochs/<trial>.parquet   one row per epoch; once the trial has ended, its record too, as metadata
+results/<study>/epochs/<trial>.parquet   one row per epoch; once the trial has ended, as metadata its record,
+                                     predictions and images (predictions.py, examples.py here)
 results/stages/<key>/                shared stages, of all studies in the folder
 results/<study>/report/              written by the analysis
 results/<study>/ray/                 Tune's own files: checkpoints, logs

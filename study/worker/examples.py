@@ -3,9 +3,8 @@
 from codim.data.images.thumbnail import thumbnail
 from codim.data.stored import Stored
 from codim.evaluation.examples import examples
-from codim.text.safe_text import printable
 from codim.training.session import Session
-from study.results.examples import Example, Examples, Group, encode
+from study.results.examples import LONGEST, Example, Examples, Group, encode
 
 SIDE = 64
 """Longest side of a thumbnail, in pixels: some 2 kB."""
@@ -16,7 +15,7 @@ def shown(session: Session, most: int) -> str:
     data, state = session.data, session.state
     if state.samples < session.config.train.samples or state.evaluation is None or len(data.images.shape) != 4:
         return ""
-    names = [printable(name)[:200] for name in data.classes]
+    names = [name[:LONGEST] for name in data.classes]
     truth, clean = (None, None) if session.truth is None else (session.truth.labels, session.truth.clean)
     groups = []
     for found in examples(state.evaluation, clean, most):
@@ -26,7 +25,7 @@ def shown(session: Session, most: int) -> str:
         images = [
             Example(
                 index=i,
-                file=printable(data.images.name(i))[:2000] if isinstance(data.images, Stored) else "",
+                file=data.images.name(i)[-LONGEST:] if isinstance(data.images, Stored) else "",
                 given=names[given],
                 predicted=names[own],
                 true=names[right] if right >= 0 else "",

@@ -230,6 +230,40 @@ def figure_trials(text: str, name: str, trials: list[str]) -> set[str]:
     return {trials[int(number)] for number in re.findall(r'data-trial="(\d+)"', own[1])} if own else set()
 
 
+class Folds(HTMLParser):
+    """How many folds, one in the other, hide each heading and answer of a section."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.section, self.depth, self.tag, self.found = "", 0, "", dict[tuple[str, str], int]()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.section = dict(attrs).get("id") or "" if tag == "section" else self.section
+        self.depth += tag == "details"
+        self.tag = dict(attrs).get("class") or tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self.depth -= tag == "details"
+        self.tag = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.tag in ("h3", "answer", "title"):
+            self.found[self.section, data if self.tag != "answer" else "answer"] = self.depth
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("use", "Chosen settings"), ("enough", "answer"), ("enough", "History of the search"), ("wrong", "Failed trials")],
+)
+def test_three_questions_are_answered_within_two_clicks(page: Path, question: str, answer: str) -> None:
+    """Which setting for some noise, was the search long enough, which trials failed and why: a click on the question in
+    the contents, and one on what is folded."""
+    text = page.read_text()
+    assert f'<a href="#{question}">' in text
+    assert Folds(text).found[question, answer] <= 1
+
+
 def test_a_table_does_not_contradict_a_warning(tmp_path: Path) -> None:
     """Where the resolution is poor, no table says that settings can be ranked."""
     trials = load_trials(synthetic.write(tmp_path, [record("symmetric-0.8", i, 0.8 - 0.1 * i) for i in range(2)]))

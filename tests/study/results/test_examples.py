@@ -24,6 +24,11 @@ def test_they_lie_beside_the_epochs_and_the_predictions_of_their_trial(tmp_path:
     assert repr(folder.read_trials()) == repr([ended])
 
 
+def test_names_become_printable() -> None:
+    found = decode(encode(EXAMPLES).replace('"cat"', '"\\u001b[0m\\u200d"'))
+    assert found.groups[0].images[0].given == "\\x1b[0m\u200d"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -31,7 +36,6 @@ def test_they_lie_beside_the_epochs_and_the_predictions_of_their_trial(tmp_path:
         ("data:image/png", "https://elsewhere/image.png#data:image/png"),
         (IMAGE, IMAGE + "\\u0022 onload"),
         ("iVBORw0KGgo=", "A" * 2**18),
-        ('"cat"', '"\\u001b[0m"'),
         ('"index":3', '"index":-1'),
         ("}]}]}", "}]}"),
         (encode(EXAMPLES), encode(EXAMPLES).replace("[{", "[" + ONE.model_dump_json() + "," * (MOST + 1) + "{")),
