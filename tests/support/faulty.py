@@ -62,7 +62,7 @@ def finished(folder: ResultsFolder) -> dict[str, TrialRecord]:
     """Trials that have ended, without what the study makes of all of them together, and sets at the end of the
     search."""
     ended = [record for record in folder.read_trials() if record.status != "running"]
-    return {record.trial: replace(record, consensus=0.0, value=0.0) for record in ended}
+    return {record.trial: replace(record, consensus=0.0, consensus_error=0.0, value=0.0) for record in ended}
 
 
 def told(folder: ResultsFolder) -> dict[str, Counter[str]]:

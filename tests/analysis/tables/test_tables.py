@@ -104,7 +104,7 @@ def test_pruning_saves_what_it_did_not_draw(tmp_path: Path) -> None:
     assert info.frame["saved"].sum() == 0.75 * BUDGET
     assert f"n = 3 trials, {0.85 * BUDGET:,.0f} samples" in budget.caption(info)
     assert f"drew {0.85 * BUDGET:,.0f} samples" in cost_sentence(read)
-    assert "pruning saved 46.9% of the finished trials' own budget" in cost_sentence(read)
+    assert "Pruning saved 46.9% of the finished trials' own budget" in cost_sentence(read)
 
 
 def test_chosen_settings_are_those_of_the_chosen_trial(study: Trials) -> None:
@@ -178,4 +178,4 @@ def test_confirmations_stand_apart_from_the_search(study: Trials, tmp_path: Path
     assert chosen["oracle_test_acc"] == pytest.approx(0.92)
     assert (chosen["low"], chosen["high"]) == pytest.approx((0.8703, 0.9697), abs=1e-4)
     assert math.isnan(table["low"].iloc[0])
-    assert "and 9 trainings to confirm them 360,000 in 0.3 h" in cost_sentence(trials)
+    assert "To confirm them 9 trainings drew 360,000 in 0.3 h." in cost_sentence(trials)

@@ -102,7 +102,8 @@ def test_the_mixture_is_that_of_the_others(path: Path) -> None:
 def test_a_training_keeps_them_labelled(path: Path, file: Path) -> None:
     own = {"data": settings(path, trusted=str(file), labels_are_true=True), "noise": {"kind": "symmetric", "rate": 0.8}}
     stages = {"pretrain": {"epochs": 0, "batch_size": 8}, "warmup": {"epochs": 1}, "mixmatch": {"rampup_epochs": 0}}
-    config = train_config({**own, **stages, "train": {"samples": 1_000, "batch_size": 8}})
+    sizes = {"train": {"samples": 1_000, "batch_size": 8}, "optim": {"weight_decay": 5e-4}}
+    config = train_config({**own, **stages, **sizes})
     session = Session.load(config)
     session.start()
     for _ in session.epochs():

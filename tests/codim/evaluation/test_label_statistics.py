@@ -93,14 +93,14 @@ def test_a_checkpoint_without_them_is_read(tiny: Tiny, tmp_path: Path) -> None:
     for _ in session.epochs():
         pass
     session.save(tmp_path / "checkpoint.pt")
-    _, _, known, _ = contradicted(tmp_path / "checkpoint.pt")
+    known = contradicted(tmp_path / "checkpoint.pt").found
     assert not any(math.isnan(suspect.mean_probability) for suspect in known)
     saved = read_tensors(tmp_path / "checkpoint.pt")
     del saved["statistics"]
     write_tensors(tmp_path / "old.pt", saved)
     assert Session(config, data).resume(tmp_path / "old.pt")
     assert load_trained(tmp_path / "old.pt", torch.device("cpu")).statistics is None
-    _, _, found, _ = contradicted(tmp_path / "old.pt")
+    found = contradicted(tmp_path / "old.pt").found
     assert [suspect.index for suspect in found] == [suspect.index for suspect in known]
     assert all(math.isnan(suspect.mean_probability) for suspect in found)
     table = label_audit(data, session.predict(), config.divide)
