@@ -60,7 +60,7 @@ class Arguments:
     """Budget of ours, in passes over the embeddings."""
     threads: int = 2
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the epoch that is timed."""
+    """Numbers with which the timed epoch is computed."""
     count: int = 0
     """Embeddings in that epoch; 0: a million, or 60,000 with --quick."""
     quick: bool = False
@@ -69,11 +69,11 @@ class Arguments:
 
 
 class Cost(NamedTuple):
-    """What an epoch of co-training costs."""
+    """Cost of an epoch of co-training."""
 
     seconds: float
     cpu_seconds: float
-    """Of all threads: what the clock would show on one core that nothing else uses."""
+    """CPU time of all threads, in seconds: what the clock would show on one core that nothing else uses."""
     products: float
     """CPU time of its matrix products alone, in seconds."""
     gib: float

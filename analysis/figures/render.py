@@ -33,7 +33,7 @@ class Drawn:
     image: str = ""
     """Image as a data: URL; empty if there is no figure, or `svg` is it."""
     finding: str = ""
-    """What the figure shows, in one sentence; empty if there is no figure."""
+    """Sentence that says what the figure shows; empty if there is no figure."""
     svg: str = ""
     """The image as markup in which each trial is named; empty if the figure names none."""
 

@@ -24,7 +24,7 @@ class Picture:
     caption: str
     """The labels, in few words."""
     alternative: str
-    """What the image shows, as far as the labels tell."""
+    """Alternative text: name of the image and its labels."""
 
 
 @dataclass(frozen=True)

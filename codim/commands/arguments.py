@@ -111,7 +111,7 @@ class AuditArguments:
     """Maximum number of images on the page: half of them the most suspicious of all, half by turns over the given
     labels; the table holds all."""
     corrections: Path | None = None
-    """What people answered: the table saved by the page (columns index, given_label and label; optionally
+    """File of what people answered: the table saved by the page (columns index, given_label and label; optionally
     corrected_by), or an export of Label Studio, .json."""
     to: Literal["page", "label-studio", "cleanlab"] = "page"
     """Program to write a further file for. cleanlab: cleanlab_issues.csv, a frame of label issues for
