@@ -1,11 +1,11 @@
 """Does the consensus of trials rank them better than their accuracy on the given validation labels?
 
-Trials of random settings of the digits study, of the same space on 2,000 images of Fashion-MNIST (14x14, 10 epochs of
-pre-training, the rest as in real_images.py's K), and of `ce`, which memorises, are trained once and kept with their
-predictions in --table; the same command trains what is missing. Then the validation labels are drawn anew --repetitions
-times with the noise of the condition (no training has seen them), each time for a crowd of trials drawn at random. Ways
-to judge are compared by their rank correlation (Spearman) with accuracy on the test images, and by the regret of their
-best trial, in points:
+Trials of random settings of the digits study, of the same space on 2,500 images of Fashion-MNIST (14x14, 1,000 for
+validation, 10 epochs of pre-training, the rest as in real_images.py's K), and of `ce`, which memorises, are trained
+once and kept with their predictions in --table; the same command trains what is missing. Then the validation labels are
+drawn anew --repetitions times with the noise of the condition (no training has seen them), each time for a crowd of
+trials drawn at random. Ways to judge are compared by their rank correlation (Spearman) with accuracy on the test
+images, and by the regret of their best trial, in points:
 
 * given: accuracy on the given labels, of the predictions' mean over the last 5 epochs; nearly the study's objective
 * consensus: study/surrogate/consensus.py. Its sharpness and the scale of its weights were chosen on the first 60 digits
@@ -45,14 +45,14 @@ from codim.training.session import Session
 from study.results.predictions import SCALE, decode, encode
 from study.surrogate.consensus import consensus
 
-CONDITIONS = ("symmetric-0.2", "symmetric-0.5", "symmetric-0.8", "asymmetric-0.4")
+CONDITIONS = ("symmetric-0.2", "symmetric-0.5", "symmetric-0.8", "asymmetric-0.4", "symmetric-0.65")
 SPACE = ("contrastive/temperature", "contrastive/weight", "mixmatch/lambda_u", "divide/p_threshold")
 MEMORISING = 1_000
 """Number of the first trial of `ce`; those below are searched ones."""
 LAST = 5
 """Epochs over which predictions and test accuracy are averaged."""
-IMAGES, PASSES = 2_000, 20
-"""Images of Fashion-MNIST, a quarter of them for validation, and passes over the others."""
+VALIDATION, TRAINING, PASSES = 1_000, 1_500, 20
+"""Images of Fashion-MNIST, and passes over those of them that are trained on."""
 NEEDS = 0.8
 
 
@@ -113,13 +113,14 @@ def config(trial: Trial) -> TrainConfig:
     own = merge(settings(trial), {"noise": noise, "train": {"seed": trial.number, "device": "cpu"}})
     if trial.data == "digits":
         return train_config(merge({"data": {"name": "digits", "val_fraction": 0.25}, "warmup": {"seed": 0}}, own))
-    data = {"name": trial.data, "subset": IMAGES, "val_fraction": 0.25}
+    images = VALIDATION + TRAINING
+    data = {"name": trial.data, "subset": images, "val_fraction": VALIDATION / images}
     base = _merged(BASE, BY_DATA[trial.data], K, {"data": data, "pretrain": {"epochs": 10}})
     if trial.number >= MEMORISING:
         del base["pretrain"]
         return train_config(merge(base, own))
     without = train_config(merge(merge(base, own), {"train": {"samples": 10**9}}))
-    samples = IMAGES * 3 // 4 * PASSES + pretrain_samples(without.pretrain, IMAGES)
+    samples = TRAINING * PASSES + pretrain_samples(without.pretrain, images)
     return train_config(merge(merge(base, own), {"train": {"samples": samples}}))
 
 

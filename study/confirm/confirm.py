@@ -1,9 +1,9 @@
 """The second phase: the chosen settings are trained again, with labels and seeds that the search never saw.
 
-Each setting is trained `confirm/seeds` times, with the search's budget in samples, on the training and validation parts
-together (an official validation part stays apart). The schedule is fixed beforehand, nothing is pruned or stopped
-early, and the validation part is not held out, so these trials have no objective; they are judged by
-`oracle_test_acc`, averaged over the last epochs as in the search.
+Each setting is trained `confirm/seeds` times, or more where these vary (repeats.py), with the search's budget in
+samples, on the training and validation parts together (an official validation part stays apart). The schedule is fixed
+beforehand, nothing is pruned or stopped early, and the validation part is not held out, so these trials have no
+objective; they are judged by `oracle_test_acc`, averaged over the last epochs as in the search.
 
 Repeat r has fresh noise, `noise/seed` + FRESH_SEEDS + r, the same for all settings of a condition, which are therefore
 compared on equal labels; every training has a different `train/seed`. The repeats of a setting thus vary by both
@@ -20,9 +20,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from codim.config.train_config import TrainConfig
 from codim.data.load import load_data
 from study.confirm.choice import choose
+from study.confirm.repeats import repeats
 from study.plan.plan import Plan
 from study.results.records import TrialRecord
 from study.spec.conditions import Condition
@@ -78,13 +81,18 @@ class Confirm:
 
 
 def wanted(plan: Plan, records: Mapping[str, TrialRecord]) -> list[_Training]:
-    """Return all trainings that confirm the search, given its `records`, repeat by repeat."""
-    conditions, settings = {condition.id: condition for condition in plan.conditions}, choose(plan, records.values())
-    return [
-        _fresh(source, conditions[condition], repeat)
-        for repeat in range(plan.spec.confirm.seeds)
-        for source, condition in settings
-    ]
+    """Return all trainings that confirm the search, given the study's `records`, repeat by repeat; those beyond the
+    first `confirm/seeds` repeats once these have ended."""
+    chosen, trainings = choose(plan, records.values()), list[tuple[int, _Training]]()
+    for condition in plan.conditions:
+        own = [source for source, name in chosen if name == condition.id]
+        first = [[_fresh(source, condition, repeat) for repeat in range(plan.spec.confirm.seeds)] for source in own]
+        ended = [[records.get(training.trial) for training in row] for row in first]
+        n = plan.spec.confirm.seeds
+        if own and all(record and record.status != "running" for row in ended for record in row):
+            n = repeats(plan.spec.confirm, np.array([[r.oracle_test_acc for r in row if r] for row in ended]))
+        trainings += [(repeat, _fresh(source, condition, repeat)) for repeat in range(n) for source in own]
+    return [training for _, training in sorted(trainings, key=lambda pair: pair[0])]
 
 
 def _fresh(source: TrialRecord, condition: Condition, repeat: int) -> _Training:

@@ -129,11 +129,25 @@ def run_study(
         recorder.flush(now=True)
         folder.keep(now=True)
         if phase != "search" and plan.spec.confirm.seeds:
-            confirm = Confirm(plan, recorder.records)
-            progress.confirmations = confirm.trials
-            run(confirm, confirm.trials)
-            return recorder.ended("confirm") == confirm.trials
+            return _confirmed(plan, recorder, progress, run)
     return True
+
+
+def _confirmed(plan: Plan, recorder: Recorder, progress: Progress, run: Callable[[Queue[Attempt], int], None]) -> bool:
+    """Confirm, with further seeds where the first ones do not tell settings apart; return whether all has ended."""
+    first = Confirm(plan, recorder.records)
+    progress.confirmations = first.trials
+    run(first, first.trials)
+    further = Confirm(plan, recorder.records)
+    more = further.trials - first.trials
+    if more:
+        progress.say(
+            f"{more} more trainings to confirm: the first {plan.spec.confirm.seeds} seeds do not tell all settings "
+            f"apart to {plan.spec.confirm.half_width:g} of accuracy"
+        )
+        progress.confirmations = further.trials
+        run(further, further.trials)
+    return recorder.ended("confirm") == further.trials
 
 
 def compute_stages(plan: Plan, folder: ResultsFolder, say: Callable[[str], None]) -> None:

@@ -308,9 +308,11 @@ def describe(plan: Plan) -> str:
 def _describe_confirm(plan: Plan) -> str:
     confirm, baselines = plan.spec.confirm, len(plan.spec.baselines)
     robust = " + 1 robust" if len(plan.conditions) > 1 else ""
+    further = f" (up to {confirm.most} where these vary)" if confirm.most > confirm.seeds else ""
     return (
         f"confirmation: at most {plan.confirmations} trainings = {len(plan.conditions)} conditions x ({baselines} "
-        f"baselines + {confirm.top_k} best{robust}) x {confirm.seeds} seeds, on the training and validation parts"
+        f"baselines + {confirm.top_k} best{robust}) x {confirm.seeds} seeds{further}, on the training and validation "
+        "parts"
     )
 
 

@@ -46,6 +46,7 @@ class Plan:
 
     @property
     def confirmations(self) -> int:
+        """Most trainings that confirm, without further seeds."""
         return self.confirmed_settings * self.spec.confirm.seeds * len(self.conditions)
 
     def searched_config(self, condition: Condition, params: Mapping[str, Value], seed: int) -> TrainConfig:

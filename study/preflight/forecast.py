@@ -34,7 +34,8 @@ class Forecast(NamedTuple):
 
     trials: int
     hours: float
-    """Wall time with `concurrent` trials at a time, if nothing is pruned (as for `samples`)."""
+    """Wall time with `concurrent` trials at a time, if nothing is pruned and all conditions are confirmed with
+    `confirm/most_seeds` (as for `samples`)."""
     concurrent: int
     samples: int
     """Samples drawn by all trials, with those of each shared stage counted once."""
@@ -43,7 +44,7 @@ class Forecast(NamedTuple):
     disk_bytes: int
     """Largest size of the results folder."""
     expected_hours: float
-    """Wall time less what the pruner is expected to save (as for `expected_samples`)."""
+    """Wall time less what the pruner is expected to save, without further seeds (as for `expected_samples`)."""
     expected_samples: int
 
 
@@ -64,6 +65,8 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
     searched, baselines = representative(plan), [plan.baseline_config(condition, b, 0) for b in plan.spec.baselines]
     trials: list[Drawn] = []
     """Samples drawn by each trial of one condition."""
+    spared: list[Drawn] = []
+    """Those of them that train with further seeds."""
     pruned = 0.0, 0
     """Seconds and samples that pruning is expected to save in one condition."""
     if phase != "confirm":
@@ -72,16 +75,19 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
         trials += [drawn_by_trial(config, data, keys) for config in own]
         pruned = _pruned(plan, searched, data, speed)
     if phase != "search":
-        own = [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))] * plan.spec.confirm.seeds
+        confirm, own = plan.spec.confirm, [*baselines, *[searched] * (plan.confirmed_settings - len(baselines))]
         # Fresh noise and all images: epochs are longer, and pre-training is the only shared stage.
         whole = replace(data, training_images=data.images) if searched.data.validation == "split" else data
         keys = {stage.key for stage in shared if stage.kind == "pre-training"}
-        trials += [drawn_by_trial(config, whole, keys) for config in own]
+        drawn = [drawn_by_trial(config, whole, keys) for config in own]
+        trials += drawn * confirm.most
+        spared = drawn * (confirm.most - confirm.seeds)
     several = len(plan.conditions)
     at_once = plan.spec.resources.workers_per_trial * concurrent
     seconds = several * sum(speed.seconds(drawn) for drawn in trials) / at_once
     samples = several * sum(map(sum, trials))
-    saved_seconds, saved_samples = several * pruned[0] / at_once, several * pruned[1]
+    saved_seconds = several * (pruned[0] + sum(map(speed.seconds, spared))) / at_once
+    saved_samples = several * (pruned[1] + sum(map(sum, spared)))
     for kind in get_args(Kind):
         once = [drawn_by_stage(stage, data) for stage in shared if stage.kind == kind]
         seconds += sum(speed.seconds(drawn) for drawn in once) / min(concurrent, len(once)) if once else 0
@@ -141,7 +147,7 @@ def describe_forecast(expected: Forecast) -> str:
     most = _told(expected.trials, expected.hours, expected.samples, expected.price_per_hour)
     saving = ""
     if expected.expected_samples < expected.samples:
-        saving = f"; about {clock(expected.expected_hours * 3600)} with typical pruning"
+        saving = f"; about {clock(expected.expected_hours * 3600)} with typical pruning and no further seeds"
     return (
         f"forecast: at most {most}, with {expected.concurrent} at a time{saving} (from a few steps and test images "
         "timed on a part of the data)"

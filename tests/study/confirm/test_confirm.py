@@ -75,6 +75,28 @@ def test_confirms_what_the_search_chose(write_study: WriteStudy, tmp_path: Path)
     assert len(load_trials(folder.root).trials) == len(search)
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_settings_that_vary_get_further_seeds(
+    write_study: WriteStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_study(confirm=CONFIRM | {"most_seeds": 4}, budget__trials_per_condition=2)
+    plan, folder = load_plan(file), ResultsFolder(tmp_path / "results")
+    folder.root.mkdir()
+    assert run_study(plan, folder, Progress(plan), simulated.lucky)
+    confirmed = of("confirm", folder)
+    repeats = Counter((record.condition, record.setting) for record in confirmed.values())
+    assert {*repeats.values()} == {4}
+    assert f"{len(confirmed) // 2} more trainings to confirm" in " ".join(capsys.readouterr().err.split())
+
+    first = {name: record for name, record in confirmed.items() if name.endswith(("-r0", "-r1"))}
+    search = of("search", folder)
+    assert {training.trial for training in wanted(plan, search | first)} == {*confirmed}
+    one, *_ = first
+    first[one] = replace(first[one], status="running")  # its condition waits, the other does not
+    assert len(wanted(plan, search | first)) == len(confirmed) * 3 // 4
+    assert Confirm(plan, search | confirmed).trials == len(confirmed)
+
+
 DRIVER = """
 import sys
 from pathlib import Path

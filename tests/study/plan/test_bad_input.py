@@ -106,7 +106,7 @@ def when(parent: str, value: Any) -> dict[str, Any]:
             "seeds",
             "confirm -> seeds: Input should be greater than or equal to 0 (found -1)",
         ),
-        ({"confirm": {"top": 3}}, "top", "confirm -> top: unknown key; allowed: top_k, seeds"),
+        ({"confirm": {"top": 3}}, "top", "confirm -> top: unknown key; allowed: top_k, most_seeds, half_width, seeds"),
         ({"objective": {"metric": "oracle_test_acc"}}, "metric", "is refused: a search that looks at test images"),
         ({"objective": {"metric": "loss"}}, "metric", "allowed: val_acc"),
         ({"objective": {"reduction": "max"}}, "reduction", "allowed: mean_last_<k>"),
