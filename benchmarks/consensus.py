@@ -12,7 +12,7 @@ images, and by the regret of their best trial, in points:
   trials at symmetric .8 and asymmetric .4
 * true: accuracy on the true labels of the validation images, which no user has
 
-Crowds: of 4, 5, 10, 30 and 75 searched trials; of 30 with 100 validation images; of 5 and 10 with twice as many trials
+Crowds: of 4 to 100 searched trials; of 30 with 100 and 300 validation images; of 5 and 10 with twice as many trials
 of `ce`; of 30, two thirds of which take one class for another together. Intervals: 95 %, of the mean over the
 repetitions, which share one table of trials. Bars: consensus at least .8 at symmetric .8, and nowhere below the given
 labels beyond chance.
@@ -62,11 +62,13 @@ class Arguments:
 
     data: Literal["digits", "fashion_mnist"] = "digits"
     conditions: tuple[str, ...] = CONDITIONS
-    trials: int = 75
+    trials: int = 150
     """Searched trials of each condition."""
     memorising: int = 20
     """Trials of `ce` of each condition."""
     repetitions: int = 200
+    quick: bool = False
+    """20 repetitions."""
     table: Path | None = None
     """Trials with their predictions; by default the one kept in results/."""
     workers: int = 2
@@ -163,7 +165,9 @@ CROWDS = (
     Crowd("10 trials", 10),
     Crowd("30 trials", 30),
     Crowd("75 trials", 75),
+    Crowd("100 trials", 100),
     Crowd("30 trials, 100 images", 30, images=100),
+    Crowd("30 trials, 300 images", 30, images=300),
     Crowd("5 trials, 10 of ce", 5, 10),
     Crowd("10 trials, 20 of ce", 10, 20),
     Crowd("30 trials, 20 misled", 30, misled=True),
@@ -212,6 +216,7 @@ def interval(values: pd.Series, form: str) -> str:
 
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
+    repetitions = 20 if args.quick else args.repetitions
     numbers = [*range(args.trials), *range(MEMORISING, MEMORISING + args.memorising)]
     asked = [Trial(args.data, condition, number) for number in numbers for condition in args.conditions]
     path = args.table or RESULTS / f"consensus_trials-{args.data}.jsonl"
@@ -225,9 +230,7 @@ def main() -> None:
         for crowd in CROWDS:
             if crowd.searched > args.trials or crowd.memorising > args.memorising:
                 continue
-            found = pd.DataFrame(
-                compared(trials, seen[0].labels, condition, args.data, crowd, args.repetitions)
-            ).dropna()
+            found = pd.DataFrame(compared(trials, seen[0].labels, condition, args.data, crowd, repetitions)).dropna()
             gain, saved = (found[f"{of}, consensus"] - found[f"{of}, given"] for of in ("rank", "regret"))
             row = {"condition": condition, "crowd": crowd.name}
             row |= {name: f"{values.mean():.2f}" for name, values in found.items()}
@@ -238,8 +241,8 @@ def main() -> None:
             held = bool(stats.ttest_1samp(gain, 0).confidence_interval().high >= 0)
             bars.append(Bar(f"rank gained, {condition}, {crowd.name}", interval(gain, "+.2f"), "not below 0", held))
     text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
-    text += f"\n\nMeans of {args.repetitions} repetitions over one table of {len(rows)} trials."
-    keep(f"consensus-{args.data}", text, {"table": table})
+    text += f"\n\nMeans of {repetitions} repetitions over one table of {len(rows)} trials."
+    keep(f"consensus-{args.data}" + "-quick" * args.quick, text, {"table": table})
     judge(bars)
 
 

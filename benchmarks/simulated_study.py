@@ -29,7 +29,7 @@ sys.path.insert(0, ROOT)
 
 import optuna  # noqa: E402
 import tyro  # noqa: E402
-from kept import keep  # noqa: E402
+from kept import Bar, judge, keep  # noqa: E402
 from optuna.storages import JournalStorage  # noqa: E402
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock  # noqa: E402
 from ray import tune  # noqa: E402
@@ -54,9 +54,12 @@ fixed: {{train: {{samples: {SAMPLES}}}, pretrain: {{epochs: 1}}, warmup: {{epoch
 conditions: [{", ".join(f"{{kind: symmetric, rate: {rate}}}" for rate in RATES)}]
 space: {{mixmatch/lambda_u: {{type: float, low: 1, high: 100, log: true}}}}
 pruner: {{kind: successive_halving, min_budget: {MIN_BUDGET}}}
-sampler: {{kind: SAMPLER}}
+sampler: SAMPLER
 budget: {{trials_per_condition: TRIALS}}
 """
+
+SAMPLERS = {"tpe": "{kind: tpe}", "joint": "{kind: joint, startup: 4}"}
+"""As in search_spaces/."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def job(rate: float, lambda_u: float) -> Job:
 
 def plan_of(folder: Path, trials: int, sampler: str) -> Plan:
     """The study, with so many trials a condition."""
-    (folder / "study.yaml").write_text(STUDY.replace("TRIALS", str(trials)).replace("SAMPLER", sampler))
+    (folder / "study.yaml").write_text(STUDY.replace("TRIALS", str(trials)).replace("SAMPLER", SAMPLERS[sampler]))
     return load_plan(folder / "study.yaml")
 
 
@@ -232,6 +235,14 @@ def main(arguments: Arguments) -> None:
     }
     content = {"load_before": load, "driver_gib": memory, "resume_seconds": again, "runs": numbers}
     keep(f"simulated_study-{arguments.trials}" + "-joint" * (arguments.sampler == "joint"), "\n".join(lines), content)
+    own = runs[0]
+    growth = own.hundred(True) / own.hundred(False)
+    judge(
+        [
+            Bar("a trial", f"{own.trial:.3f} s", "<= 0.35 s", own.trial <= 0.35),
+            Bar("last hundred over first", f"{growth:.2f}", "<= 1.5", growth <= 1.5),
+        ]
+    )
 
 
 if __name__ == "__main__":
