@@ -68,6 +68,7 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
     "warmup": {"epochs": "auto"},
     "mixmatch": {**_SHORT["mixmatch"], "rampup_epochs": "auto"},
     "contrastive": {**_SHORT["contrastive"], "weight": 0.03},
+    "optim": {**_SHORT["optim"], "encoder_lr_factor": "auto"},
     "train": {"samples": "auto", "batch_size": "auto", "epoch": "dataset"},
 }
 """Defaults for own images; each `auto` is computed from the data (codim/config/auto.py)."""
@@ -129,7 +130,7 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "webvision": DatasetFacts(
         defaults={
-            "network": {"name": "inception_resnet_v2"},
+            "network": {"name": "timm:inception_resnet_v2", "input_size": 227},
             "augment": {"size": 227, "crop_padding": 0},
             "pretrain": {"epochs": 100, "batch_size": 128, "lr": 0.0625},
             "warmup": {"epochs": 1},
@@ -142,7 +143,7 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "clothing1m": DatasetFacts(
         defaults={
-            "network": {"name": "resnet50"},
+            "network": {"name": "torchvision:resnet50"},
             "augment": {"size": 224, "crop_padding": 0},
             "pretrain": {"epochs": 1, "batch_size": 128, "lr": 0.0625},
             "warmup": {"epochs": 1},

@@ -1,0 +1,91 @@
+"""Encoders of timm and torchvision by name, `timm:MODEL` or `torchvision:MODEL`, and the images that their published
+weights were trained on.
+
+The libraries, and with them torch, are imported where such an encoder is named, and nowhere else.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from functools import cache
+from typing import NamedTuple
+
+from codim.extras import require_extra
+
+MISSING = ("googlenet", "inception_v3")
+"""Models of torchvision with auxiliary classifiers, which have no place here."""
+ONE_SIDE = ("maxvit_", "vit_")
+"""Models of torchvision, by the start of their names, that are built for images of one size."""
+SHOWN = 4
+"""Number of close names in a message about an unknown one."""
+
+
+class ModelInput(NamedTuple):
+    """Images that the published weights of a model expect."""
+
+    side: int
+    """Side of the square images in pixels."""
+    resized: int
+    """Shorter side to which a photo is scaled before its central square of `side` pixels is taken."""
+    mean: tuple[float, ...]
+    """Mean per channel that is subtracted, of pixels in [0, 1]."""
+    std: tuple[float, ...]
+    """Standard deviation per channel, likewise."""
+    one_side: bool
+    """Whether the model takes images of `side` pixels only."""
+
+
+def library_of(name: str) -> str:
+    """Return timm or torchvision for the name of an encoder of theirs; else an empty string."""
+    library, colon, _ = name.partition(":")
+    return library if colon and library in _INPUTS else ""
+
+
+@cache
+def model_input(name: str) -> ModelInput:
+    """Return what the model `timm:MODEL` or `torchvision:MODEL` expects of images; nothing is downloaded.
+
+    Raises:
+        ValueError: timm is not installed, or the library has no such model; names the closest ones.
+
+    Example:
+        >>> model_input("torchvision:resnet50")[:2]
+        (224, 232)
+    """
+    library, _, model = name.partition(":")
+    return _INPUTS[library](model)
+
+
+def _of_timm(model: str) -> ModelInput:
+    require_extra("encoders", f"timm:{model}")
+    import timm
+
+    try:
+        found = timm.get_pretrained_cfg(model, allow_unregistered=False)
+    except RuntimeError:
+        found = None
+    if found is None:
+        raise _unknown("timm", model, [*timm.list_models(), *timm.list_models(pretrained=True)])
+    side = max(found.input_size[1:])
+    return ModelInput(side, math.floor(side / found.crop_pct), found.mean, found.std, one_side=False)
+
+
+def _of_torchvision(model: str) -> ModelInput:
+    from torchvision import models
+
+    known = [name for name in models.list_models(module=models) if name not in MISSING]
+    if model not in known:
+        raise _unknown("torchvision", model, known)
+    found = models.get_model_weights(model).DEFAULT.transforms()
+    sides = found.crop_size[0], found.resize_size[0]
+    return ModelInput(*sides, tuple(found.mean), tuple(found.std), model.startswith(ONE_SIDE))
+
+
+_INPUTS: dict[str, Callable[[str], ModelInput]] = {"timm": _of_timm, "torchvision": _of_torchvision}
+
+
+def _unknown(library: str, model: str, known: Iterable[str]) -> ValueError:
+    names = sorted(set(known))
+    close = get_close_matches(model, names, SHOWN, cutoff=0.5)
+    allowed = f"close ones: {', '.join(close)}" if close else f"its {len(names)} models include {', '.join(names[:3])}"
+    return ValueError(f"{library} has no model {model!r}; {allowed}")
