@@ -39,6 +39,8 @@ def main(args: EmbedArguments) -> int:
         require_suffix(args.output)
     except ValueError as error:
         raise ValueError(f"--output: {error}") from error
+    if args.images is None and not args.labels:
+        raise ValueError("--no-labels: --images is missing, a folder of images")
     config = _config(args)
     samples, beside = _labelled(config) if args.labels else _unlabelled(config)
     vectors = embed(config, samples)
@@ -62,12 +64,12 @@ def embed(config: TrainConfig, samples: Sequence[Pixels]) -> NDArray[np.float32]
     Raises ValueError: they cannot be read, or the encoder cannot take them."""
     device = torch_device(config.train.device)
     set_up(device, config.network.precision)
+    net = seeded_network(config.network, ready[0].shape[1], 2, 0).to(device).eval()
+    compiled(net, config.network.compile)
     ready: list[Images] = [
         images.ready(device) if isinstance(images, Stored) else torch.from_numpy(images).to(device)
         for images in samples
     ]
-    net = seeded_network(config.network, ready[0].shape[1], 2, 0).to(device).eval()
-    compiled(net, config.network.compile)
     # Photos were decoded with margins; images of a fixed size are used whole.
     published = config.network.published
     assert published is not None

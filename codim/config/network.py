@@ -95,7 +95,7 @@ class NetworkConfig(Section):
             widths = _listed(name for name, facts in ENCODER_FACTS.items() if facts.width)
             raise ValueError(f"width {self.width}: {self.name} has a fixed width; only {widths} accept one")
         if self.stem == "cifar" and not self.name.startswith(RESNETS):
-            raise ValueError(f"stem 'cifar': {self.name} has a fixed stem; only {_listed(RESNETS)} offer a choice")
+            raise ValueError(f"stem 'cifar': {self.name} has a fixed stem; only torchvision's ResNets offer a choice")
         published = library and self.stem == "imagenet"
         if self.input_size is not None:
             if not published:

@@ -81,7 +81,7 @@ def augmenter_of(shape: torch.Size | tuple[int, ...]) -> type[Augmenter]:
 
 
 def fitted_augmenter(config: TrainConfig, images: Images) -> Augmenter:
-    """Return the views of these samples, normalised as the encoder's published weights expect it, or by the samples' own
+    """Return the views of these samples, normalised as the encoder's published weights expect, or by the samples' own
     mean and standard deviation. Raises ValueError as `Augmenter.fit`."""
     wanted = config.network.published
     if wanted is None:
