@@ -64,7 +64,7 @@ def embed(config: TrainConfig, samples: Sequence[Pixels]) -> NDArray[np.float32]
     Raises ValueError: they cannot be read, or the encoder cannot take them."""
     device = torch_device(config.train.device)
     set_up(device, config.network.precision)
-    net = seeded_network(config.network, ready[0].shape[1], 2, 0).to(device).eval()
+    net = seeded_network(config.network, samples[0].shape[1], 2, 0).to(device).eval()
     compiled(net, config.network.compile)
     ready: list[Images] = [
         images.ready(device) if isinstance(images, Stored) else torch.from_numpy(images).to(device)

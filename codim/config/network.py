@@ -69,7 +69,8 @@ class NetworkConfig(Section):
     which nothing is executed. Its classifier is ignored. None: random ones."""
     input_size: int | None = Field(default=None, ge=8)
     """Side in pixels to which timm:MODEL and torchvision:MODEL scale the views (bilinear, antialiased); smaller is
-    faster. None: what the published weights were trained on, mostly 224. Pixels are normalised as those were."""
+    faster. None: what the published weights were trained on, mostly 224. Pixels are normalised as those were. The other
+    encoders, and those with the cifar stem, take the views as they are."""
     projection_dim: int = Field(default=128, ge=2)
     """Dimension of the contrastive embedding."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
@@ -90,21 +91,13 @@ class NetworkConfig(Section):
 
     @model_validator(mode="after")
     def _fits_the_encoder(self) -> "NetworkConfig":
-        library = library_of(self.name)
         if self.width is not None and not encoder_facts(self.name).width:
             widths = _listed(name for name, facts in ENCODER_FACTS.items() if facts.width)
             raise ValueError(f"width {self.width}: {self.name} has a fixed width; only {widths} accept one")
         if self.stem == "cifar" and not self.name.startswith(RESNETS):
             raise ValueError(f"stem 'cifar': {self.name} has a fixed stem; only torchvision's ResNets offer a choice")
-        published = library and self.stem == "imagenet"
-        if self.input_size is not None:
-            if not published:
-                raise ValueError(f"input_size {self.input_size}: only {' and '.join(OF_LIBRARIES)} scale their input")
-            wanted = model_input(self.name)
-            if wanted.one_side and self.input_size != wanted.side:
-                raise ValueError(f"input_size {self.input_size}: {self.name} takes {wanted.side} only")
         if self.weights is not None:
-            if not published:
+            if self.published is None:
                 raise ValueError(
                     f"weights {self.weights}: only {' and '.join(OF_LIBRARIES)} with stem 'imagenet' accept a weights "
                     "file"

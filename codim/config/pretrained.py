@@ -14,8 +14,6 @@ from codim.extras import require_extra
 
 MISSING = ("googlenet", "inception_v3")
 """Models of torchvision with auxiliary classifiers, which have no place here."""
-ONE_SIDE = ("maxvit_", "vit_")
-"""Models of torchvision, by the start of their names, that are built for images of one size."""
 SHOWN = 4
 """Number of close names in a message about an unknown one."""
 
@@ -31,8 +29,6 @@ class ModelInput(NamedTuple):
     """Mean per channel that is subtracted, of pixels in [0, 1]."""
     std: tuple[float, ...]
     """Standard deviation per channel, likewise."""
-    one_side: bool
-    """Whether the model takes images of `side` pixels only."""
 
 
 def library_of(name: str) -> str:
@@ -67,7 +63,7 @@ def _of_timm(model: str) -> ModelInput:
     if found is None:
         raise _unknown("timm", model, [*timm.list_models(), *timm.list_models(pretrained=True)])
     side = max(found.input_size[1:])
-    return ModelInput(side, math.floor(side / found.crop_pct), found.mean, found.std, one_side=False)
+    return ModelInput(side, math.floor(side / found.crop_pct), found.mean, found.std)
 
 
 def _of_torchvision(model: str) -> ModelInput:
@@ -77,8 +73,7 @@ def _of_torchvision(model: str) -> ModelInput:
     if model not in known:
         raise _unknown("torchvision", model, known)
     found = models.get_model_weights(model).DEFAULT.transforms()
-    sides = found.crop_size[0], found.resize_size[0]
-    return ModelInput(*sides, tuple(found.mean), tuple(found.std), model.startswith(ONE_SIDE))
+    return ModelInput(found.crop_size[0], found.resize_size[0], tuple(found.mean), tuple(found.std))
 
 
 _INPUTS: dict[str, Callable[[str], ModelInput]] = {"timm": _of_timm, "torchvision": _of_torchvision}
