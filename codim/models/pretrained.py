@@ -72,10 +72,12 @@ def pretrained(config: NetworkConfig, channels: int) -> tuple[nn.Module, int]:
 
 def _of_timm(model: str, wanted: ModelInput) -> Model:
     import timm
+    from timm.layers import DropPath
 
     known = timm.get_pretrained_cfg(model)
     sized: dict[str, Any] = {"img_size": wanted.side} if known and known.fixed_input_size else {}
     net: Any = timm.create_model(model, pretrained=False, num_classes=CLASSES, **sized)
+    _without_chance(net, DropPath, "drop_prob")
     names = set(net.state_dict())
     net.reset_classifier(0)
     # timm's own name for what brings weights of a model's authors into its form.
@@ -89,14 +91,21 @@ def _of_torchvision(model: str, _: ModelInput) -> Model:
     from torchvision.ops import StochasticDepth
 
     net: Any = get_model(model, weights=None)
-    for module in net.modules():
-        if isinstance(module, nn.Dropout | StochasticDepth):
-            module.p = 0.0
+    _without_chance(net, StochasticDepth, "p")
     names = set(net.state_dict())
     # Every model of torchvision defines its classifier last; SqueezeNet's is a convolution before the mean.
     last = [name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)][-1]
     net.set_submodule(last, nn.Identity())
     return Model(net, names - set(net.state_dict()))
+
+
+def _without_chance(net: nn.Module, depth: type[nn.Module], rate: str) -> None:
+    """Set the rates of dropout and of the library's stochastic depth, its attribute `rate`, to 0."""
+    for module in net.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, depth):
+            setattr(module, rate, 0.0)
 
 
 def _with_small_stem(model: str, channels: int) -> tuple[nn.Module, int]:

@@ -94,6 +94,15 @@ def test_features_are_those_of_the_library_with_the_same_weights(tmp_path: Path,
     assert not torch.equal(one.classifier.weight, other.classifier.weight)
 
 
+@pytest.mark.parametrize("name", ["timm:swin_tiny_patch4_window7_224", "torchvision:efficientnet_b0"])
+def test_nothing_is_dropped_at_random(name: str) -> None:
+    """Both libraries' models drop whole blocks by default, from torch's global generator."""
+    net = network(name, None, side=None).train()
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(net(x), net(x))
+
+
 def test_weights_for_one_size_serve_another(tmp_path: Path) -> None:
     """timm scales the embeddings of a transformer's positions, as it does when it downloads weights."""
     torch.save(timm.create_model("test_vit").state_dict(), tmp_path / "w.pth")
