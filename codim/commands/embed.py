@@ -77,7 +77,7 @@ def embed(config: TrainConfig, samples: Sequence[Pixels]) -> NDArray[np.float32]
     augmenter = fitted_augmenter(config.model_copy(update={"augment": AugmentConfig(size=size)}), ready[0])
     vectors = np.empty((sum(map(len, ready)), net.classifier.in_features), dtype=np.float32)
     done = 0
-    with torch.inference_mode(), progress("embedding", len(vectors), "images") as meter:
+    with torch.no_grad(), progress("embedding", len(vectors), "images") as meter:
         for images in ready:
             for batch in images.split(BATCH) if len(images) else ():
                 vectors[done : done + len(batch)] = net.embed(augmenter.plain(batch)).cpu().numpy()

@@ -87,5 +87,5 @@ def fitted_augmenter(config: TrainConfig, images: Images) -> Augmenter:
     if wanted is None:
         return augmenter_of(images.shape[1:]).fit(config.augment, images)
     require_room(config.augment, *images.shape[2:])
-    mean, std = (torch.tensor(values, device=images.device) for values in (wanted.mean, wanted.std))
+    mean, std = (torch.tensor(values).to(images.device) for values in (wanted.mean, wanted.std))
     return Augmenter(config.augment, mean, std)

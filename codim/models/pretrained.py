@@ -72,7 +72,7 @@ def pretrained(config: NetworkConfig, channels: int) -> tuple[nn.Module, int]:
 
 def _of_timm(model: str, wanted: ModelInput) -> Model:
     import timm
-    from timm.layers import DropPath
+    from timm.layers.drop import DropPath
 
     known = timm.get_pretrained_cfg(model)
     sized: dict[str, Any] = {"img_size": wanted.side} if known and known.fixed_input_size else {}
