@@ -38,8 +38,6 @@ SMALL_SIDE = 96
 DECAY_SAMPLES, MOST_DECAY = 240, 0.06
 """Weight decay on embeddings is the first number over that of the training samples, at most the second: chosen on
 held-out embeddings of CIFAR-10; an MLP of the usual 5e-4 knows wrong labels by heart, one of .3 learns nothing."""
-ENCODER_LR_FACTOR = 0.1
-"""Learning rate of an encoder with weights of others, relative to that of its new classifier."""
 LARGEST_TINY_SIDE = 16
 """Up to it, images are too small for the three poolings of airbench."""
 
@@ -177,10 +175,6 @@ def _samples(known: Known) -> int:
     return max(least, min(PASSES * known.counts.images, MOST_SAMPLES))
 
 
-def _encoder_lr_factor(known: Known) -> float:
-    return ENCODER_LR_FACTOR if known.given("network/weights") else 1.0
-
-
 def _pretrain_epochs(known: Known) -> int:
     if known.given("network/weights"):
         return 0
@@ -205,7 +199,6 @@ RULES: dict[str, Callable[[Known], Any]] = {
     "network/name": _network,
     "network/width": _width,
     "optim/weight_decay": _weight_decay,
-    "optim/encoder_lr_factor": _encoder_lr_factor,
     "train/batch_size": _batch_size,
     "train/samples": _samples,
     "pretrain/batch_size": _pretrain_batch_size,

@@ -68,7 +68,6 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
     "warmup": {"epochs": "auto"},
     "mixmatch": {**_SHORT["mixmatch"], "rampup_epochs": "auto"},
     "contrastive": {**_SHORT["contrastive"], "weight": 0.03},
-    "optim": {**_SHORT["optim"], "encoder_lr_factor": "auto"},
     "train": {"samples": "auto", "batch_size": "auto", "epoch": "dataset"},
 }
 """Defaults for own images; each `auto` is computed from the data (codim/config/auto.py)."""
@@ -148,7 +147,7 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
             "pretrain": {"epochs": 1, "batch_size": 128, "lr": 0.0625},
             "warmup": {"epochs": 1},
             "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
-            "optim": {"lr": 0.002, "weight_decay": 1e-3},
+            "optim": {"lr": 0.002, "weight_decay": 1e-3, "encoder_lr_factor": 1},
             "train": {"samples": 4_000_000, "batch_size": 32, "epoch_images": 32_000},
         },
         folder="clothing1m",

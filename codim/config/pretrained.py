@@ -12,11 +12,6 @@ from typing import NamedTuple
 
 from codim.extras import require_extra
 
-MISSING = ("googlenet", "inception_v3")
-"""Models of torchvision with auxiliary classifiers, which have no place here."""
-SHOWN = 4
-"""Number of close names in a message about an unknown one."""
-
 
 class ModelInput(NamedTuple):
     """Images that the published weights of a model expect."""
@@ -29,6 +24,18 @@ class ModelInput(NamedTuple):
     """Mean per channel that is subtracted, of pixels in [0, 1]."""
     std: tuple[float, ...]
     """Standard deviation per channel, likewise."""
+
+
+PLANNED = {
+    "torchvision:resnet50": ModelInput(224, 232, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "timm:inception_resnet_v2": ModelInput(299, 333, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+"""Encoders that data sets have by default, as their libraries describe them: a study of these is planned without
+torch."""
+MISSING = ("googlenet", "inception_v3")
+"""Models of torchvision with auxiliary classifiers, which have no place here."""
+SHOWN = 4
+"""Number of close names in a message about an unknown one."""
 
 
 def library_of(name: str) -> str:
@@ -48,12 +55,18 @@ def model_input(name: str) -> ModelInput:
         >>> model_input("torchvision:resnet50")[:2]
         (224, 232)
     """
+    if library_of(name) == "timm":
+        require_extra("encoders", name)
+    return PLANNED.get(name) or described(name)
+
+
+def described(name: str) -> ModelInput:
+    """Return `model_input` as the library says. Raises ValueError: it has no such model."""
     library, _, model = name.partition(":")
     return _INPUTS[library](model)
 
 
 def _of_timm(model: str) -> ModelInput:
-    require_extra("encoders", f"timm:{model}")
     import timm
 
     try:

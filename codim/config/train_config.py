@@ -22,6 +22,9 @@ from codim.noise.base import NoNoise
 from codim.noise.kinds import NoiseSpec
 from codim.section import Section
 
+FINE_TUNED = 0.1
+"""Learning rate of an encoder with weights of others, as a share of that of its new classifier."""
+
 
 class TrainConfig(Section):
     """All settings of one training. A path such as `mixmatch/lambda_u` names section and setting."""
@@ -49,6 +52,12 @@ class TrainConfig(Section):
         """Seed of the weights, and of order and views until co-training begins."""
         own = self.warmup.seed if self.warms_up else None
         return self.train.seed if own is None else own
+
+    @property
+    def encoder_lr_factor(self) -> float:
+        """Learning rate of the encoder as a share of that of the classifier."""
+        given = self.optim.encoder_lr_factor
+        return given or (1.0 if self.network.weights is None else FINE_TUNED)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -187,7 +187,7 @@ def test_weights_of_others_are_not_trained_without_labels_first_and_change_slowl
         for own in ({}, {"weights": tmp_path / "w.pth"})
     )
     assert random.pretrain.epochs > 0 == given.pretrain.epochs
-    assert given.optim.encoder_lr_factor < random.optim.encoder_lr_factor == 1
+    assert given.encoder_lr_factor < random.encoder_lr_factor == 1
 
 
 def test_each_rule_names_a_setting() -> None:

@@ -14,7 +14,7 @@ from torchvision.models import get_model
 
 from codim import extras
 from codim.config.network import NetworkConfig
-from codim.config.pretrained import model_input
+from codim.config.pretrained import PLANNED, described, model_input
 from codim.config.train_config import train_config
 from codim.data.feature_views import fitted_augmenter
 from codim.models.encoders import build_encoder
@@ -123,7 +123,8 @@ def test_images_are_scaled_and_normalised_as_the_weights_expect() -> None:
 
 
 def test_what_published_weights_expect() -> None:
-    """The values of the libraries' own transforms."""
+    """The values of the libraries' own transforms, as far as they stand here, too."""
+    assert all(described(name) == planned for name, planned in PLANNED.items())
     assert model_input("torchvision:resnet50") == (224, 232, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert model_input("timm:inception_resnet_v2") == (299, 333, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

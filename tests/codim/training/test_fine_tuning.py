@@ -56,7 +56,7 @@ def encoder(net: Network) -> list[Tensor]:
 def test_both_peers_begin_with_the_weights_and_resume_to_the_bit(name: str, tmp_path: Path) -> None:
     """A model with dropout resumes so only without it: torch's global generator is no part of a checkpoint."""
     config = config_of(name, tmp_path)
-    assert config.optim.encoder_lr_factor < 1
+    assert config.encoder_lr_factor < 1
     data, _ = load_data(config.data, config.noise)
     a, b = TrainState.create(config, data).networks
     assert all(map(torch.equal, encoder(a), encoder(b)))
