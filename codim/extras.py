@@ -4,6 +4,7 @@ import importlib.util
 
 _REPORT = ("botorch", "cleanlab", "loky", "matplotlib", "optuna")
 EXTRAS: dict[str, tuple[str, ...]] = {
+    "encoders": ("safetensors", "timm"),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "report": _REPORT,
     "study": (*_REPORT, "ray", "ruamel"),

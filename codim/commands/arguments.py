@@ -16,6 +16,10 @@ class TrainArguments:
     line per epoch; null: no value), checkpoint.pt (the one before: checkpoint.previous.pt), label_audit.parquet and
     evaluation.json (see codim/evaluation/scorecard.py). Repeating the command resumes an interrupted training.
 
+    Before a training on photos, to train on what a pre-trained encoder makes of them:
+
+        python -m codim embed --help       embeddings of images
+
     After a training:
 
         python -m codim predict --help     classes of other images, as a table
@@ -136,6 +140,37 @@ class ExportArguments:
     """A checkpoint, or the folder with checkpoint.pt."""
     output: Path
     """Output file: model.pt2 (read by torch.export.load) or model.onnx (needs the extra `export` of this project)."""
+
+
+@dataclass
+class EmbedArguments:
+    """Write what a pre-trained encoder makes of images as embeddings, which are then trained on in their place.
+
+        python -m codim embed --images photos --encoder timm:MODEL --weights model.safetensors
+        python -m codim embed --config settings.json --output embeddings.npy
+        python -m codim embed --images new_photos --no-labels --encoder timm:MODEL --weights model.safetensors
+
+    Photos are decoded as in training, scaled, cropped at the centre and normalised as the encoder's weights expect it.
+    Labels, parts, names of the files and marks of trusted labels are written beside the embeddings. Nothing is
+    downloaded, and nothing in the file of weights is executed.
+    """
+
+    config: Path | None = None
+    """Settings as {section: {setting: value}}, in JSON or TOML: the sections data and network, and train/device."""
+    images: Path | None = None
+    """Folder with a folder of images per class, or a .csv or .parquet table of images; default: what the settings
+    say."""
+    encoder: str | None = None
+    """timm:MODEL (needs the extra `encoders` of this project) or torchvision:MODEL."""
+    weights: Path | None = None
+    """File of the encoder's weights, .safetensors or .pth."""
+    input_size: int | None = None
+    """Side in pixels of the encoder's images; default: as its weights were trained."""
+    labels: bool = True
+    """Whether the images have labels. Without them the folder may hold images in any way; `predict` reads the
+    embeddings."""
+    output: Path = Path("embeddings.npz")
+    """Output file: .npz, .parquet, or .npy, whose labels are written beside it, .labels.parquet."""
 
 
 @dataclass

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from codim.config.budget import Speed, drawn_samples
 from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.config.methods import METHODS
+from codim.config.network import NetworkConfig
+from codim.config.pretrained import ModelInput, library_of
 from codim.config.train_config import TrainConfig, checked, layered, merge, train_config
 
 AUTO = "auto"
@@ -78,6 +80,13 @@ class Known:
         return self.counts.side < SMALL_SIDE
 
     @property
+    def published(self) -> ModelInput | None:
+        """Images that the weights of the named encoder expect; None if it has no published ones, or is `auto`."""
+        name, side = self.given("network/name") or "", self.given("network/input_size")
+        stem = self.given("network/stem") or _CODE_DEFAULTS.network.stem
+        return NetworkConfig(name=name, stem=stem, input_size=side).published if library_of(name) else None
+
+    @property
     def view(self) -> int:
         """Side of the views in pixels."""
         return self.number("augment/size") or min(self.counts.side, self.number("data/cache_size"))
@@ -97,25 +106,35 @@ _CODE_DEFAULTS = TrainConfig()
 def _size(known: Known) -> int:
     if known.whole:
         return 0
-    return min(GPU_SIDE if known.counts.gpu else CPU_SIDE, known.given("data/cache_size") or known.counts.side)
+    usual = GPU_SIDE if known.counts.gpu else CPU_SIDE
+    wanted = known.published.side if known.published else usual
+    return min(wanted, known.given("data/cache_size") or known.counts.side)
 
 
 def _cache_size(known: Known) -> int:
     size, side = known.number("augment/size"), known.counts.side
     if known.whole:
         return max(size, side, 8)
-    return max(size, min(side, math.ceil(size * 8 / 7))) if size else 256  # as 256 for views of 224
+    if not size:
+        return 256
+    wanted = known.published
+    full, view = (wanted.resized, wanted.side) if wanted else (256, 224)
+    return max(size, min(side, math.ceil(size * full / view)))
 
 
 def _crop_padding(known: Known) -> int:
-    return known.counts.side // 8 if known.whole else 0
+    if known.whole:
+        return known.counts.side // 8
+    # Photos of which a model wants all but the margins leave no room for crops at random.
+    tight = known.published is not None and known.number("data/cache_size") == known.view
+    return known.view // 8 if tight else 0
 
 
 def _network(known: Known) -> str:
     if not known.counts.side:
         return "mlp"
-    if known.given("network/weights") or known.given("network/stem"):
-        return "resnet18"
+    if known.given("network/stem") == "cifar":
+        return "torchvision:resnet18"
     if known.counts.gpu:
         return "preact_resnet18"
     return "airbench" if known.view > LARGEST_TINY_SIDE else "small_cnn"
@@ -157,6 +176,8 @@ def _samples(known: Known) -> int:
 
 
 def _pretrain_epochs(known: Known) -> int:
+    if known.given("network/weights"):
+        return 0
     epoch = known.epoch("pretrain")
     epochs = min(int(known.number("train/samples") * PRETRAIN_SHARE / epoch), MOST_PRETRAIN_EPOCHS)
     return epochs if epochs * epoch >= LEAST_PRETRAIN_STEPS * known.number("pretrain/batch_size") else 0
@@ -173,8 +194,8 @@ def _rampup_epochs(known: Known) -> int:
 
 RULES: dict[str, Callable[[Known], Any]] = {
     "augment/size": _size,
-    "augment/crop_padding": _crop_padding,
     "data/cache_size": _cache_size,
+    "augment/crop_padding": _crop_padding,
     "network/name": _network,
     "network/width": _width,
     "optim/weight_decay": _weight_decay,

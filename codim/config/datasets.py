@@ -129,7 +129,7 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "webvision": DatasetFacts(
         defaults={
-            "network": {"name": "inception_resnet_v2"},
+            "network": {"name": "timm:inception_resnet_v2", "input_size": 227},
             "augment": {"size": 227, "crop_padding": 0},
             "pretrain": {"epochs": 100, "batch_size": 128, "lr": 0.0625},
             "warmup": {"epochs": 1},
@@ -142,12 +142,12 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
     ),
     "clothing1m": DatasetFacts(
         defaults={
-            "network": {"name": "resnet50"},
+            "network": {"name": "torchvision:resnet50"},
             "augment": {"size": 224, "crop_padding": 0},
             "pretrain": {"epochs": 1, "batch_size": 128, "lr": 0.0625},
             "warmup": {"epochs": 1},
             "mixmatch": {"lambda_u": 0, "alpha": 0.5, "rampup_epochs": 0},
-            "optim": {"lr": 0.002, "weight_decay": 1e-3},
+            "optim": {"lr": 0.002, "weight_decay": 1e-3, "encoder_lr_factor": 1},
             "train": {"samples": 4_000_000, "batch_size": 32, "epoch_images": 32_000},
         },
         folder="clothing1m",

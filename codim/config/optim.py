@@ -12,6 +12,9 @@ class OptimConfig(Section):
 
     lr: float = Field(default=0.02, gt=0)
     """Learning rate at the start. (.02: DivideMix on CIFAR)"""
+    encoder_lr_factor: float | None = Field(default=None, gt=0, le=1)
+    """Learning rate of the encoder as a share of `lr`. Below 1 it keeps more of weights that others trained. None: .1
+    with `network/weights`, else 1."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Plain (not Nesterov) momentum."""
     weight_decay: float = Field(default=5e-4, ge=0)

@@ -13,7 +13,7 @@ from codim.config.datasets import DATASET_FACTS, DatasetFacts
 from codim.config.divide import DivideConfig
 from codim.config.methods import METHODS
 from codim.config.mixmatch import MixMatchConfig
-from codim.config.network import ENCODER_FACTS, NetworkConfig
+from codim.config.network import NetworkConfig, encoder_facts, encoder_names
 from codim.config.optim import OptimConfig
 from codim.config.pretrain import PretrainConfig
 from codim.config.train import LoopConfig
@@ -21,6 +21,9 @@ from codim.config.warmup import WarmupConfig
 from codim.noise.base import NoNoise
 from codim.noise.kinds import NoiseSpec
 from codim.section import Section
+
+FINE_TUNED = 0.1
+"""Learning rate of an encoder with weights of others, as a share of that of its new classifier."""
 
 
 class TrainConfig(Section):
@@ -50,6 +53,12 @@ class TrainConfig(Section):
         own = self.warmup.seed if self.warms_up else None
         return self.train.seed if own is None else own
 
+    @property
+    def encoder_lr_factor(self) -> float:
+        """Learning rate of the encoder as a share of that of the classifier."""
+        given = self.optim.encoder_lr_factor
+        return given or (1.0 if self.network.weights is None else FINE_TUNED)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.train.epoch_images and (self.divide.split == "given" or self.divide.loss_history > 1):
@@ -58,15 +67,12 @@ class TrainConfig(Section):
                 "divide/loss_history above 1: each epoch has other images; allowed: 0"
             )
         takes, found = (
-            "embeddings" if facts.vectors else "images" for facts in (ENCODER_FACTS[self.network.name], self.data.facts)
+            "embeddings" if facts.vectors else "images" for facts in (encoder_facts(self.network.name), self.data.facts)
         )
         if takes != found:
-            others = ", ".join(
-                name for name, facts in ENCODER_FACTS.items() if facts.vectors == self.data.facts.vectors
-            )
             raise ValueError(
                 f"network/name: {self.network.name} takes {takes}, data/name {self.data.name} holds {found}; allowed: "
-                f"{others}"
+                f"{', '.join(encoder_names(self.data.facts.vectors))}"
             )
         if self.divide.split == "given" and not self.train.co_training:
             raise ValueError("divide/split: given has no warm-up, so train/co_training cannot be false")

@@ -37,8 +37,7 @@ class Augmenter:
             ValueError: `augment/size` is larger than the images.
         """
         channels, height, width = images.shape[1:]
-        if config.size > min(height, width):
-            raise ValueError(f"augment/size: {config.size}, but the images have {height}x{width} pixels; allowed: less")
+        require_room(config, height, width)
         total = torch.zeros(channels, dtype=torch.float64, device=images.device)
         squares, count = torch.zeros_like(total), 0
         every = -(-len(images) // FIT_IMAGES)
@@ -85,6 +84,12 @@ class Augmenter:
     def _normalise(self, x: Tensor) -> Tensor:
         # Channels-last convolutions are faster, on CPUs too.
         return ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+
+def require_room(config: AugmentConfig, height: int, width: int) -> None:
+    """Raise ValueError if the views are larger than images of these sides in pixels."""
+    if config.size > min(height, width):
+        raise ValueError(f"augment/size: {config.size}, but the images have {height}x{width} pixels; allowed: less")
 
 
 def _uniform(n: int, low: float, high: float, generator: Generator, x: Tensor) -> Tensor:

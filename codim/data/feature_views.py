@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from codim.config.augment import AugmentConfig
-from codim.data.augment import Augmenter
+from codim.config.train_config import TrainConfig
+from codim.data.augment import Augmenter, require_room
 from codim.data.stored import Images
 from codim.runtime.distributed import drawn, gather, shard
 
@@ -79,6 +80,12 @@ def augmenter_of(shape: torch.Size | tuple[int, ...]) -> type[Augmenter]:
     return FeatureAugmenter if len(shape) == 1 else Augmenter
 
 
-def fitted_augmenter(config: AugmentConfig, images: Images) -> Augmenter:
-    """Return the views of these samples, fitted to them. Raises ValueError as their `fit`."""
-    return augmenter_of(images.shape[1:]).fit(config, images)
+def fitted_augmenter(config: TrainConfig, images: Images) -> Augmenter:
+    """Return the views of these samples, normalised as the encoder's published weights expect, or by the samples' own
+    mean and standard deviation. Raises ValueError as `Augmenter.fit`."""
+    wanted = config.network.published
+    if wanted is None:
+        return augmenter_of(images.shape[1:]).fit(config.augment, images)
+    require_room(config.augment, *images.shape[2:])
+    mean, std = (torch.tensor(values).to(images.device) for values in (wanted.mean, wanted.std))
+    return Augmenter(config.augment, mean, std)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from torch import nn
 
 from codim.config.network import ENCODER_FACTS, EncoderFacts, NetworkConfig
+from codim.config.pretrained import library_of
 from codim.models.airbench import airbench
-from codim.models.inception_resnet_v2 import inception_resnet_v2
 from codim.models.preact_resnet import conv3x3, preact_resnet18
-from codim.models.resnet import resnet
+from codim.models.pretrained import pretrained
 from codim.models.vectors import identity, mlp
 
 
@@ -31,13 +31,16 @@ ENCODERS: dict[str, Build] = {
     "small_cnn": lambda config, channels: small_cnn(channels, config.channels),
     "airbench": lambda config, channels: airbench(channels, config.channels),
     "preact_resnet18": lambda config, channels: preact_resnet18(channels, config.channels),
-    "resnet18": lambda config, channels: resnet("resnet18", channels, config.stem, config.weights),
-    "resnet50": lambda config, channels: resnet("resnet50", channels, config.stem, config.weights),
-    "inception_resnet_v2": lambda config, channels: inception_resnet_v2(channels),
     "mlp": lambda config, dim: mlp(dim, config.channels),
     "identity": lambda config, dim: identity(dim),
 }
 """Build functions by name; the facts about each encoder are in codim/config/network.py."""
+
+
+def build_encoder(config: NetworkConfig, channels: int) -> tuple[nn.Module, int]:
+    """Build the encoder that the settings name; return it and its output size. Raises ValueError as `pretrained`."""
+    build = pretrained if library_of(config.name) else ENCODERS[config.name]
+    return build(config, channels)
 
 
 def register_encoder(name: str, build: Build, facts: EncoderFacts) -> None:

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from codim.config.network import NetworkConfig
 from codim.models.airbench import Airbench
-from codim.models.encoders import ENCODERS
+from codim.models.encoders import build_encoder
 
 FITTED_IMAGES = 2_000
 """Number of images that `Network.fit` is given."""
@@ -26,7 +26,7 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig, channels: int, num_classes: int) -> None:
         super().__init__()
         self.precision = config.precision
-        self.encoder, dim = ENCODERS[config.name](config, channels)
+        self.encoder, dim = build_encoder(config, channels)
         self.classifier = nn.Linear(dim, num_classes)
         self.projector = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.projection_dim))
 
@@ -46,6 +46,12 @@ class Network(nn.Module):
         with self._autocast(x):
             logits: Tensor = self.classifier(self.encoder(x))
         return logits.float()
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the encoder's output, (N, D) float32."""
+        with self._autocast(x):
+            embeddings: Tensor = self.encoder(x)
+        return embeddings.float()
 
     def project(self, x: Tensor) -> Tensor:
         with self._autocast(x):

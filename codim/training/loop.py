@@ -38,7 +38,7 @@ def run_epochs(config: TrainConfig, data: TrainingData, state: TrainState) -> It
     marks = milestones(config, len(data.images), len(data.train_index))
     set_up(data.images.device, config.network.precision)
     require_even("train/batch_size", config.train.batch_size)
-    augmenter = fitted_augmenter(config.augment, data.images)
+    augmenter = fitted_augmenter(config, data.images)
     if state.pretraining:
         yield from _pretrain(config, data, state, augmenter)
     while state.samples < config.train.samples:

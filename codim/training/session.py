@@ -58,7 +58,7 @@ class Session:
     def __init__(self, config: TrainConfig, data: TrainingData, truth: Truth | None = None) -> None:
         """`truth`: true labels and test images for the observer; without it the fields of OracleMetrics are unknown."""
         self.config, self.data, self.truth = config, data, truth
-        self.augmenter = fitted_augmenter(config.augment, data.images)
+        self.augmenter = fitted_augmenter(config, data.images)
         self._observer = None if truth is None else Observer(data, truth, self.augmenter)
         self._input = InputSpec.of(data, self.augmenter)
 

@@ -65,7 +65,8 @@ class TrainState:
             net.fit(data.images[:FITTED_IMAGES])
         networks = [compiled(net, config.network.compile) for net in networks]
         optimizers: list[torch.optim.Optimizer] = [
-            sgd(net, config.optim.lr, config.optim.momentum, config.optim.weight_decay) for net in networks
+            sgd(net, config.optim.lr, config.optim.momentum, config.optim.weight_decay, config.encoder_lr_factor)
+            for net in networks
         ]
         generator = Generator(device).manual_seed(config.first_seed)
         average = None if config.average.kind == "none" else WeightAverage(config.average, networks)

@@ -80,7 +80,7 @@ def _compute_pretraining(stage: Stage, folder: Path) -> None:
     data, _ = load_data(config.data, config.noise, torch_device(config.train.device))
     unfinished = folder / stage.key / "unfinished.pt"
     state = _pretrain_state(config, data, unfinished)
-    saved, augmenter = time.monotonic(), fitted_augmenter(config.augment, data.images)
+    saved, augmenter = time.monotonic(), fitted_augmenter(config, data.images)
     epochs, per_epoch = (
         config.pretrain.epochs,
         pretrain_samples(config.pretrain, len(data.images)) / config.pretrain.epochs,

@@ -142,7 +142,7 @@ def test_files_of_images(digits: Any, tmp_path: Path) -> None:
         ({"minutes": 0}, "minutes: 0; allowed"),
         ({"method": "magic"}, "magic"),
         ({"settings": {"optim": {"lr": -1}}}, "optim/lr"),
-        ({"settings": {"network": {"name": "resnet18"}}}, "resnet18 takes images"),
+        ({"settings": {"network": {"name": "airbench"}}}, "airbench takes images"),
     ],
 )
 def test_parameters_that_cannot_be_are_told(own: dict[str, Any], message: str, samples: Any) -> None:

@@ -96,6 +96,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_digits: object) ->
     rows = [f"photos/class{label}/{i}.png,class{label}" for i, label in enumerate(labels[:120] % 3)]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
     np.savez(tmp_path / "embeddings.npz", embeddings=images[:240].reshape(240, -1), labels=labels[:240])
+    (tmp_path / "resnet50.pth").touch()
     (tmp_path / "cluster").symlink_to(ROOT / "cluster")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CODIM_DATA", str(tmp_path))

@@ -1,5 +1,6 @@
-"""Training, predict, audit and crossval run on another device than the CPU: nothing that they need is left on the wrong
-one. The device is a stand-in (other_device.py), so no GPU is needed, and results must be the CPU's to the last bit."""
+"""Training, predict, audit, crossval and embed run on another device than the CPU: nothing that they need is left on
+the wrong one. The device is a stand-in (other_device.py), so no GPU is needed, and results must be the CPU's to the
+last bit."""
 
 import json
 import subprocess
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from torch.utils import backend_registration
+from torchvision.models import get_model
 
 from tests.support import ROOT
 
@@ -54,6 +57,8 @@ def commands(images: Path, output: Path) -> list[list[str]]:
     made.append(["predict", *checkpoint, "--images", str(images), "--output", str(output / "classes.csv")])
     made.append(["audit", *checkpoint, "--output", str(output)])
     made.append(["crossval", "--config", str(output / "photos.json"), "--output", str(output / "folds.parquet")])
+    encoder = ["--encoder", "torchvision:squeezenet1_1", "--weights", str(images / "w.pth"), "--input-size", "32"]
+    made.append(["embed", "--images", str(images), *encoder, "--output", str(output / "embeddings.parquet")])
     return made
 
 
@@ -66,6 +71,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         path = images / "train" / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(256, size=(20, 20, 3), dtype=np.uint8)).save(path)
+    torch.save(get_model("squeezenet1_1", weights=None).state_dict(), images / "w.pth")
     found = []
     for device in ("cpu", "other"):
         found.append(tmp_path_factory.mktemp(device))
@@ -79,7 +85,9 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize("file", [*FILES, "averaged/probe.json", "classes.csv", "label_audit.html", "folds.parquet"])
+@pytest.mark.parametrize(
+    "file", [*FILES, "averaged/probe.json", "classes.csv", "label_audit.html", "folds.parquet", "embeddings.parquet"]
+)
 def test_results_are_those_of_the_cpu(file: str, folders: tuple[Path, Path]) -> None:
     here, there = (content(folder / file) for folder in folders)
     assert here == there

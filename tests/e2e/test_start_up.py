@@ -40,6 +40,7 @@ def imported(*arguments: str) -> set[str]:
         "-m codim predict --help",
         "-m codim audit --help",
         "-m codim export --help",
+        "-m codim embed --help",
         "study/run.py --help",
         "-m analysis --help",
         "-m analysis export --help",

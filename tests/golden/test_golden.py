@@ -50,6 +50,7 @@ SETTINGS: dict[str, Any] = {
         "width": 4,
         "stem": "imagenet",
         "weights": None,
+        "input_size": None,
         "projection_dim": 16,
         "precision": "fp32",
         "compile": "off",
@@ -100,6 +101,7 @@ SETTINGS: dict[str, Any] = {
     },
     "optim": {
         "lr": 0.02,
+        "encoder_lr_factor": 1.0,
         "momentum": 0.9,
         "weight_decay": 5e-4,
         "schedule": "step",

@@ -16,9 +16,6 @@ PIXELS = {
     "small_cnn": 16,
     "airbench": 16,
     "preact_resnet18": 16,
-    "resnet18": 32,
-    "resnet50": 32,
-    "inception_resnet_v2": 75,
     "mlp": 0,
     "identity": 0,
 }

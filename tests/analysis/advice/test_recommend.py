@@ -225,7 +225,7 @@ def test_who_knows_the_rate_gets_settings_for_own_images_without_a_training(
 
 def test_what_is_recommended_for_own_images_can_be_trained(tmp_path: Path) -> None:
     """The study's network is not the one that own images get, and its method has no pre-training."""
-    fixed = {"network": {"name": "resnet18", "stem": "cifar"}}
+    fixed = {"network": {"name": "torchvision:resnet18", "stem": "cifar"}}
     trials = load_trials(synthetic.write(tmp_path / "digits", searched(), synthetic.SPEC | {"fixed": fixed}))
     (tmp_path / "labels.csv").write_text("path,label\n1.png,a\n2.png,b\n")
     data = {"data": {"name": "table", "root": str(tmp_path / "labels.csv")}}

@@ -1,5 +1,6 @@
 """Settings that are `auto`: what they become, and how they fit a time."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,8 +157,37 @@ def test_views_are_never_larger_than_the_decoded_images(side: int, size: int | s
         assert config.network.name != "airbench" or view > 16
 
 
-def test_weights_and_stem_choose_their_network() -> None:
-    assert train_config(resolved(merge(OWN, {"network": {"stem": "cifar"}}), counted(999))).network.name == "resnet18"
+def test_the_stem_for_small_images_chooses_its_network() -> None:
+    config = train_config(resolved(merge(OWN, {"network": {"stem": "cifar"}}), counted(999)))
+    assert config.network.name == "torchvision:resnet18"
+
+
+@pytest.mark.parametrize(
+    ("network", "side", "expected"),
+    [
+        ({}, 2000, (224, 236, 0)),
+        ({}, 230, (224, 230, 0)),
+        ({}, 200, (200, 200, 25)),
+        ({}, 32, (0, 32, 4)),
+        ({"input_size": 112}, 2000, (112, 118, 0)),
+        ({"name": "torchvision:maxvit_t"}, 2000, (224, 224, 28)),  # wants the whole square: room for crops is padding
+    ],
+)
+def test_photos_have_the_size_that_the_encoder_wants(network: Any, side: int, expected: tuple[int, int, int]) -> None:
+    """convnext_tiny takes the central 224 of 236 pixels."""
+    own = merge(OWN, {"network": {"name": "torchvision:convnext_tiny"} | network})
+    config = train_config(resolved(own, counted(999, side)))
+    assert (config.augment.size, config.data.cache_size, config.augment.crop_padding) == expected
+
+
+def test_weights_of_others_are_not_trained_without_labels_first_and_change_slowly(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").touch()
+    random, given = (
+        train_config(resolved(merge(OWN, {"network": {"name": "torchvision:resnet18"} | own}), counted(9_999)))
+        for own in ({}, {"weights": tmp_path / "w.pth"})
+    )
+    assert random.pretrain.epochs > 0 == given.pretrain.epochs
+    assert given.encoder_lr_factor < random.encoder_lr_factor == 1
 
 
 def test_each_rule_names_a_setting() -> None:

@@ -213,7 +213,7 @@ def test_ragged_and_missing_embeddings_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("over", "message"),
     [
-        ({"network": {"name": "resnet18"}}, "resnet18 takes images, .* holds embeddings; allowed: mlp, identity"),
+        ({"network": {"name": "airbench"}}, "airbench takes images, .* holds embeddings; allowed: mlp, identity"),
         ({"data": {"name": "digits"}, "network": {"name": "mlp"}}, "mlp takes embeddings, .* digits holds images"),
         ({"data": {"name": "digits", "labels": "x.csv"}}, "data/labels: digits has labels of its own"),
         ({"data": {"name": "digits", "labels_are_true": True}}, "data/labels_are_true: digits"),

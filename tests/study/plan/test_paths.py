@@ -29,7 +29,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def resnet(weights: str) -> dict[str, Any]:
-    return {"name": "resnet18", "width": None, "weights": weights}
+    return {"name": "torchvision:resnet18", "width": None, "weights": weights}
 
 
 def test_of_fixed_settings_baselines_and_conditions(write_study: WriteStudy, elsewhere: Path, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_weights_to_start_from_count_by_their_content(write_study: WriteStudy, t
         (tmp_path / name).write_bytes(content)
 
     def keys(name: str) -> tuple[str, str]:
-        network = {"name": "resnet18", "weights": name}
+        network = {"name": "torchvision:resnet18", "weights": name}
         plan = load_plan(write_study(fixed__network=network), nominal=True)
         return first(config(plan)).key, second(config(plan)).key
 
