@@ -12,6 +12,8 @@ from codim.extras import require_extra
 from codim.text.safe_text import printable
 
 Weights = dict[str, Any]
+WRAPPERS = ("state_dict", "model", "teacher")
+"""Names under which files of training code keep the weights, beside those of an optimiser, say."""
 SHOWN = 3
 """Number of entries that do not fit which an error names."""
 
@@ -63,6 +65,8 @@ def _read(path: Path, name: str) -> Weights:
     except Exception as error:  # torch raises errors of many types for damaged files
         reason = printable(str(error).strip().partition("\n")[0])
         raise ValueError(f"network/weights: {printable(path)} cannot be read as weights of {name}: {reason}") from error
+    if isinstance(saved, dict):
+        saved = next((saved[key] for key in WRAPPERS if isinstance(saved.get(key), dict)), saved)
     if not isinstance(saved, dict):
         raise ValueError(
             f"network/weights: {printable(path)} does not hold the weights of {name}, but a {type(saved).__name__}"

@@ -166,7 +166,7 @@ def test_sides_that_a_model_cannot_take_are_named(name: str, side: int) -> None:
 
 
 FAULTS: dict[str, tuple[Any, str]] = {
-    "wrapped": (lambda saved: {"state_dict": saved}, "no conv1.weight; no bn1.weight; no bn1.bias and "),
+    "wrapped": (lambda saved: {"net": saved}, "no conv1.weight; no bn1.weight; no bn1.bias and "),
     "lost": (lambda saved: {k: v for k, v in saved.items() if k != "bn1.bias"}, "no bn1.bias$"),
     "more": (lambda saved: {**saved, "layer5.0.conv1.weight": torch.zeros(1)}, "unknown layer5.0.conv1.weight$"),
     "shape": (
@@ -180,6 +180,14 @@ FAULTS: dict[str, tuple[Any, str]] = {
         r"unknown layer1.0.conv3.weight; .* more$",
     ),
 }
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "teacher"])
+def test_weights_among_the_rest_of_a_training(tmp_path: Path, saved: Saved, wrapper: str) -> None:
+    torch.save(saved, tmp_path / "plain.pth")
+    torch.save({"epoch": 3, "optimizer": {"lr": 0.1}, wrapper: saved}, tmp_path / "w.pth")
+    plain, found = (network("torchvision:resnet18", tmp_path / name) for name in ("plain.pth", "w.pth"))
+    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in found.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:resnet18"])
