@@ -49,6 +49,7 @@ def load_weights(
 
 
 def _read(path: Path, name: str) -> Weights:
+    saved: Any
     try:
         if path.suffix == ".safetensors":
             require_extra("encoders", "network/weights: .safetensors")
