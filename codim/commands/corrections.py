@@ -1,4 +1,4 @@
-"""Corrections of labels that people made on the page of `audit` or in Label Studio, made into labels to train on."""
+"""Corrections of labels that people made on the page of `audit`, in Label Studio or in FiftyOne: labels to train on."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from codim.commands.arguments import AuditArguments
-from codim.commands.label_tools import Answer, read_label_studio
+from codim.commands.label_tools import Answer, read_answers
 from codim.config.train_config import TrainConfig
 from codim.data.images.image_cache import CachedImages
 from codim.data.load import TrainingData, load_data
@@ -74,7 +74,7 @@ def read_corrections(path: Path, data: TrainingData) -> dict[int, tuple[int, str
 
 def _answers(path: Path) -> list[Answer]:
     if path.suffix.lower() == ".json":
-        return read_label_studio(path)
+        return read_answers(path)
     columns = read_columns(path, ("index", "given_label", "label"), ("corrected_by",))
     people = columns.pop("corrected_by", None) or [""] * len(columns["index"])
     return [

@@ -76,11 +76,12 @@ def without_auto(spec: StudySpec, source: Source, look: Look) -> StudySpec:
     are `loaded`, which refuses them. Raises SpecError."""
     fixed = spec.fixed
     networks = [settings.get("network", {}) for settings in spec.baselines.values()]
-    if "network/name" in spec.space or any("name" in own for own in networks if isinstance(own, Mapping)):
-        fixed = merge({"network": {"width": None}}, fixed)  # a width fits one network
+    several = "network/name" in spec.space or any("name" in own for own in networks if isinstance(own, Mapping))
     try:
+        if several and "network/width" in autos(fixed):
+            fixed = merge({"network": {"width": None}}, fixed)  # a width fits one network
         if not autos(fixed):
-            return spec
+            return spec.model_copy(update={"fixed": fixed})
         try:
             counts = count_images(fixed, gpu=False)
         except ValueError:
