@@ -6,8 +6,8 @@
 
 40% of the training labels are drawn anew. Rivals: logistic regression, random forest and kNN of scikit-learn on pixels
 or embeddings, their strength chosen by cross-validation on the given labels, and cleanlab's CleanLearning around the
-best of them. Which is best is read off the test images, to its advantage. The figure is test accuracy; seeds are those of
-noise, sample and weights.
+best of them. Which is best is read off the test images, to its advantage. The figure is test accuracy; seeds are those
+of noise, sample and weights.
 """
 
 import sys
