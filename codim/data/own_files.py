@@ -54,6 +54,8 @@ def folder_images(root: Path, trusted: Path | None = None) -> OwnImages:
     """
     if not root.is_dir():
         raise ValueError(f"{printable(root)} is not a folder; allowed: a folder with one folder of images per class")
+    if trusted is not None and trusted.resolve().is_relative_to(root.resolve()):
+        raise ValueError(f"data/trusted: {printable(trusted)} lies in data/root; allowed: a folder beside it")
     passed: Counter[str] = Counter()
     top = visible_folders(root, passed)
     parts = part_folders(top)
@@ -81,14 +83,10 @@ def _files(of_class: Path, passed: Counter[str]) -> list[Path]:
     return found.files
 
 
-def _trusted_rows(folder: Path | None, root: Path, passed: Counter[str]) -> list[Row]:
-    """Find the images of a folder of trusted ones, beside the `root` of the others. Raises ValueError."""
+def _trusted_rows(folder: Path | None, passed: Counter[str]) -> list[Row]:
+    """Find the images in the class folders of a folder of trusted ones. Raises ValueError."""
     if folder is None:
         return []
-    if (inside := folder.resolve()).is_relative_to(root.resolve()) or root.resolve().is_relative_to(inside):
-        raise ValueError(
-            f"data/trusted: {printable(folder)} and data/root lie in each other; allowed: beside each other"
-        )
     classes = visible_folders(folder, passed)
     if not classes:
         raise ValueError(
@@ -129,7 +127,7 @@ def _own_images(
     trusted: Path | None,
     passed: Counter[str],
 ) -> OwnImages:
-    checked = _trusted_rows(trusted, root, passed)
+    checked = _trusted_rows(trusted, passed)
     rows += checked
     classes = order({row.label for row in rows if row.part == "train"})
     if len(classes) < 2:
