@@ -39,9 +39,9 @@ class DataConfig(Section):
     trusted: Path | None = None
     """Training images whose labels somebody has checked: .npy, or text with one number per line, zero-based positions
     in the training set; a column `trusted` (yes or no) of a table or of embeddings says the same. With `folder` and
-    `table` also a folder, outside that of `folder`, of a folder of images for each class: they join the training
-    images. Added noise does not change them, they are always in the labelled set with clean probability 1, and neither
-    the mixture nor the estimate of the noise counts them."""
+    `table` also a folder, for `folder` outside of `root`, that holds a folder of images for each class; they join the
+    training images. Added noise does not change them, they are always in the labelled set with clean probability 1, and
+    neither the mixture nor the estimate of the noise counts them."""
     validation: Literal["split", "official", "trusted"] = "split"
     """split: hold out a share of the training images, with their noisy labels. official: use the data set's own
     validation part, which is added to the images with its labels unchanged (clothing1m: checked by people; own data:
