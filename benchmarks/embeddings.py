@@ -192,7 +192,9 @@ def main(args: Arguments) -> None:
             needs = "above 0 beyond chance" if condition in CHANCE else "above 0"
             bars.append(Bar(f"embeddings, {condition}", f"{told(gap)} to {best}", needs, held))
         text = f"{table(lines, (STUDIED, *RIVALS))}\n\nThe study took {minutes:.1f} min.\n\n{text}"
-    keep("embeddings", text, {"rows": rows, "cost": cost._asdict(), "embeddings": count})
+    # `data` has paths of this machine.
+    kept = [{name: value for name, value in row.items() if name != "data"} for row in rows]
+    keep("embeddings", text, {"rows": kept, "cost": cost._asdict(), "embeddings": count})
     judge(bars)
 
 
