@@ -75,7 +75,7 @@ def test_a_figure_keeps_its_style_when_it_is_shown(example: Trials, tmp_path: Pa
 
 
 def test_an_unknown_figure_and_one_that_cannot_be_drawn_are_named(empty_study: Trials) -> None:
-    with pytest.raises(ValueError, match=r"no figure 'hist'; allowed: methods, "):
+    with pytest.raises(ValueError, match=r"no figure 'hist'; allowed: accuracy_by_noise, methods, "):
         figure(empty_study, "hist")
     with pytest.raises(NotApplicable):
         figure(empty_study, "history")
