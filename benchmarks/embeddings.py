@@ -1,4 +1,4 @@
-"""Embeddings: how fast a training is on many of them, and whether it beats the classifiers that need no study.
+"""Embeddings: how fast a training is on many of them, and whether a study beats the classifiers that need none.
 
     python benchmarks/embeddings.py --quick
     python benchmarks/embeddings.py --embeddings cifar10-squeezenet.npz     # of benchmarks/squeezenet.py
@@ -6,11 +6,14 @@
 Speed and memory: one epoch of co-training on made embeddings in a .npy, 1,000,000 x 384 (--quick: 60,000, and the time
 of a million by proportion), with the default network and settings, beside the matrix products that its steps need,
 timed alone in the same process right after it; and the resident memory of a process that does nothing else.
-`--precision bf16` halves the products on a CPU that has them. Accuracy: on the test part of the file, with the default
-settings of codim-sup, against logistic regression and kNN whose strength follows from cross-validation on the given
-labels.
+
+Accuracy: `search_spaces/embeddings.yaml` on the file, in the folder `--study`, where the same call resumes; then, for
+each training that confirms what the study chose, logistic regression and kNN on the same given labels, their strength
+from cross-validation on them. Test images are first read here. The study's time is that from its first trial's start to
+its last training's end.
 """
 
+import json
 import multiprocessing
 import resource
 import time
@@ -24,27 +27,36 @@ import numpy as np
 import torch
 import tyro
 from kept import RESULTS, Bar, finished, judge, keep
-from rivals import OURS, difference, plain, read_parts, symmetric, table, told
+from rivals import difference, plain, table, told
 
 import codim
+from analysis.frames.load import load_trials
+from analysis.tables.selection import chosen_by_study, confirmed_trainings
 from codim.config.auto import Counts, resolved
+from codim.config.data import DataConfig
 from codim.config.train_config import TrainConfig
+from codim.data.load import load_data
+from codim.noise.kinds import NOISE_ADAPTER
+from codim.runtime.device import precision_on
+from study import run_study
 
 DIM, CLASSES = 384, 10
 MILLION = 1_000_000
-SECONDS, GIB = 60.0, 6.0
-RIVALS = ("logistic regression", "kNN")
+SECONDS, GIB, MINUTES = 60.0, 6.0, 15.0
+STUDIED, RIVALS = "the study's setting", ("logistic regression", "kNN")
+CHANCE = ("symmetric-0.5", "symmetric-0.8")
+"""Conditions in which the study's setting has to be ahead beyond chance."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """All classifiers at one noise rate."""
+    """The rivals on the labels of one confirming training."""
 
-    embeddings: str
-    rate: float
-    seed: int
-    images: int
-    passes: int
+    condition: str
+    data: str
+    """Its settings `data` and `noise`, as JSON."""
+    accuracy: float
+    """Test accuracy of the training."""
 
 
 @dataclass
@@ -53,13 +65,12 @@ class Arguments:
 
     embeddings: Path | None = None
     """A .npz with embeddings, labels and split (train, test); without it only speed is measured."""
-    rates: tuple[float, ...] = (0.0, 0.2, 0.5, 0.8)
-    images: int = 10_000
-    seeds: int = 3
-    passes: int = 120
-    """Budget of ours, in passes over the embeddings."""
+    study: Path = Path("results")
+    """Folder that receives the study's results."""
+    set: tuple[str, ...] = ()
+    """Entries that override those of the study file: path/to/entry=value."""
     threads: int = 2
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Numbers with which the timed epoch is computed."""
     count: int = 0
     """Embeddings in that epoch; 0: a million, or 60,000 with --quick."""
@@ -116,7 +127,8 @@ def step_products(config: TrainConfig, repeats: int = 50) -> float:
     predicted after MixUp, and have a gradient; the peer guesses 2N; 2N strong ones are encoded, and have a gradient; of
     what the projection head makes of these, there are two gradients."""
     n, width, out = config.train.batch_size, config.network.channels, config.network.projection_dim
-    kind = torch.bfloat16 if config.network.precision == "bf16" else torch.float32
+    precision = precision_on(torch.device("cpu"), config.network.precision)
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
     shapes = [(4 * n, DIM, width), (2 * n, DIM, width), (2 * n, width, width), (2 * n, width, out)]
     pairs = [(torch.randn(a, b, dtype=kind), torch.randn(b, c, dtype=kind)) for a, b, c in shapes]
     start = time.process_time()
@@ -127,16 +139,29 @@ def step_products(config: TrainConfig, repeats: int = 50) -> float:
 
 
 def work(run: Run) -> dict[str, Any]:
-    """Return test accuracies by name."""
+    """Return test accuracies of the rivals by name."""
     torch.set_num_threads(1)
-    x, labels, test, test_labels = read_parts(run.embeddings, run.images)
-    given = symmetric(labels, run.rate, run.seed)
-    budget = {"train": {"samples": run.passes * len(x)}}
-    models: dict[str, Any] = {
-        OURS: codim.NoisyLabelClassifier(settings=budget, random_state=run.seed),
-        **{name: plain(name, run.seed) for name in RIVALS},
-    }
-    return {name: float(model.fit(x, given).score(test, test_labels)) for name, model in models.items()}
+    own = json.loads(run.data)
+    data, truth = load_data(DataConfig.model_validate(own["data"]), NOISE_ADAPTER.validate_python(own["noise"]))
+    parts = (data.images[:], data.labels, truth.test_images[:], truth.test_labels)
+    x, given, test, test_labels = (part.numpy() for part in parts)
+    return {name: float(plain(name, seed=0).fit(x, given).score(test, test_labels)) for name in RIVALS}
+
+
+def studied(args: Arguments, embeddings: Path) -> tuple[list[dict[str, Any]], float]:
+    """Run the study; return a row of each training that confirms its choice, and the study's minutes."""
+    root = f"fixed/data/root={embeddings.absolute()}"
+    folder = run_study("embeddings", args.study, changes=[root, *args.set])
+    trials = load_trials(folder.root)
+    mine, found = chosen_by_study(trials), confirmed_trainings(trials)
+    runs = []
+    for row in found.to_dict("records"):
+        if (row["condition"], row["setting"]) in mine:
+            config = json.loads(row["config"])
+            own = json.dumps({name: config[name] for name in ("data", "noise")})
+            runs.append(Run(row["condition"], own, row["oracle_test_acc"]))
+    took = trials.confirmations["ended"].max() - trials.trials["started"].min()
+    return finished(args.rows, runs, work, args.workers, "rivals"), took.total_seconds() / 60
 
 
 def main(args: Arguments) -> None:
@@ -148,27 +173,28 @@ def main(args: Arguments) -> None:
         Bar("epoch of 1,000,000 x 384", f"{seconds:.0f} s", f"under {SECONDS:.0f} s", seconds < SECONDS),
         Bar(f"memory of {count:,} x {DIM}", f"{cost.gib:.1f} GiB", f"under {GIB:.0f} GiB", cost.gib < GIB),
     ]
-    rows, lines = [], {}
-    if args.embeddings:
-        images, passes, seeds = (2_000, 40, 2) if args.quick else (args.images, args.passes, args.seeds)
-        place = str(args.embeddings)
-        runs = [Run(place, rate, seed, images, passes) for rate in args.rates for seed in range(seeds)]
-        rows = finished(args.rows, runs, work, args.workers, "training")
-        for rate in args.rates:
-            own = [row for row in rows if row["rate"] == rate]
-            values = lines[f"symmetric {rate:g}"] = {name: [row[name] for row in own] for name in (OURS, *RIVALS)}
-            best = max(RIVALS, key=lambda name: np.mean(values[name]))
-            gap = difference(values[OURS], values[best])
-            held = gap[1] > 0 if rate in (0.5, 0.8) else gap[0] > 0
-            needs = "above 0 beyond chance" if rate in (0.5, 0.8) else "above 0"
-            bars.append(Bar(f"embeddings, symmetric {rate:g}", f"{told(gap)} to {best}", needs, held))
-    speed = (
+    text = (
         f"An epoch of co-training on 1,000,000 x {DIM}, {args.precision}, {args.threads} threads: {seconds:.0f} s "
         f"({cpu_seconds:.0f} s of CPU time, its matrix products alone {products:.0f} s); {cost.gib:.1f} GiB. "
         f"Measured on {count:,}."
     )
-    text = f"{table(lines, (OURS, *RIVALS))}\n\n{speed}" if lines else speed
-    keep("embeddings", text, {"rows": rows, "cost": cost._asdict(), "embeddings": count})
+    rows, lines = [], {}
+    if args.embeddings:
+        rows, minutes = studied(args, args.embeddings)
+        bars.append(Bar("study of embeddings", f"{minutes:.1f} min", f"under {MINUTES:.0f} min", minutes < MINUTES))
+        for condition in dict.fromkeys(row["condition"] for row in rows):
+            own = [row for row in rows if row["condition"] == condition]
+            values = {STUDIED: [row["accuracy"] for row in own]} | {n: [row[n] for row in own] for n in RIVALS}
+            lines[condition] = values
+            best = max(RIVALS, key=lambda name: np.mean(values[name]))
+            gap = difference(values[STUDIED], values[best])
+            held = gap[condition in CHANCE] > 0
+            needs = "above 0 beyond chance" if condition in CHANCE else "above 0"
+            bars.append(Bar(f"embeddings, {condition}", f"{told(gap)} to {best}", needs, held))
+        text = f"{table(lines, (STUDIED, *RIVALS))}\n\nThe study took {minutes:.1f} min.\n\n{text}"
+    # `data` has paths of this machine.
+    kept = [{name: value for name, value in row.items() if name != "data"} for row in rows]
+    keep("embeddings", text, {"rows": kept, "cost": cost._asdict(), "embeddings": count})
     judge(bars)
 
 

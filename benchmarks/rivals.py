@@ -23,11 +23,11 @@ CLEANED = "CleanLearning"
 
 
 class Parts(NamedTuple):
-    """Embeddings (N, D) and true labels (N,) of the parts of a file."""
+    """Embeddings (N, D) of a file, or images (N, H, W, C) of a data set, and their true labels (N,), by part."""
 
-    train: NDArray[np.float32]
+    train: NDArray[Any]
     labels: NDArray[np.int64]
-    test: NDArray[np.float32]
+    test: NDArray[Any]
     test_labels: NDArray[np.int64]
 
 

@@ -116,9 +116,11 @@ class AuditArguments:
     labels; the table holds all."""
     corrections: Path | None = None
     """File of what people answered: the table saved by the page (columns index, given_label and label; optionally
-    corrected_by), or an export of Label Studio, .json."""
-    to: Literal["page", "label-studio", "cleanlab"] = "page"
-    """Program to write a further file for. cleanlab: cleanlab_issues.csv, a frame of label issues for
+    corrected_by), or an export of Label Studio or FiftyOne, .json."""
+    to: Literal["page", "label-studio", "fiftyone", "cleanlab"] = "page"
+    """Program to write a further file for. fiftyone: fiftyone.json, for `fiftyone.Dataset.from_json(..., rel_dir=...)`
+    with the folder of the images; what people change in the field `label` comes back by --corrections, written by
+    `write_json`. cleanlab: cleanlab_issues.csv, a frame of label issues for
     `CleanLearning.fit(..., label_issues=...)`."""
 
 

@@ -16,7 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codim.commands.arguments import AuditArguments
 from codim.commands.corrections import correct
-from codim.commands.label_tools import label_studio_interface, label_studio_tasks, write_cleanlab_issues
+from codim.commands.label_tools import (
+    fiftyone_dataset,
+    label_studio_interface,
+    label_studio_tasks,
+    write_cleanlab_issues,
+)
 from codim.config.train_config import TrainConfig
 from codim.data.images.thumbnail import thumbnail
 from codim.data.load import TrainingData, load_data
@@ -43,6 +48,7 @@ def main(args: AuditArguments) -> int:
         return correct(args, folder)
     config, data, found, known, table = contradicted(args.checkpoint)
     tasks = label_studio_tasks(found) if args.to == "label-studio" else []
+    samples = fiftyone_dataset(found, data.classes) if args.to == "fiftyone" else {}
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / "label_audit.csv", Suspect, found)
     _write_table(folder / "label_audit_classes.csv", ClassAudit, by_class(data, found))
@@ -51,6 +57,9 @@ def main(args: AuditArguments) -> int:
         written = [folder / "label_studio.json", folder / "label_studio.xml"]
         written[0].write_text(json.dumps(tasks, indent=1), encoding="utf-8")
         written[1].write_text(label_studio_interface(data.classes), encoding="utf-8")
+    elif args.to == "fiftyone":
+        written = [folder / "fiftyone.json"]
+        written[0].write_text(json.dumps(samples, indent=1), encoding="utf-8")
     elif args.to == "cleanlab":
         written = [folder / "cleanlab_issues.csv"]
         write_cleanlab_issues(written[0], table)

@@ -1,27 +1,24 @@
-"""Corrections of labels that people made on the page of `audit` or in Label Studio, made into labels to train on."""
+"""Corrections of labels that people made on the page of `audit`, in Label Studio or in FiftyOne: labels to train on."""
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from codim.commands.arguments import AuditArguments
-from codim.commands.label_tools import Answer, read_label_studio
+from codim.commands.label_tools import Answer, read_answers
 from codim.config.train_config import TrainConfig
 from codim.data.images.image_cache import CachedImages
 from codim.data.load import TrainingData, load_data
-from codim.data.own_files import OwnImages, folder_images, table_images
+from codim.data.own_files import own_images
 from codim.noise.base import NoNoise
 from codim.noise.file import FileNoise
 from codim.runtime.atomic_file import replaced
 from codim.text.label_table import read_columns
 from codim.text.safe_text import printable
 from codim.training.checkpoint import load_trained
-
-OWN: dict[str, Callable[[Path], OwnImages]] = {"folder": folder_images, "table": table_images}
 
 
 def correct(args: AuditArguments, folder: Path) -> int:
@@ -36,7 +33,7 @@ def correct(args: AuditArguments, folder: Path) -> int:
     labels, settings = folder / "corrected_labels.csv", config.model_dump(mode="json")
     numbers = {**dict(enumerate(data.labels.tolist())), **{place: label for place, (label, _) in corrected.items()}}
     checked = {*corrected, *(data.trusted.nonzero().flatten().tolist() if data.trusted is not None else ())}
-    if config.data.name in OWN:
+    if config.data.own_images:
         _write_own(labels, config, data, numbers, checked, {place: by for place, (_, by) in corrected.items()})
         settings["noise"] = NoNoise().model_dump(mode="json")
         settings["data"] |= {"name": "table", "root": str(labels.absolute()), "subset": 0, "trusted": None}
@@ -77,7 +74,7 @@ def read_corrections(path: Path, data: TrainingData) -> dict[int, tuple[int, str
 
 def _answers(path: Path) -> list[Answer]:
     if path.suffix.lower() == ".json":
-        return read_label_studio(path)
+        return read_answers(path)
     columns = read_columns(path, ("index", "given_label", "label"), ("corrected_by",))
     people = columns.pop("corrected_by", None) or [""] * len(columns["index"])
     return [
@@ -97,7 +94,7 @@ def _write_own(
     """`checked`: images whose label a person corrected or called trusted before: they are trusted from here on.
     `people`: who corrected an image, of all that were corrected now."""
     assert isinstance(data.images, CachedImages)
-    own = OWN[config.data.name](config.data.place)
+    own = own_images(config.data)
     held_out = set(data.val_index.tolist()) if config.data.validation == "official" else set()
     rows = [
         (

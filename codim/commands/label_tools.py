@@ -1,5 +1,5 @@
-"""Files for the programs in which labels are mended: tasks for Label Studio and what people answered there, and the
-issues of a data set as a frame of cleanlab."""
+"""Files for the programs in which labels are mended: tasks for Label Studio, samples for FiftyOne, what people answered
+in both, and the issues of a data set as a frame of cleanlab."""
 
 import csv
 import json
@@ -32,6 +32,24 @@ class Answer(NamedTuple):
     """Person; empty if unknown."""
 
 
+def _require_named(found: Sequence[Suspect], program: str) -> None:
+    """Check that the program can show each sample. Raises ValueError."""
+    if unnamed := [suspect.index for suspect in found if not suspect.file]:
+        raise ValueError(
+            f"--to {program}: sample {unnamed[0]} has no file and no id for {program} to show; allowed: images in "
+            "files, or embeddings with ids that name them"
+        )
+
+
+def _priority(suspect: Suspect) -> float:
+    """Return how soon a person should look, in [0, 1]: doubt in the given label times trust in the suggested one."""
+    return (1 - suspect.clean_probability) * _confidence(suspect)
+
+
+def _confidence(suspect: Suspect) -> float:
+    return (suspect.confidence_a + suspect.confidence_b) / 2
+
+
 def label_studio_tasks(found: Sequence[Suspect]) -> list[dict[str, Any]]:
     """Return a task for each suspect: its image, the suggested label as a prediction, and its priority, by which Label
     Studio can sort.
@@ -41,23 +59,19 @@ def label_studio_tasks(found: Sequence[Suspect]) -> list[dict[str, Any]]:
     Raises:
         ValueError: a sample has no name.
     """
-    if unnamed := [suspect.index for suspect in found if not suspect.file]:
-        raise ValueError(
-            f"--to label-studio: sample {unnamed[0]} has no file and no id for Label Studio to show; allowed: images "
-            "in files, or embeddings with ids that name them"
-        )
+    _require_named(found, "label-studio")
     return [
         {
             "data": {
                 "image": suspect.file if "://" in suspect.file else LOCAL_FILES + quote(suspect.file),
                 "index": suspect.index,
                 "given_label": suspect.given_label,
-                "priority": (1 - suspect.clean_probability) * (suspect.confidence_a + suspect.confidence_b) / 2,
+                "priority": _priority(suspect),
             },
             "predictions": [
                 {
                     "model_version": f"codim {__version__}",
-                    "score": (suspect.confidence_a + suspect.confidence_b) / 2,
+                    "score": _confidence(suspect),
                     "result": [_choice(suspect.suggested_label)],
                 }
             ],
@@ -79,18 +93,75 @@ def label_studio_interface(classes: Sequence[str]) -> str:
     )
 
 
-def read_label_studio(path: Path) -> list[Answer]:
-    """Read the answers in an export of Label Studio (JSON) of such tasks; those that nobody answered are left out.
+def fiftyone_dataset(found: Sequence[Suspect], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the suspects as FiftyOne's `Dataset.from_json` reads a data set: the labels `suggested` and `label`, the
+    latter as it was given, for a person to change.
 
     Raises:
-        ValueError: the file is none, or people disagree about a label; names the task.
+        ValueError: a sample has no name.
     """
+    _require_named(found, "fiftyone")
+    return {
+        "name": "codim-audit",
+        "media_type": "image",
+        "default_classes": [printable(name) for name in classes],
+        "samples": [
+            {
+                "filepath": suspect.file,
+                "index": suspect.index,
+                "given_label": suspect.given_label,
+                "label": _classification(suspect.given_label),
+                "suggested": _classification(suspect.suggested_label, confidence=_confidence(suspect)),
+                "priority": _priority(suspect),
+            }
+            for suspect in found
+        ],
+    }
+
+
+def _classification(label: str, **more: float) -> dict[str, Any]:
+    return {"_cls": "Classification", "label": label} | more
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Read the answers in an export of Label Studio (format JSON, a list of tasks), or in what FiftyOne's `write_json`
+    makes of the data set. Raises ValueError: the file is neither, or as `_label_studio_answers`."""
     try:
-        tasks = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ValueError(f"{printable(path)} cannot be read: {printable(error)}") from error
-    if not isinstance(tasks, list):
-        raise ValueError(f"{printable(path)} is no export of Label Studio; allowed: its format JSON, a list of tasks")
+    if isinstance(content, list):
+        return _label_studio_answers(path, content)
+    if isinstance(content, dict) and isinstance(content.get("samples"), list):
+        return _fiftyone_answers(path, content["samples"])
+    raise ValueError(
+        f"{printable(path)} is no export of Label Studio or FiftyOne; allowed: a list of tasks, or a data set "
+        "with samples"
+    )
+
+
+def _fiftyone_answers(path: Path, samples: list[Any]) -> list[Answer]:
+    """Return the labels that differ from those given."""
+    found = []
+    for number, sample in enumerate(samples, 1):
+        where = f"{printable(path)}, sample {number}"
+        try:
+            answer = Answer(
+                where, *(str(part) for part in (sample["index"], sample["given_label"], sample["label"]["label"]))
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{where}: {printable(repr(error))}; allowed: samples that --to fiftyone made") from error
+        if answer.label != answer.given_label:
+            found.append(answer)
+    return found
+
+
+def _label_studio_answers(path: Path, tasks: list[Any]) -> list[Answer]:
+    """Return the answers to such tasks; those that nobody answered are left out.
+
+    Raises:
+        ValueError: a task is not one of them, or people disagree about a label; names the task.
+    """
     found = []
     for number, task in enumerate(tasks, 1):
         where = f"{printable(path)}, task {number}"

@@ -18,7 +18,7 @@ from codim.config.train_config import TrainConfig, checked, layered, merge, trai
 AUTO = "auto"
 TIMED = ("train/samples", "pretrain/epochs", "warmup/epochs", "mixmatch/rampup_epochs")
 """Settings that a limit of time decides."""
-ALLOW_AUTO = ("train/device", "data/root", "data/cache", "data/labels", "data/trusted")
+ALLOW_AUTO = ("train/device", "network/precision", "data/root", "data/cache", "data/labels", "data/trusted")
 """Settings in which the word has another meaning, or may be a name."""
 GRID = 1.02
 """Ratio of neighbouring budgets that are tried for a time."""

@@ -38,9 +38,10 @@ class DataConfig(Section):
     of the same kind, whatever the noise. 0: all."""
     trusted: Path | None = None
     """Training images whose labels somebody has checked: .npy, or text with one number per line, zero-based positions
-    in the training set; a column `trusted` (yes or no) of a table or of embeddings says the same. Added noise does not
-    change them, they are always in the labelled set with clean probability 1, and neither the mixture nor the estimate
-    of the noise counts them."""
+    in the training set; a column `trusted` (yes or no) of a table or of embeddings says the same. With `folder` and
+    `table` also a folder, for `folder` outside of `root`, that holds a folder of images for each class; they join the
+    training images. Added noise does not change them, they are always in the labelled set with clean probability 1, and
+    neither the mixture nor the estimate of the noise counts them."""
     validation: Literal["split", "official", "trusted"] = "split"
     """split: hold out a share of the training images, with their noisy labels. official: use the data set's own
     validation part, which is added to the images with its labels unchanged (clothing1m: checked by people; own data:
@@ -87,6 +88,10 @@ class DataConfig(Section):
             raise ValueError(f"data/root is missing: {self.name} needs {self.facts.own}")
         if self.labels is not None and not (self.facts.own and self.facts.vectors):
             raise ValueError(f"data/labels: {self.name} has labels of its own; allowed with data/name: embeddings")
+        if self.trusted_folder is not None and not self.own_images:
+            raise ValueError(
+                f"data/trusted: {self.trusted} is a folder; allowed with data/name: {self.name}: a file of positions"
+            )
         if self.labels_are_true and not self.facts.own:
             raise ValueError(f"data/labels_are_true: {self.name} says so itself; allowed with your own data")
         return self
@@ -96,10 +101,22 @@ class DataConfig(Section):
         """Facts about the data set."""
         return DATASET_FACTS[self.name]
 
+    @property
+    def own_images(self) -> bool:
+        """Whether the samples are image files of the user."""
+        return bool(self.facts.own) and not self.facts.vectors
+
+    @property
+    def trusted_folder(self) -> Path | None:
+        """Folder of trusted images; None if `trusted` is a file of positions, or not given."""
+        return self.trusted if self.trusted is not None and self.trusted.is_dir() else None
+
     def images(self) -> dict[str, Any]:
         """Return the settings that decide which images training sees, and how: all that label-free stages depend on."""
         own = {"name", "root", "subset", "validation", "cache_size"} if self.root else {"name", "subset", "validation"}
-        return self.model_dump(mode="json", include=own | ({"labels"} if self.labels else set()))
+        for name, place in (("labels", self.labels), ("trusted", self.trusted_folder)):
+            own |= {name} if place else set()
+        return self.model_dump(mode="json", include=own)
 
     @property
     def megapixels(self) -> float:

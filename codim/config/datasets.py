@@ -75,7 +75,7 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
 _VECTOR_DEFAULTS: dict[str, dict[str, Any]] = {
     **_OWN_DEFAULTS,
     "data": {},
-    "network": {"name": "mlp"},
+    "network": {"name": "mlp", "precision": "auto"},
     "augment": {},
     "optim": {**_SHORT["optim"], "lr": 0.002, "weight_decay": "auto"},
 }

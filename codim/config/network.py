@@ -73,9 +73,10 @@ class NetworkConfig(Section):
     encoders, and those with the cifar stem, take the views as they are."""
     projection_dim: int = Field(default=128, ge=2)
     """Dimension of the contrastive embedding."""
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "auto"] = "fp32"
     """Precision of matrix products and convolutions. tf32: float32 with 10-bit mantissas, on GPUs. bf16: autocast to
-    bfloat16, on GPUs and on CPUs; weights, outputs, losses and targets stay in float32."""
+    bfloat16, on GPUs and on CPUs; weights, outputs, losses and targets stay in float32. auto: bf16 on a CPU that
+    multiplies bfloat16 numbers by instructions of its own (avx512_bf16, amx_bf16), fp32 elsewhere."""
     compile: Literal["off", "default", "graphs"] = "off"
     """default: torch.compile of the encoder in training. graphs: CUDA graphs too. If the machine cannot compile,
     training continues without, with a warning. The first step then takes a minute; results differ in the last bits."""

@@ -14,7 +14,7 @@ from codim.config.datasets import IN_MEMORY, NOT_HERE, VECTORS_IN_MEMORY
 from codim.config.train_config import explain, layered
 from codim.data.embedding_files import read_labels
 from codim.data.images.decode import FORMATS
-from codim.data.own_files import OwnImages, folder_images, table_images
+from codim.data.own_files import OwnImages, own_images
 from codim.section import Section
 
 MEASURED = 100
@@ -48,7 +48,7 @@ def count_images(settings: Mapping[str, Any], gpu: bool) -> Counts:
         rows = read_labels(config.place, config.labels).rows
         train, val, side = len(rows["train"]), len(rows["val"]), 0
     elif config.facts.own:
-        own = folder_images(config.place) if config.name == "folder" else table_images(config.place)
+        own = own_images(config)
         train, val, side = len(own.rows["train"]), len(own.rows["val"]), _side(own)
     else:
         if config.name in (IN_MEMORY, VECTORS_IN_MEMORY):

@@ -180,7 +180,7 @@ def _trusted(source: ImageSource, config: DataConfig) -> NDArray[np.bool_]:
     """Return which labels of the source's training part are trusted, (N,). Raises ValueError: the file names others."""
     count = len(source.labels)
     found = np.zeros(count, dtype=bool) if source.trusted is None else source.trusted.copy()
-    if config.trusted is not None:
+    if config.trusted is not None and config.trusted_folder is None:
         index = read_positions(config.trusted, "data/trusted")
         if (outside := index[(index < 0) | (index >= count)]).size:
             where = printable(config.trusted)

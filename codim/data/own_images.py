@@ -10,19 +10,19 @@ import numpy as np
 from codim.config.data import DataConfig
 from codim.config.datasets import NOT_HERE
 from codim.data.image_source import ImageSource, cached_parts
-from codim.data.own_files import OwnImages, folder_images, table_images
+from codim.data.own_files import OwnImages, own_images
 from codim.text.parts import PARTS
 from codim.text.safe_text import printable
 
 
 def folder(config: DataConfig) -> ImageSource:
     """Load the images of `data/root`, a folder per class. Raises ValueError as `folder_images`, or as `_source`."""
-    return _source(config, folder_images(config.place).logged())
+    return _source(config, own_images(config).logged())
 
 
 def table(config: DataConfig) -> ImageSource:
     """Load the images listed in the table `data/root`. Raises ValueError as `table_images`, or as `_source`."""
-    return _source(config, table_images(config.place).logged())
+    return _source(config, own_images(config).logged())
 
 
 def in_memory(config: DataConfig) -> ImageSource:

@@ -51,7 +51,7 @@ def sup_con(z1: Tensor, z2: Tensor, positives: Tensor, temperature: float) -> Te
 
 
 def _similarities(z: Tensor, temperature: float) -> Tensor:
-    return (z @ z.T / temperature).fill_diagonal_(float("-inf"))
+    return ((z @ z.T).to(z.dtype) / temperature).fill_diagonal_(float("-inf"))
 
 
 def trusted_pairs(targets: Tensor, trusted: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from codim.config.network import NetworkConfig
 from codim.models.airbench import Airbench
 from codim.models.encoders import build_encoder
+from codim.runtime.device import precision_on
 
 FITTED_IMAGES = 2_000
 """Number of images that `Network.fit` is given."""
@@ -43,23 +44,25 @@ class Network(nn.Module):
             self.encoder.whiten.fit((x - mean) / std.clamp(min=1e-3))
 
     def forward(self, x: Tensor) -> Tensor:
-        with self._autocast(x):
+        with self.autocast(x):
             logits: Tensor = self.classifier(self.encoder(x))
         return logits.float()
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the encoder's output, (N, D) float32."""
-        with self._autocast(x):
+        with self.autocast(x):
             embeddings: Tensor = self.encoder(x)
         return embeddings.float()
 
     def project(self, x: Tensor) -> Tensor:
-        with self._autocast(x):
+        with self.autocast(x):
             embeddings: Tensor = self.projector(self.encoder(x))
         return F.normalize(embeddings.float(), dim=1)
 
-    def _autocast(self, x: Tensor) -> torch.autocast:
-        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+    def autocast(self, x: Tensor) -> torch.autocast:
+        """Return the context in which products on the device of `x` have the precision of the network."""
+        precision = precision_on(x.device, self.precision)
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def seeded_network(config: NetworkConfig, channels: int, num_classes: int, seed: int) -> Network:

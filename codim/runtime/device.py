@@ -5,13 +5,17 @@ import logging
 import platform
 import resource
 import sys
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 
 log = logging.getLogger(__name__)
-BFLOAT16 = ("avx512_bf16", "amx_bf16", "avx10_2", "avx_ne_convert", "bf16", "sve_bf16")
-"""CPU instructions for bfloat16 products or conversions, by torch.cpu.get_capabilities' names; the last two: ARM's."""
+BFLOAT16_PRODUCTS = ("avx512_bf16", "amx_bf16")
+"""CPU instructions for bfloat16 products, several times as fast as those of float32, by the names of
+torch.cpu.get_capabilities."""
+BFLOAT16 = (*BFLOAT16_PRODUCTS, "avx10_2", "avx_ne_convert", "bf16", "sve_bf16")
+"""CPU instructions for bfloat16 products or conversions; the last two: ARM's."""
 
 
 def torch_device(wanted: Literal["auto", "cpu", "cuda"] = "auto") -> torch.device:
@@ -31,21 +35,33 @@ def set_up(device: torch.device, precision: str) -> None:
         if slow := slow_precision(device, precision):
             log.warning(slow)
         return
-    kind = "ieee" if precision == "fp32" else "tf32"
+    kind = "ieee" if precision_on(device, precision) == "fp32" else "tf32"
     torch.backends.cuda.matmul.fp32_precision = kind
     for part in ("conv", "rnn"):  # torch's export refuses to run where these two differ
         getattr(torch.backends.cudnn, part).fp32_precision = kind
     torch.backends.cudnn.benchmark = True
 
 
+def precision_on(device: torch.device, precision: str) -> str:
+    """Return the precision `network/precision` on this device, with a name in place of auto."""
+    if precision != "auto":
+        return precision
+    return "bf16" if device.type == "cpu" and _has(BFLOAT16_PRODUCTS) else "fp32"
+
+
 def slow_precision(device: torch.device, precision: str) -> str:
     """Explain why a precision slows down training on this device, and the remedy; empty if it does not."""
-    if device.type != "cpu" or precision != "bf16" or any(map(torch.cpu.get_capabilities().get, BFLOAT16)):
+    if device.type != "cpu" or precision != "bf16" or _has(BFLOAT16):
         return ""
     return (
         "network/precision: bf16 makes training several times slower on this CPU, which has no bfloat16 instructions "
-        f"({', '.join(BFLOAT16[:2])}); set network/precision: fp32"
+        f"({', '.join(BFLOAT16_PRODUCTS)}); set network/precision: fp32"
     )
+
+
+def _has(instructions: Iterable[str]) -> bool:
+    """Whether this CPU has any of these instructions."""
+    return any(map(torch.cpu.get_capabilities().get, instructions))
 
 
 def _keep_freed_memory() -> None:

@@ -158,4 +158,5 @@ def _contrast(
     trusted_x, trusted_u = x.new_ones(len(x), dtype=torch.bool), u.amax(1) >= config.confidence
     chosen = {"labelled": slice(0, len(x)), "unlabelled": slice(len(x), None), "both": slice(None)}[config.sets]
     targets, trusted = torch.cat([x, u])[chosen], torch.cat([trusted_x, trusted_u])[chosen]
-    return contrastive_loss(z1, z2, targets, trusted, config)
+    with net.autocast(z1):
+        return contrastive_loss(z1, z2, targets, trusted, config)

@@ -12,7 +12,7 @@ from codim.config.budget import Milestones, ends_in_words, milestones, require_e
 from codim.config.data import DataConfig
 from codim.config.datasets import DATASET_FACTS
 from codim.config.divide import DivideConfig
-from codim.config.train_config import TrainConfig, merge
+from codim.config.train_config import TrainConfig, layered, merge
 from codim.data.counts import count_images
 from codim.data.nominal import nominal_data
 from codim.noise.base import NoiseKind
@@ -76,11 +76,12 @@ def without_auto(spec: StudySpec, source: Source, look: Look) -> StudySpec:
     are `loaded`, which refuses them. Raises SpecError."""
     fixed = spec.fixed
     networks = [settings.get("network", {}) for settings in spec.baselines.values()]
-    if "network/name" in spec.space or any("name" in own for own in networks if isinstance(own, Mapping)):
-        fixed = merge({"network": {"width": None}}, fixed)  # a width fits one network
+    several = "network/name" in spec.space or any("name" in own for own in networks if isinstance(own, Mapping))
     try:
         if not autos(fixed):
             return spec
+        if several and layered(fixed).get("network", {}).get("width") is not None:
+            fixed = merge({"network": {"width": None}}, fixed)  # a width fits one network
         try:
             counts = count_images(fixed, gpu=False)
         except ValueError:

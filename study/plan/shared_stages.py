@@ -70,7 +70,7 @@ def warm_up(config: TrainConfig) -> Stage | None:
         average=config.average,
     )
     places = (config.network.weights, *config.noise.files, config.data.labels, config.data.trusted)
-    digests = {"files": [_digest(path) for path in places if path]}
+    digests = {"files": [_digest(path) for path in places if path and not path.is_dir()]}
     return _stage("warm-up", own, own.model_dump(mode="json", exclude=_without_part(config)) | digests)
 
 

@@ -23,6 +23,7 @@ from study.results.tables import EPOCH_SCHEMA
 
 HOME = Path(analysis.__file__).parent
 EXAMPLE, NOTEBOOK = HOME / "example", HOME / "notebooks" / "trials.py"
+NOISY_LABELS = NOTEBOOK.with_name("noisy_labels.py")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_figure_keeps_its_style_when_it_is_shown(example: Trials, tmp_path: Pa
 
 
 def test_an_unknown_figure_and_one_that_cannot_be_drawn_are_named(empty_study: Trials) -> None:
-    with pytest.raises(ValueError, match=r"no figure 'hist'; allowed: methods, "):
+    with pytest.raises(ValueError, match=r"no figure 'hist'; allowed: accuracy_by_noise, methods, "):
         figure(empty_study, "hist")
     with pytest.raises(NotApplicable):
         figure(empty_study, "history")
@@ -150,8 +151,18 @@ def test_the_queries_of_other_libraries_find_the_same(executed: dict[str, Any], 
     assert found == executed["best_objective"].to_dict()
 
 
-def test_every_cell_is_marked() -> None:
-    lines = NOTEBOOK.read_text().splitlines()
+def test_wrong_labels_go_in_and_an_audit_comes_out() -> None:
+    scope = runpy.run_path(str(NOISY_LABELS))
+    assert 0.3 < scope["wrong"].mean() < 0.4
+    assert scope["accuracy"]["NoisyLabelClassifier"] > 0.95 > 0.9 > scope["accuracy"]["logistic regression"]
+    assert scope["precision"] > 0.95
+    assert f"average precision {scope['precision']:.3f}" in scope["answer"]
+    assert NOISY_LABELS.read_text().count("# %%") == 10
+
+
+@pytest.mark.parametrize("notebook", [NOTEBOOK, NOISY_LABELS])
+def test_every_cell_is_marked(notebook: Path) -> None:
+    lines = notebook.read_text().splitlines()
     assert lines[0] == "# %% [markdown]"
     markdown = False
     for line in lines:

@@ -28,6 +28,11 @@ OWN = (
 CONSENSUS = "--conditions asymmetric-0.4 --trials 5 --memorising 1 --repetitions 3 --table FOLDER/rows.jsonl"
 TO_REGRET = "--studies 2 --trials 5 --families fixed --rows FOLDER/rows.jsonl"
 EMBEDDED = "--embeddings FOLDER/x.npz --images 150 --passes 6 --seeds 2 --workers 1"
+STUDIED = (
+    "--embeddings FOLDER/x.npz --study FOLDER --count 2000 --threads 1 "
+    "--set 'conditions=[{kind: symmetric, rate: 0.5}]' baselines={} budget/trials_per_condition=2 confirm/seeds=2 "
+    "fixed/train/samples=1500"
+)
 
 CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
@@ -45,7 +50,7 @@ CASES = {
     "own_data": (OWN, "own_data"),
     "consensus": (CONSENSUS, "consensus-digits"),
     "noise_interval": ("--cases 3 --data digits --rows FOLDER/rows.jsonl", "noise_interval"),
-    "embeddings": (f"{EMBEDDED} --rates 0.5 --count 2000 --threads 1", "embeddings"),
+    "embeddings": (STUDIED, "embeddings"),
     "trusted": (f"{EMBEDDED} --per-class 5", "trusted"),
     "estimator": ("--data digits --images 100 --seeds 1 --minutes 0.03 --workers 1", "estimator"),
     "detection": ("--images 100 --seeds 1 --only 'symmetric .2' --workers 1", "detection"),

@@ -17,9 +17,10 @@ from codim.commands import audit
 from codim.commands.arguments import AuditArguments
 from codim.commands.corrections import read_corrections
 from codim.commands.label_tools import (
+    fiftyone_dataset,
     label_studio_interface,
     label_studio_tasks,
-    read_label_studio,
+    read_answers,
     write_cleanlab_issues,
 )
 from codim.data.load import TrainingData
@@ -124,7 +125,34 @@ def test_exports_that_do_not_fit_are_refused(
 def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(ValueError, match=message):
-        read_label_studio(tmp_path / "x.json")
+        read_answers(tmp_path / "x.json")
+
+
+def test_fiftyone_reads_its_samples() -> None:
+    """By the real package where it is installed."""
+    fiftyone = pytest.importorskip("fiftyone")
+    (own,) = fiftyone_dataset([suspect(0, "emu")], CLASSES)["samples"]
+    sample = fiftyone.Sample.from_dict(json.loads(json.dumps(own)))
+    assert (sample.label.label, sample.suggested.label, sample["index"]) == (CLASSES[0], "emu", 0)
+    assert sample.suggested.confidence == pytest.approx(0.8)
+
+
+def test_samples_have_to_be_those_of_an_audit(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--to fiftyone: sample 2 has no file and no id"):
+        fiftyone_dataset([suspect(2, "cat", "")], CLASSES)
+    for content, told in (
+        (
+            {"samples": [{"filepath": "a.jpg"}]},
+            r"x\.json, sample 1: KeyError\('index'\); allowed: samples that --to fiftyone",
+        ),
+        (
+            {"version": 1},
+            "is no export of Label Studio or FiftyOne; allowed: a list of tasks, or a data set with samples",
+        ),
+    ):
+        (tmp_path / "x.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=told):
+            read_answers(tmp_path / "x.json")
 
 
 def test_cleanlab_leaves_out_what_the_audit_calls_an_issue(tmp_path: Path) -> None:
@@ -144,7 +172,8 @@ def test_cleanlab_leaves_out_what_the_audit_calls_an_issue(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("to", "written"), [("label-studio", "label_studio.json"), ("cleanlab", "cleanlab_issues.csv")]
+    ("to", "written"),
+    [("label-studio", "label_studio.json"), ("fiftyone", "fiftyone.json"), ("cleanlab", "cleanlab_issues.csv")],
 )
 def test_the_command(to: Any, written: str, tmp_path: Path) -> None:
     """Photos of wrong labels go out by their names, and the labels that are given to them come back."""
@@ -161,6 +190,15 @@ def test_the_command(to: Any, written: str, tmp_path: Path) -> None:
         assert len(pd.read_csv(tmp_path / written)) == 300
         return
     tasks = json.loads((tmp_path / written).read_text())
+    if to == "fiftyone":
+        first, *_ = tasks["samples"]
+        assert first["filepath"] == f"photos/{first['index']}.jpg"
+        assert read_corrections(tmp_path / written, session.data) == {}, "nobody has changed a label"
+        first["label"]["label"] = first["suggested"]["label"]
+        (tmp_path / written).write_text(json.dumps(tasks))
+        ((index, (label, _)),) = read_corrections(tmp_path / written, session.data).items()
+        assert (index, session.data.classes[label]) == (first["index"], first["suggested"]["label"])
+        return
     assert all(task["data"]["image"].endswith(f"photos/{task['data']['index']}.jpg") for task in tasks)
     for task in tasks[:2]:
         (prediction,) = task["predictions"]

@@ -14,12 +14,13 @@ from codim.commands.arguments import CrossvalArguments
 from codim.config.data import DataConfig
 from codim.config.divide import DivideConfig
 from codim.config.train_config import train_config
+from codim.data.counts import count_images
 from codim.data.load import load_data
 from codim.division.divide import divide
 from codim.evaluation.label_audit import label_audit
 from codim.noise.kinds import NOISE_ADAPTER
 from codim.training.session import Session
-from tests.support.loading import load
+from tests.support.loading import levels, load
 from tests.support.pictures import save_plain
 from tests.support.vectors import blobs, save, settings
 
@@ -69,6 +70,51 @@ def test_a_table_of_images_has_the_column_too(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,label,trusted\n0.png,a,Yes\n1.png,b,perhaps\n")
     with pytest.raises(ValueError, match=r"row 2: trusted is 'perhaps'; allowed: true, yes, 1, false, no, 0"):
         load("table", tmp_path / "t.csv")
+
+
+def two_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder of doubtful images of levels 0 to 2, and one of trusted ones of levels 3 to 5."""
+    doubtful, trusted = tmp_path / "photos", tmp_path / "checked"
+    for i, name in enumerate(("a/0.png", "b/1.png", "b/2.png")):
+        save_plain(doubtful / name, i)
+        save_plain(trusted / name, 3 + i)
+    return doubtful, trusted
+
+
+@pytest.mark.parametrize("name", ["folder", "table"])
+def test_a_folder_of_them_joins_the_training_images(name: str, tmp_path: Path) -> None:
+    root, trusted = two_folders(tmp_path)
+    if name == "table":
+        root = tmp_path / "t.csv"
+        root.write_text("path,label,trusted\nphotos/a/0.png,a,\nphotos/b/1.png,b,yes\nphotos/b/2.png,b,no\n")
+    config = DataConfig.model_validate({"name": name, "root": root, "trusted": trusted, "labels_are_true": True})
+    source = load(name, root, trusted=trusted)
+    assert levels(source.images) == [0, 1, 2, 3, 4, 5]
+    assert source.labels.tolist() == [0, 1, 1, 0, 1, 1]
+    assert source.trusted is not None
+    assert source.trusted.tolist() == [False, name == "table", False, True, True, True]
+    assert count_images({"data": config.model_dump()}, gpu=False).images == 6
+    data, truth = load_data(config, NOISE)
+    assert data.trusted is not None
+    assert data.trusted.tolist() == source.trusted.tolist()
+    assert truth.clean is not None
+    assert truth.clean[data.trusted].all()
+    assert set(config.images()) > {"trusted"}, "pre-training sees their images"
+
+
+def test_a_folder_of_them_has_to_fit(tmp_path: Path) -> None:
+    root, trusted = two_folders(tmp_path)
+    with pytest.raises(ValueError, match=r"data/trusted: .*photos/a lies in data/root; allowed: a folder beside it"):
+        load("folder", root, trusted=root / "a")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"data/trusted: .*empty has no folders; allowed: a folder of images for each"):
+        load("folder", root, trusted=tmp_path / "empty")
+    (trusted / "a" / "0.png").unlink()
+    (trusted / "a" / "0.png").symlink_to(root / "a" / "0.png")
+    with pytest.raises(ValueError, match=r"data/trusted: a/0\.png is in .*photos, too; allowed: in one of both"):
+        load("folder", root, trusted=trusted)
+    with pytest.raises(ValueError, match=r"trusted: .*checked is a folder; allowed with data/name: digits: a file"):
+        DataConfig(name="digits", trusted=trusted)
 
 
 def test_they_may_be_the_validation_part(path: Path, file: Path) -> None:

@@ -28,7 +28,7 @@ from tests.support.vectors import DIM, NAMES, blobs, save, settings
 N = 300
 SETTINGS: dict[str, Any] = {
     "noise": {"kind": "symmetric", "rate": 0.4},
-    "network": {"width": 16, "projection_dim": 8},
+    "network": {"width": 16, "projection_dim": 8, "precision": "fp32"},
     "pretrain": {"epochs": 1, "batch_size": 32},
     "warmup": {"epochs": 2},
     "mixmatch": {"rampup_epochs": 1},

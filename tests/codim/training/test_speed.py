@@ -18,7 +18,7 @@ from codim.data.augment import Augmenter
 from codim.data.batches import endless_batches
 from codim.data.load import TrainingData
 from codim.models import network as networks
-from codim.runtime.device import set_up, slow_precision
+from codim.runtime.device import precision_on, set_up, slow_precision
 from codim.training.cssl import Batch, cssl_losses
 from codim.training.optim import step
 from codim.training.state import TrainState
@@ -164,6 +164,23 @@ def test_bfloat16_is_warned_of_where_a_cpu_has_no_instructions_for_it(
     found = slow_precision(torch.device(device), precision)
     assert bool(found) == warned
     assert not warned or "set network/precision: fp32" in found
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "has", "used"),
+    [
+        ("cpu", "auto", {"avx512_bf16": True}, "bf16"),
+        ("cpu", "auto", {"amx_bf16": True}, "bf16"),
+        ("cpu", "auto", {"avx_ne_convert": True, "avx512_bf16": False}, "fp32"),
+        ("cuda", "auto", {"avx512_bf16": True}, "fp32"),
+        ("cpu", "fp32", {"avx512_bf16": True}, "fp32"),
+    ],
+)
+def test_auto_takes_bfloat16_where_the_cpu_multiplies_it(
+    device: str, precision: str, has: dict[str, bool], used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert precision_on(torch.device(device), precision) == used
 
 
 LARGE_TENSORS = """

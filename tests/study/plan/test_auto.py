@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from codim.config.auto import autos, put
 from study.errors import SpecError
 from study.plan.plan import load_plan, outline
 from study.spec.study_spec import load_study
 from tests.support.pictures import save_plain
 from tests.support.studies import WriteStudy
+from tests.support.vectors import blobs, save, settings
 
 
 def test_all_trials_have_what_was_computed_once(write_study: WriteStudy, tmp_path: Path) -> None:
@@ -28,6 +30,19 @@ def test_all_trials_have_what_was_computed_once(write_study: WriteStudy, tmp_pat
     given = load_plan(write_study(fixed=own | {"train": {"samples": 77_000}}, baselines={}, pruner={"kind": "none"}))
     assert given.spec.fixed["train"]["samples"] == 77_000
     assert given.spec.fixed["warmup"]["epochs"] > plan.spec.fixed["warmup"]["epochs"]
+
+
+def test_a_resumed_study_of_several_networks_is_the_same(write_study: WriteStudy, tmp_path: Path) -> None:
+    """When it begins again, each `auto` has the value that it had."""
+    vectors, labels = blobs(90)
+    path = save(tmp_path / "x.npy", vectors, label=labels)
+    own = {"fixed": {"data": settings(path, labels_are_true=True)}, "baselines": {}, "pruner": {"kind": "none"}}
+    own["space"] = {"network/name": {"type": "categorical", "choices": ["mlp", "identity"]}}
+    begun = load_plan(write_study(**own)).spec.fixed
+    resumed = own["fixed"]
+    for section, _, name in (path.partition("/") for path in autos(resumed)):
+        resumed = put(resumed, f"{section}/{name}", begun[section][name])
+    assert load_plan(write_study(**own | {"fixed": resumed})).spec.fixed == begun
 
 
 def test_what_cannot_be_auto_is_named_with_its_line(write_study: WriteStudy) -> None:
