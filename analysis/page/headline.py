@@ -13,7 +13,7 @@ from analysis.frames.load import Trials
 from analysis.frames.settings import params
 from analysis.page.sentences import COARSE, FEW_TRIALS, is_finished
 from analysis.statistics.comparison import confirmed_scores, in_shared_conditions
-from analysis.statistics.intervals import interval
+from analysis.statistics.intervals import mean_interval
 from analysis.statistics.resolution import resolution_table
 from analysis.tables.selection import chosen
 from codim.config.train_config import merge
@@ -73,7 +73,8 @@ def _confirmed(trials: Trials) -> tuple[str, str, str] | None:
     wide = shared.assign(study=study_names(shared["trial"])).pivot(
         index=["condition", "study", "repeat"], columns="method", values="oracle_test_acc"
     )
-    difference = interval(list(wide[searched] - wide[rival]))
+    differences = (wide[searched] - wide[rival]).dropna()
+    difference = mean_interval([own.tolist() for _, own in differences.groupby("condition", observed=True)])
     ahead = difference.mean > 0
     conditions = shared["condition"].nunique()
     over = f"mean of {conditions} conditions" if conditions > 1 else "in one condition"

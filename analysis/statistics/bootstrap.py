@@ -21,15 +21,19 @@ Statistic = Callable[[Sequence[Scores]], Scores]
 
 
 def interquartile_mean(samples: Sequence[Scores]) -> Scores:
-    """Mean of the middle half of all scores, (R,). `samples`: one (R, n) per condition.
+    """Mean of the middle half of all scores, (R,), to which each condition contributes equally, however many it has.
+    `samples`: one (R, n) per condition.
 
     A score on the edge of a quarter counts with the fraction inside. `scipy.stats.trim_mean`, as in the paper, keeps it
     whole: the same for a multiple of four scores, but with 30 (six conditions, five seeds) 47% are cut, not half, and
     if conditions lie far apart that alone moves the mean by 0.4 standard errors.
     """
-    ranked = np.sort(np.concatenate(samples, axis=1), axis=1)
-    edges = np.clip(np.arange(ranked.shape[1] + 1), 0.25 * ranked.shape[1], 0.75 * ranked.shape[1])
-    return np.asarray(np.average(ranked, axis=1, weights=np.diff(edges)))
+    scores = np.concatenate(samples, axis=1)
+    share = np.concatenate([np.full(x.shape[1], 1 / x.shape[1] / len(samples)) for x in samples])
+    order = np.argsort(scores, axis=1)
+    edges = np.clip(np.cumsum(share[order], axis=1), 0.25, 0.75)
+    weights = np.diff(edges, axis=1, prepend=0.25)
+    return np.asarray((np.take_along_axis(scores, order, axis=1) * weights).sum(1) / 0.5)
 
 
 def probability_of_improvement(samples: Sequence[Scores]) -> Scores:

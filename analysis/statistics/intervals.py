@@ -38,6 +38,27 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     return Interval(mean, mean - margin, mean + margin, int(x.size))
 
 
+def mean_interval(samples: Sequence[Sequence[float]], confidence: float = 0.95) -> Interval:
+    """Return the mean of the samples' means with its interval, whose variance is that within the samples, with
+    Welch and Satterthwaite's degrees of freedom; `n`: all values. Where a sample has a single value, the interval is
+    that of the samples' means.
+
+    Args:
+        samples: finite values of each condition, which may differ in number and spread.
+    """
+    means, counts = [float(np.mean(x)) for x in samples], np.array([len(x) for x in samples])
+    n = int(counts.sum())
+    if counts.min() < 2:
+        between = interval(means, confidence)
+        return Interval(between.mean, between.low, between.high, n)
+    parts = np.array([np.var(x, ddof=1) / len(x) for x in samples]) / len(samples) ** 2
+    mean, margin = float(np.mean(means)), 0.0
+    if parts.any():
+        freedom = parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()
+        margin = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(parts.sum()))
+    return Interval(mean, mean - margin, mean + margin, n)
+
+
 def varies(values: npt.NDArray[np.float64]) -> bool:
     """Whether any column of (n, ...) varies by more than rounding errors; accuracies are counts over images."""
     return bool((np.ptp(values, axis=0) > 1e-9).any())

@@ -55,8 +55,13 @@ def test_the_interquartile_mean_leaves_out_a_quarter_at_either_end_over_all_cond
     assert interquartile_mean(six) == pytest.approx([(2 / 2 + 3 + 5 + 6 / 2) / 3])
 
 
+def test_the_interquartile_mean_weighs_conditions_equally() -> None:
+    few, many = np.array([[0.2, 0.4]]), np.array([[0.6, 0.8] * 10])
+    assert interquartile_mean([few, many]) == pytest.approx([(0.4 + 0.6) / 2])
+
+
 def test_the_interquartile_mean_is_scipys_for_a_multiple_of_four() -> None:
-    samples = [np.random.default_rng(2).random((3, n)) for n in (5, 7, 8)]
+    samples = [np.random.default_rng(2).random((3, n)) for n in (8, 8, 8)]
     assert interquartile_mean(samples) == pytest.approx(stats.trim_mean(np.concatenate(samples, axis=1), 0.25, axis=1))
 
 

@@ -1,7 +1,7 @@
 """Intervals and the resolution of the objective, against hand-worked numbers."""
 
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,26 @@ def test_interval_of_few_equal_or_missing_values() -> None:
     assert statistics.interval([0.1, 0.3]).mean == pytest.approx(0.2)
     assert statistics.interval([0.5, 0.5, 0.5, float("nan")]) == statistics.Interval(0.5, 0.5, 0.5, 3)
     assert math.isnan(statistics.interval([]).mean)
+
+
+def test_a_mean_over_conditions_weighs_them_equally() -> None:
+    one = [0.1, 0.2, 0.4]
+    assert astuple(statistics.mean_interval([one])) == pytest.approx(astuple(statistics.interval(one)))
+    many = statistics.mean_interval([[0.1, 0.3], [0.5, 0.7] * 20])
+    assert (many.mean, many.n) == (pytest.approx(0.4), 42)
+    single = statistics.mean_interval([[0.1], [0.2, 0.4], [0.2]])
+    assert (single.mean, single.low) == (pytest.approx(0.2), statistics.interval([0.1, 0.3, 0.2]).low)
+    equal = statistics.mean_interval([[0.5, 0.5], [0.75, 0.75, 0.75]])
+    assert astuple(equal) == (0.625, 0.625, 0.625, 5)
+
+
+def test_a_mean_over_conditions_of_unequal_number_and_spread_is_covered() -> None:
+    rng = np.random.default_rng(2)
+    hits = []
+    for _ in range(1_000):
+        found = statistics.mean_interval([rng.normal(0, 0.1, 3), rng.normal(0, 1, 12), rng.normal(0, 0.5, 4)])
+        hits.append(found.low <= 0 <= found.high)
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.02)
 
 
 @pytest.mark.parametrize(("rate", "classes", "slope"), [(0.0, 10, 1.0), (0.45, 10, 0.5), (0.9, 10, 0.0), (0.5, 2, 0.0)])
