@@ -35,7 +35,7 @@ def test_a_mean_over_conditions_weighs_them_equally() -> None:
     many = statistics.mean_interval([[0.1, 0.3], [0.5, 0.7] * 20])
     assert (many.mean, many.n) == (pytest.approx(0.4), 42)
     single = statistics.mean_interval([[0.1], [0.2, 0.4], [0.2]])
-    assert (single.mean, single.low) == (pytest.approx(0.2), statistics.interval([0.1, 0.3, 0.2]).low)
+    assert (single.mean, single.low) == pytest.approx((0.2, statistics.interval([0.1, 0.3, 0.2]).low))
     equal = statistics.mean_interval([[0.5, 0.5], [0.75, 0.75, 0.75]])
     assert astuple(equal) == (0.625, 0.625, 0.625, 5)
 
