@@ -160,7 +160,7 @@ def load_trials(path: Path | str) -> Trials:
         >>> import analysis
         >>> study = analysis.load_trials(Path(analysis.__file__).with_name("example"))
         >>> study.name, len(study.trials), study.conditions[0]
-        ('digits', 96, 'symmetric-0.2')
+        ('digits', 56, 'symmetric-0.2')
         >>> study.epochs["phase"].unique().tolist()
         ['warmup', 'cotrain']
     """

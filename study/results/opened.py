@@ -21,7 +21,7 @@ def open_results(path: Path | str) -> ResultsFolder:
         >>> results = study.open_results(Path(analysis.__file__).with_name("example"))
         >>> records = results.read_trials()
         >>> len(records), records[0].trial, records[0].status
-        (192, 'symmetric-0.2-0000', 'complete')
+        (224, 'symmetric-0.2-0000', 'complete')
         >>> results.read_epochs(records[0].trial)[0]["phase"]
         'warmup'
     """

@@ -131,26 +131,16 @@ class Confirm(Section):
     """Trainings per setting, each with a fresh seed and fresh noise. 0: nothing is confirmed."""
     most_seeds: int | None = Field(default=None, ge=1, le=1000)
     """Largest number of trainings per setting: where the first `seeds` vary so much that a difference between two
-    settings is not known to `half_width`, the condition gets more. None: never more than `seeds`."""
+    settings is not known to `half_width`, the condition gets more. None, or fewer than `seeds`: never more than these;
+    a spread takes 2 `seeds` at least."""
     half_width: float = Field(default=0.01, gt=0, le=1)
     """Half width of the 95 % interval of a difference between two settings, in test accuracy, at which a condition has
-    enough seeds. Needs `most_seeds`, at least 2 `seeds`, and test images with true labels."""
+    enough seeds. Only with `most_seeds`, and with test images and their true labels."""
 
     @property
     def most(self) -> int:
-        return self.most_seeds or self.seeds
-
-    @model_validator(mode="after")
-    def _further_seeds(self) -> Self:
-        if self.most_seeds is None:
-            if "half_width" in self.model_fields_set:
-                raise ValueError("half_width: without most_seeds it has no effect; allowed: with most_seeds")
-        elif not 2 <= self.seeds <= self.most_seeds:
-            raise ValueError(
-                f"most_seeds: {self.most_seeds} with seeds {self.seeds}; allowed: 2 or more seeds, and as many "
-                "most_seeds or more"
-            )
-        return self
+        """Largest number of trainings per setting."""
+        return max(self.seeds, self.most_seeds or 0) if self.seeds > 1 else self.seeds
 
 
 class Resources(Section):

@@ -47,7 +47,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BESIDE = [ROOT / name for name in ("CONTRIBUTING.md", "analysis/example/README.md", "benchmarks/README.md")]
 """Further pages, whose commands are only parsed: they measure for hours, or stand in the others too."""
 SMALL = {key: value for key, value in TINY.items() if key not in ("data", "noise", "augment")}
-KEPT = 16
+KEPT = 13
 """Trials of each condition in the copy of the example, baselines included."""
 MOST_WORDS = 900
 """Most words of the README."""

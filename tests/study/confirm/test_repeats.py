@@ -54,14 +54,6 @@ def test_failed_trainings_tell_nothing(left: int) -> None:
     assert repeats(CONFIRM, accuracy) == CONFIRM.seeds
 
 
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"seeds": 1, "most_seeds": 5}, "most_seeds: 5 with seeds 1; allowed: 2 or more seeds"),
-        ({"seeds": 6, "most_seeds": 5}, "most_seeds: 5 with seeds 6"),
-        ({"seeds": 5, "half_width": 0.02}, "half_width: without most_seeds"),
-    ],
-)
-def test_settings_that_contradict_each_other(settings: dict[str, float], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        Confirm(**settings)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("seeds", "most", "found"), [(0, 12, 0), (1, 12, 1), (3, 12, 12), (20, 12, 20), (3, None, 3)])
+def test_the_largest_number_fits_any_number_of_first_seeds(seeds: int, most: int | None, found: int) -> None:
+    assert Confirm(seeds=seeds, most_seeds=most).most == found
