@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
@@ -47,8 +45,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BESIDE = [ROOT / name for name in ("CONTRIBUTING.md", "analysis/example/README.md", "benchmarks/README.md")]
 """Further pages, whose commands are only parsed: they measure for hours, or stand in the others too."""
 SMALL = {key: value for key, value in TINY.items() if key not in ("data", "noise", "augment")}
-KEPT = 13
-"""Trials of each condition in the copy of the example, baselines included."""
 MOST_WORDS = 900
 """Most words of the README."""
 BLOCK = re.compile(
@@ -86,7 +82,7 @@ def commands(text: str) -> Iterator[list[str]]:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_digits: object) -> Iterator[Path]:
     """A reader's folder: the example as results of a study, photos, a table of labels; small data and budgets."""
     for name in ("digits", "small"):
-        few_trials(tmp_path / "results" / name)
+        shutil.copytree(ROOT / "analysis" / "example", tmp_path / "results" / name)
     images, labels = digits()
     for i, (image, label) in enumerate(zip(images[:120], labels[:120] % 3, strict=True)):
         for folder in ("photos", "new_photos"):
@@ -105,23 +101,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_digits: object) ->
     small(monkeypatch)
     with restored():
         yield tmp_path
-
-
-def few_trials(folder: Path) -> None:
-    """A copy of the example with the first trials of each condition, as if no more had been asked for: exporting all of
-    them takes a minute."""
-    shutil.copytree(ROOT / "analysis" / "example", folder)
-    spec = json.loads((folder / "spec.json").read_text())
-    spec["budget"]["trials_per_condition"] = KEPT - len(spec["baselines"])
-    (folder / "spec.json").write_text(json.dumps(spec))
-    table = pq.read_table(folder / "trials.parquet")
-    sources = pc.if_else(pc.equal(table["setting"], ""), table["trial"], table["setting"])
-    numbers = pc.cast(pc.utf8_slice_codeunits(sources, -4), "int64")
-    kept = table.filter(pc.less(numbers, KEPT))
-    pq.write_table(kept, folder / "trials.parquet")
-    for path in (folder / "epochs").iterdir():
-        if path.stem not in kept["trial"].to_pylist():
-            path.unlink()
 
 
 def digits() -> tuple[Any, Any]:
