@@ -60,7 +60,7 @@ def settings_told(said: str) -> dict[str, Any]:
 
 
 def expected(model: Any, name: str) -> torch.Tensor:
-    """What timm's model makes of the centre of a photo, written out; the photos need no scaling."""
+    """Return the features of a photo's centre by timm's model, written out; the photos need no scaling."""
     pixels = np.array(Image.open(Path("photos", name)))
     image = functional.center_crop(torch.from_numpy(pixels).permute(2, 0, 1), [160, 160])
     with torch.no_grad():
