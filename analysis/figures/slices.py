@@ -104,8 +104,8 @@ def _draw_slice(ax: Axes, setting: Setting, rows: pd.DataFrame, marks: dict[str,
     # Hundreds of grey points as one image keep the page small; without smooth edges it is half as large.
     cloud: dict[str, Any] = {"ms": 3, "mew": 0, "rasterized": True, "antialiased": False}
     y, searched = rows["objective"], (rows["role"] == "search") & ~pruned
-    # Points of an image cannot be pointed at: those that can be lie over them, unseen.
-    (over,) = ax.plot(x, y, "o", ms=5, alpha=hover.UNSEEN, zorder=4)
+    # Points of an image cannot be pointed at: those that can lie over them, and over marks at the lower edge, unseen.
+    (over,) = ax.plot(x, y.clip(lower=ax.get_ylim()[0]), "o", ms=5, alpha=hover.UNSEEN, zorder=4)
     hover.name(over, rows["trial"])
     ax.plot(x[pruned], y[pruned], "v", color=style.LIGHT, **cloud | {"ms": 3.5})
     ax.plot(x[searched], y[searched], "o", color=style.SEARCH.color, **cloud)

@@ -170,9 +170,8 @@ def test_unseen_marks_lie_over_the_picture(pages: Mapping[str, Path], figure: st
       return [marks.length, marks.filter(hit).length];
     """
     there, hit = probed(pages["report"], tmp_path, script, *window(1280))
-    assert there >= 40
-    # A baseline that does not have a setting, or lies outside the axes, has no place in the picture.
-    assert hit > 0.85 * there
+    assert there >= 40  # one for each searched trial of the example at least
+    assert hit > 0.9 * there
 
 
 def test_the_settings_are_copied_or_selected(pages: Mapping[str, Path], tmp_path: Path) -> None:
