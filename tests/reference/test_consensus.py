@@ -1,6 +1,7 @@
 """Consensus of trials against a literal transcription of its equations, image by image and class by class."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -29,11 +30,17 @@ def literal(probability: Floats, labels: Labels, slope: float) -> list[float]:
     value = objective
     for _ in range(ROUNDS):
         worth = [math.exp((v - max(value)) / math.sqrt(sum(error) / trials)) + FLOOR for v in value]
-        value = judged(objective, error, agreements(p, worth, labels), slope)
+        likelihood, expected = 0.0, [0.0] * trials
+        for sharpness in SHARPNESS:
+            agreement = agreements(p, worth, labels, sharpness)
+            for density, means in judged(objective, error, agreement, slope):
+                likelihood += density / sharpness
+                expected = [e + density / sharpness * m for e, m in zip(expected, means, strict=True)]
+        value = [e / likelihood for e in expected]
     return value
 
 
-def agreements(p: Floats, worth: list[float], labels: Labels) -> list[float]:
+def agreements(p: Floats, worth: list[float], labels: Labels, sharpness: float) -> list[float]:
     trials, images, classes = p.shape
     q = []
     for i in range(images):
@@ -57,19 +64,21 @@ def agreements(p: Floats, worth: list[float], labels: Labels) -> list[float]:
             others = [
                 sum(worth[r] * p[r, i, k] for r in range(trials) if r != s) * t[k][labels[i]] for k in range(classes)
             ]
-            sharp = [p[s, i, k] ** SHARPNESS for k in range(classes)]
+            sharp = [p[s, i, k] ** sharpness for k in range(classes)]
             total += sum(others[k] / sum(others) * sharp[k] / sum(sharp) for k in range(classes))
         agreement.append(total / images)
     return agreement
 
 
-def judged(objective: list[float], error: list[float], agreement: list[float], slope: float) -> list[float]:
+def judged(
+    objective: list[float], error: list[float], agreement: list[float], slope: float
+) -> Iterator[tuple[float, list[float]]]:
+    """Likelihood of each gain and spread, and the objectives expected by them."""
     trials = len(objective)
     middle = sum(agreement) / trials
     spread = math.sqrt(sum((a - middle) ** 2 for a in agreement) / trials)
     z = [(a - middle) / (spread + 1e-12) for a in agreement]
 
-    weights, expected = [], []
     for gain in slope * GAINS:
         for own_spread in slope * SPREADS:
             variance = [e + own_spread**2 for e in error]
@@ -79,11 +88,8 @@ def judged(objective: list[float], error: list[float], agreement: list[float], s
             density = 1 / math.sqrt(sum(1 / v for v in variance))
             for r, v in zip(rest, variance, strict=True):
                 density *= math.exp(-((r - level) ** 2) / 2 / v) / math.sqrt(v)
-            weights.append(density)
-            expected.append(
-                [level + gain * z[s] + own_spread**2 / variance[s] * (rest[s] - level) for s in range(trials)]
-            )
-    return [sum(w * e[s] for w, e in zip(weights, expected, strict=True)) / sum(weights) for s in range(trials)]
+            own = [own_spread**2 / v * (r - level) for r, v in zip(rest, variance, strict=True)]
+            yield density, [level + gain * z[s] + own[s] for s in range(trials)]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -35,9 +35,17 @@ class Crowd(NamedTuple):
         return spearmanr(self.objective, self.accuracy)[0], spearmanr(agreed, self.accuracy)[0]
 
 
-def crowd(seed: int, rate: float = 0.8, trials: int = 20, images: int = 300, misled: float = 0) -> Crowd:
+def crowd(
+    seed: int,
+    rate: float = 0.8,
+    trials: int = 20,
+    images: int = 300,
+    misled: float = 0,
+    sure: tuple[float, float] = (0.82, 0.82),
+) -> Crowd:
     """Trials with accuracies of .83 to .97 that err by themselves, on hard images more often. `misled`: share of the
-    images on which the bad half of them are sure of one and the same wrong class."""
+    images on which the bad half of them are sure of one and the same wrong class. `sure`: probability that the worst
+    and the best trial give the class they name."""
     rng = np.random.default_rng(seed)
     true = rng.integers(CLASSES, size=images)
     labels = SymmetricNoise(rate=rate, seed=seed).apply(true, CLASSES, np.zeros((images, 1)))
@@ -46,7 +54,8 @@ def crowd(seed: int, rate: float = 0.8, trials: int = 20, images: int = 300, mis
     knows = rng.normal(size=(trials, images)) < skill[:, None] - 0.7 * difficulty
     together = (rng.random(images) < misled) & (np.arange(trials) < trials // 2)[:, None]
     named = np.where(together, (true + 1) % CLASSES, np.where(knows, true, wrong))
-    probability = np.eye(CLASSES)[named] * 0.8 + 0.02
+    rest = (1 - np.linspace(*sure, trials)[:, None, None]) / (CLASSES - 1)
+    probability = np.where(np.eye(CLASSES)[named] > 0, 1 - (CLASSES - 1) * rest, rest)
     return Crowd(probability, labels, (named == true).mean(1), symmetric_slope(rate * 0.9, CLASSES))
 
 
@@ -60,6 +69,11 @@ def test_a_crowd_that_is_wrong_together_is_not_followed() -> None:
     """Half of the trials share one mistake: their agreement with each other is no merit."""
     gains = np.array([crowd(seed, rate=0.3, images=1000, misled=0.6).gain for seed in range(10)])
     assert gains[:, 1].mean() > gains[:, 0].mean() - 0.03
+
+
+def test_confidence_is_not_followed_where_the_worst_are_surest() -> None:
+    gains = np.array([crowd(seed, rate=0.5, images=1000, trials=30, sure=(0.6, 0.5)).gain for seed in range(10)])
+    assert gains[:, 1].mean() > gains[:, 0].mean()
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.8])
