@@ -46,6 +46,7 @@ def keep(name: str, text: str, content: dict[str, Any], device: torch.device | s
     """Print `text` and the machine, and write them to results/DATE-name.md; the numbers, `content`, to .json beside."""
     text = f"{text.rstrip()}\n\n{machine(device)}\n"
     print(text)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     target = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{name}"
     target.with_suffix(".md").write_text(text)
     target.with_suffix(".json").write_text(json.dumps({"machine": machine(device)} | content, indent=1) + "\n")

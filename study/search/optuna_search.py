@@ -76,6 +76,8 @@ class Search:
         self._baselines: dict[str, optuna.Study] = {}
         self._first_steps: dict[str, int] = {}
         self._joint: Joint | None = None
+        self._tried: dict[tuple[str, int], dict[str, Value]] = {}
+        """Condition and Optuna's number of a finished trial -> its setting."""
         directions = ["maximize", "minimize"] if plan.spec.objective.cost else ["maximize"]
         common: dict[str, Any] = {"storage": storage, "directions": directions, "load_if_exists": True}
         for condition in plan.conditions:
@@ -259,7 +261,11 @@ class Search:
         names = (self._name(condition, trial.user_attrs) for trial in trials)
         values = [compared(t.values[0], agreed.get(name, math.nan)) for t, name in zip(trials, names, strict=True)]
         objectives = counted(zip(statuses, values, strict=True))
-        return [Known(condition, self._setting(t.params), value) for t, value in zip(trials, objectives, strict=True)]
+        for trial in trials:
+            if (condition, trial.number) not in self._tried:
+                self._tried[condition, trial.number] = self._setting(trial.params)
+        settings = (self._tried[condition, trial.number] for trial in trials)
+        return [Known(condition, setting, value) for setting, value in zip(settings, objectives, strict=True)]
 
     def _name(self, condition: str, attributes: Mapping[str, Any]) -> str:
         """Return the identifier of a trial, or of the baseline that was copied into the search as one."""

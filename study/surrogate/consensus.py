@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from codim.noise.transition import Floats, Labels
 
-FEWEST = 4
+FEWEST = 5
 """Minimum number of trials for a consensus: fewer rank each other no better than the labels do."""
 ROUNDS = 2
 """Rounds of weighing the trials and judging them."""
