@@ -9,14 +9,13 @@ that most trials share is followed (benchmarks/consensus.py).
 
 Order of the estimates: weights of the trials, by their objectives; the crowd, their weighted mean class probabilities;
 the transition matrix from crowd to given labels; for each trial the posterior of the true labels without it, and its
-agreement with that; then the objective as `level + gain * agreement + own + error`, where the error's variance is known
-from the images, and gain and the standard deviation of `own` are averaged over by their likelihood (Fay and Herriot
-1979, with agreement as the covariate); then all of it once more, weighted by the result. Agreement is measured for
-several degrees of trust in a trial's confidence, which are averaged over too: on some data the confident trials are the
-good ones, on others the bad ones, and the given labels tell which. Two approximations: the transition matrix is
-estimated from all trials, the judged one included, and the agreement, which rests on the same labels as the objective,
-is taken as free of its error. The standard errors, from images drawn again (the bootstrap; Efron 1979) with the
-weights, the matrix and the posteriors as they are, count that error too.
+agreement with that; then the trial's worth as `gain * agreement + own`. Objective and agreement measure worth and
+agreement with errors whose covariance is known from the images; gain and the standard deviation of `own` are averaged
+over by their likelihood (Fay and Herriot 1979; with errors in the covariate: Ybarra and Lohr 2008). Agreement is
+measured for several degrees of trust in a trial's confidence, which are averaged over too: on some data the confident
+trials are the good ones, on others the bad ones, and the given labels tell which. One approximation: the transition
+matrix is estimated from all trials, the judged one included. The standard errors are from images drawn again (the
+bootstrap; Efron 1979), with the weights, the matrix and the posteriors as they are.
 
 No true label and no test image is used.
 """
@@ -31,14 +30,14 @@ from codim.noise.transition import Floats, Labels
 
 FEWEST = 5
 """Minimum number of trials for a consensus: fewer rank each other no better than the labels do."""
-ROUNDS = 2
-"""Rounds of weighing the trials and judging them."""
 SHARPNESS = np.array([2, 4, 8])
 """Powers of a trial's probabilities before its agreement is measured: at 1 it would be judged as if it drew its classes
 by its probabilities, at infinity by its likeliest classes. Before the labels are asked, each is half as likely as the
 one before. Chosen on 75 digits trials and 33 of Fashion-MNIST a condition (benchmarks/consensus.py)."""
 FLOOR = 1e-4
 """Least probability of a class."""
+LEAST, TINY = 0.05, 1e-8
+"""Least variance of what trials agree, over that of its error; and of any error."""
 STEPS = 30
 """Steps of expectation and maximisation in which the transition matrix is estimated."""
 GAINS = SPREADS = np.geomspace(0.003, 0.2, 10)
@@ -68,11 +67,10 @@ def consensus(probability: Sequence[Floats], labels: Labels, slope: float) -> Co
     p = np.maximum(np.asarray(probability, dtype=np.float64), FLOOR)
     p /= p.sum(2, keepdims=True)
     right = (p.argmax(2) == labels).astype(np.float64)
-    value, error = right.mean(1), _variance(right)
-    for _ in range(ROUNDS):
-        weights = np.exp((value - value.max()) / np.sqrt(error.mean())) + FLOOR
-        agreement = _agreement(p, weights, labels)
-        value = _judged(right, agreement, slope)
+    objective = right.mean(1)
+    weights = np.exp((objective - objective.max()) / np.sqrt(_errors(_compared(right))[0, 0])) + FLOOR
+    agreement = _agreement(p, weights, labels)
+    value = _judged(right, agreement, slope)
     rng, drawn = np.random.default_rng(0), []
     for _ in range(DRAWS):
         images = rng.integers(len(labels), size=len(labels))
@@ -105,29 +103,49 @@ def _transition(crowd: Floats, labels: Labels) -> Floats:
     return matrix
 
 
-def _variance(right: Floats) -> Floats:
-    """Variances (S,) of the errors of the objectives, from which labels (S, N) each trial hits."""
-    # Trials share the images and their wrong labels: what all of them hit or miss is no error between them.
-    variance: Floats = (right - right.mean(0)).var(1) / right.shape[1] + 1e-8
-    return variance
-
-
 def _judged(right: Floats, agreement: Floats, slope: float) -> Floats:
     """Expected objectives (S,), from which labels each trial hits (S, N) and how far it agrees (M, S, N)."""
-    objective, agreed = right.mean(1), agreement.mean(2)
-    z = (agreed - agreed.mean(1, keepdims=True)) / (agreed.std(1, keepdims=True) + 1e-12)
-    gain, spread = (slope * grid.reshape(-1, 1) for grid in np.meshgrid(GAINS, SPREADS))
-    precision = 1 / (_variance(right) + spread**2)
-    total = precision.sum(1, keepdims=True)
-    explained = gain * z[:, None]
-    rest = objective - explained
-    level = (precision * rest).sum(2, keepdims=True) / total
-    rest -= level
-    expected = level + explained + spread**2 * precision * rest
-    likelihood = (np.log(precision).sum(1) - np.log(total[:, 0]) - (precision * rest**2).sum(2)) / 2
-    weights = np.exp(likelihood - likelihood.max()) / SHARPNESS[:, None]
-    mean: Floats = np.einsum("mg,mgs->s", weights, expected) / weights.sum()
+    likelihood, expected = zip(*(_expected(right, agreed, slope) for agreed in agreement), strict=True)
+    weights = np.exp(likelihood - np.max(likelihood)) / SHARPNESS[:, None]
+    mean: Floats = right.mean() + np.einsum("mg,mgs->s", weights, expected) / weights.sum()
     return mean
+
+
+def _expected(right: Floats, agreed: Floats, slope: float) -> tuple[Floats, Floats]:
+    """For each gain and spread their log-likelihood (G,) and the objectives (G, S) by them, less their mean."""
+    both = _compared(right, agreed)
+    (objective, agreement), error = both.mean(2), _errors(both)
+    gain, spread = (slope * grid.reshape(-1, 1) for grid in np.meshgrid(GAINS, SPREADS))
+    variance = max(agreement @ agreement / (len(agreement) - 1), (1 + LEAST) * error[1, 1])
+    worth, covariance = gain**2 + spread**2, gain * np.sqrt(variance - error[1, 1])
+    by_agreement = (covariance + error[0, 1]) / variance
+    left = worth + error[0, 0] - by_agreement**2 * variance
+    rest = objective - by_agreement * agreement
+    likelihood = -((len(agreement) - 1) * np.log(left[:, 0]) + (rest**2).sum(1) / left[:, 0]) / 2
+    own = (worth - covariance * by_agreement) / left
+    others = covariance / variance - own * by_agreement
+    # In such a regression one may count against a trial because it tells of the other's error. Here it is left out.
+    own, others = (
+        np.where(others < 0, worth / (worth + error[0, 0]), own.clip(0)),
+        np.where(own < 0, covariance / variance, others.clip(0)),
+    )
+    return likelihood, own * objective + others * agreement
+
+
+def _compared(*of: Floats) -> Floats:
+    """Quantities (S, N) of trials at images, stacked, less their means over the trials: what all of them share, such as
+    the images and their wrong labels, is no error between them."""
+    x = np.stack(of)
+    compared: Floats = x - x.mean(1, keepdims=True)
+    return compared
+
+
+def _errors(x: Floats) -> Floats:
+    """Covariance (Q, Q) of the errors of the means over images of Q quantities (Q, S, N), the trials' average."""
+    rest = x - x.mean(2, keepdims=True)
+    trials, images = x.shape[1:]
+    covariance: Floats = np.einsum("psn,qsn->pq", rest, rest) / ((trials - 1) * images**2)
+    return covariance + TINY * np.eye(len(x))
 
 
 def _normalised(x: NDArray[np.float64]) -> Floats:

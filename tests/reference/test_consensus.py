@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from codim.noise.transition import Floats, Labels
-from study.surrogate.consensus import FLOOR, GAINS, ROUNDS, SHARPNESS, SPREADS, STEPS, consensus
+from study.surrogate.consensus import FLOOR, GAINS, LEAST, SHARPNESS, SPREADS, STEPS, TINY, consensus
 
 
 def literal(probability: Floats, labels: Labels, slope: float) -> list[float]:
@@ -21,26 +21,17 @@ def literal(probability: Floats, labels: Labels, slope: float) -> list[float]:
 
     right = [[float(np.argmax(p[s, i]) == labels[i]) for i in range(images)] for s in range(trials)]
     objective = [sum(hits) / images for hits in right]
-    error = []
-    for s in range(trials):
-        own = [right[s][i] - sum(right[r][i] for r in range(trials)) / trials for i in range(images)]
-        mean = sum(own) / images
-        error.append(sum((x - mean) ** 2 for x in own) / images / images + 1e-8)
-
-    value = objective
-    for _ in range(ROUNDS):
-        worth = [math.exp((v - max(value)) / math.sqrt(sum(error) / trials)) + FLOOR for v in value]
-        likelihood, expected = 0.0, [0.0] * trials
-        for sharpness in SHARPNESS:
-            agreement = agreements(p, worth, labels, sharpness)
-            for density, means in judged(objective, error, agreement, slope):
-                likelihood += density / sharpness
-                expected = [e + density / sharpness * m for e, m in zip(expected, means, strict=True)]
-        value = [e / likelihood for e in expected]
-    return value
+    error = math.sqrt(error_covariance(right, right) + TINY)
+    worth = [math.exp((v - max(objective)) / error) + FLOOR for v in objective]
+    likelihood, expected = 0.0, [0.0] * trials
+    for sharpness in SHARPNESS:
+        for density, means in judged(right, agreements(p, worth, labels, sharpness), slope):
+            likelihood += density / sharpness
+            expected = [e + density / sharpness * m for e, m in zip(expected, means, strict=True)]
+    return [e / likelihood for e in expected]
 
 
-def agreements(p: Floats, worth: list[float], labels: Labels, sharpness: float) -> list[float]:
+def agreements(p: Floats, worth: list[float], labels: Labels, sharpness: float) -> list[list[float]]:
     trials, images, classes = p.shape
     q = []
     for i in range(images):
@@ -59,37 +50,55 @@ def agreements(p: Floats, worth: list[float], labels: Labels, sharpness: float) 
 
     agreement = []
     for s in range(trials):
-        total = 0.0
+        own = []
         for i in range(images):
             others = [
                 sum(worth[r] * p[r, i, k] for r in range(trials) if r != s) * t[k][labels[i]] for k in range(classes)
             ]
             sharp = [p[s, i, k] ** sharpness for k in range(classes)]
-            total += sum(others[k] / sum(others) * sharp[k] / sum(sharp) for k in range(classes))
-        agreement.append(total / images)
+            own.append(sum(others[k] / sum(others) * sharp[k] / sum(sharp) for k in range(classes)))
+        agreement.append(own)
     return agreement
 
 
-def judged(
-    objective: list[float], error: list[float], agreement: list[float], slope: float
-) -> Iterator[tuple[float, list[float]]]:
-    """Likelihood of each gain and spread, and the objectives expected by them."""
-    trials = len(objective)
-    middle = sum(agreement) / trials
-    spread = math.sqrt(sum((a - middle) ** 2 for a in agreement) / trials)
-    z = [(a - middle) / (spread + 1e-12) for a in agreement]
+def error_covariance(one: list[list[float]], other: list[list[float]]) -> float:
+    """Covariance of the errors of two means over images, relative to the mean of all trials: the trials' average."""
+    trials, images = len(one), len(one[0])
+    total = 0.0
+    for s in range(trials):
+        rests = []
+        for of in (one, other):
+            own = [of[s][i] - sum(of[r][i] for r in range(trials)) / trials for i in range(images)]
+            rests.append([x - sum(own) / images for x in own])
+        total += sum(a * b for a, b in zip(*rests, strict=True)) / images**2
+    return total / (trials - 1)
 
+
+def judged(right: list[list[float]], agreed: list[list[float]], slope: float) -> Iterator[tuple[float, list[float]]]:
+    """Likelihood of each gain and spread, and the objectives expected by them.
+
+    By the joint normal distribution of a trial's worth w, its objective y and its agreement z, with matrices.
+    """
+    trials, images = len(right), len(right[0])
+    y, z = ([sum(own) / images for own in of] for of in (right, agreed))
+    level = sum(y) / trials
+    y, z = ([x - sum(of) / trials for x in of] for of in (y, z))
+    error = np.array([[error_covariance(a, b) for b in (right, agreed)] for a in (right, agreed)]) + TINY * np.eye(2)
+    variance = max(sum(x * x for x in z) / (trials - 1), (1 + LEAST) * error[1, 1])
+    latent = math.sqrt(variance - error[1, 1])
     for gain in slope * GAINS:
-        for own_spread in slope * SPREADS:
-            variance = [e + own_spread**2 for e in error]
-            rest = [objective[s] - gain * z[s] for s in range(trials)]
-            level = sum(r / v for r, v in zip(rest, variance, strict=True)) / sum(1 / v for v in variance)
-            # Density of the objectives, the level integrated out under a flat prior.
-            density = 1 / math.sqrt(sum(1 / v for v in variance))
-            for r, v in zip(rest, variance, strict=True):
-                density *= math.exp(-((r - level) ** 2) / 2 / v) / math.sqrt(v)
-            own = [own_spread**2 / v * (r - level) for r, v in zip(rest, variance, strict=True)]
-            yield density, [level + gain * z[s] + own[s] for s in range(trials)]
+        for spread in slope * SPREADS:
+            true = np.array([[gain**2 + spread**2, gain * latent], [gain * latent, latent**2]])
+            both = true + error
+            share = np.linalg.solve(both, true[0])
+            if share.min() < 0:
+                only = int(share.argmax())
+                share = np.eye(2)[only] * true[0, only] / both[only, only]
+            # Density of the objectives given the agreements, the level integrated out under a flat prior.
+            left = np.linalg.det(both) / both[1, 1]
+            rest = [a - both[0, 1] / both[1, 1] * b for a, b in zip(y, z, strict=True)]
+            density = left ** (-(trials - 1) / 2) * math.exp(-sum(r * r for r in rest) / left / 2)
+            yield density, [level + share[0] * a + share[1] * b for a, b in zip(y, z, strict=True)]
 
 
 @pytest.mark.parametrize("seed", range(4))
