@@ -1,8 +1,9 @@
 """Which setting does a small study choose, and what is it worth? By objective or consensus, with and without pruning.
 
-Small studies of two conditions are drawn at random from the kept trials of the digits (consensus.py), their validation
-labels anew each time. Of each condition one setting is chosen, and judged by the test accuracy of its neighbourhood: a
-random forest over all kept trials, since that of one training is luck, above all where some trainings lose a class.
+Small studies of two conditions are drawn at random from the kept trials of the digits (kept_trials.py), their
+validation labels anew each time. Of each condition one setting is chosen, and judged by the test accuracy of its
+neighbourhood: a random forest over all kept trials, since that of one training is luck, above all where some trainings
+lose a class.
 Ways to choose among --trials complete trials:
 
 * best objective
@@ -17,15 +18,14 @@ Bar: the model of the consensus is not below any other way beyond chance.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 import tyro
-from consensus import MEMORISING, SPACE, Trial, settings
 from kept import Bar, judge, keep
+from kept_trials import MEMORISING, Trial, kept_at, point
 from numpy.typing import NDArray
 from rich.progress import track
 from scipy import stats
@@ -56,8 +56,6 @@ class Arguments:
     trials: tuple[int, ...] = (6, 8, 10)
     """Complete trials of a condition."""
     repetitions: int = 100
-    table: Path = Path(__file__).with_name("results") / "consensus_trials-digits.jsonl"
-    """Trials that `consensus.py` kept."""
 
 
 class Kept(NamedTuple):
@@ -72,21 +70,16 @@ class Kept(NamedTuple):
     """Test accuracy of each setting's neighbourhood."""
 
 
-def kept(plan: Plan, table: Path) -> dict[str, Kept]:
-    rows = pd.read_json(table, lines=True)
+def kept(plan: Plan) -> dict[str, Kept]:
+    rows = pd.read_json(kept_at("digits"), lines=True)
     found = {}
     for name in CONDITIONS:
         own = rows[(rows["condition"] == name) & (rows["number"] < MEMORISING)]
-        of = [_searched(Trial("digits", name, int(number))) for number in own["number"]]
+        of = [point(Trial("digits", name, int(number))) for number in own["number"]]
         seen = [decode(text) for text in own["predictions"]]
         worth = forest(plan.spec.space, list(zip(of, own["test_acc"], strict=True)))(of)
         found[name] = Kept(of, np.stack([one.probability / SCALE for one in seen]), seen[0].labels, worth)
     return found
-
-
-def _searched(trial: Trial) -> dict[str, Value]:
-    own = settings(trial)
-    return {path: own[path.split("/")[0]][path.split("/")[1]] for path in SPACE}
 
 
 def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[tuple[str, str, float]]:
@@ -131,7 +124,7 @@ def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
     torch.set_num_threads(1)
     plan = load_plan(study_file("digits"), nominal=True)
-    trials, table, bars = kept(plan, args.table), [], list[Bar]()
+    trials, table, bars = kept(plan), [], list[Bar]()
     for n in args.trials:
         rows = [
             (seed, *row)

@@ -20,10 +20,9 @@ import torch
 import tyro
 from kept import RESULTS, Bar, finished, judge, keep
 from scipy import stats
-from tabulated import STUDY
+from tabulated import plan_of
 from trials_to_regret import COUNTS, STARTUP, Family, Simulated, ended
 
-from study.plan.plan import load_plan
 from study.plan.tasks import tasks_of
 from study.search.optuna_search import Search
 from study.spec.sections import Sampler, StopWhen
@@ -60,7 +59,7 @@ class Run:
 def searched(run: Run) -> dict[str, Any]:
     """Search; return the number of trials of each condition, and its regret in points."""
     torch.set_num_threads(1)
-    plan = load_plan(STUDY, nominal=True)
+    plan = plan_of("simulated")
     update = {
         "sampler": Sampler(kind="joint", seed=run.seed, startup=STARTUP["joint"]),
         "budget": plan.spec.budget.model_copy(update={"trials_per_condition": run.trials}),

@@ -1,33 +1,32 @@
-"""A study of the digits that was trained once, without pruning, and tabulated, so that searches can be replayed on it:
+"""Surfaces of the trials that kept_trials.py keeps, so that searches can be replayed on them.
 
-    python study/run.py --space benchmarks/digits_table.yaml
-    python benchmarks/tabulated.py --results results/digits-table
-
-Settings between the tabulated ones have the value of a random forest over the condition's trials (a surrogate
-benchmark; Eggensperger et al. 2015). A search is shown the objective's forest, accuracy on noisy validation labels,
-plus a normal error, of that forest's error on trials that it was not fitted on: it may therefore take a lucky trial for
-its best. It is judged by the forest of test accuracy.
+Settings between the kept ones have the value of a random forest over the condition's trials (a surrogate benchmark;
+Eggensperger et al. 2015). A search is shown the objective's forest, plus a normal error, of that forest's error on
+trials that it was not fitted on: it may therefore take a lucky trial for its best. The objective is accuracy on given
+validation labels, drawn once, or the consensus of crowds of CROWD trials, into which they are divided at random. The
+search is judged by the forest of test accuracy. The method is a dimension of the spaces, which are in tables/.
 """
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import tyro
+import pandas as pd
+from kept_trials import MEMORISING, Trial, kept_at, point
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
 from study.dimensions.space import Space
 from study.plan.plan import Plan, load_plan
-from study.results.folder import ResultsFolder
+from study.results.predictions import SCALE, decode
+from study.surrogate.consensus import consensus
 
-HERE = Path(__file__).parent
-STUDY, TABLE = HERE / "digits_table.yaml", HERE / "results" / "digits_table.csv"
-COLUMNS = ("objective", "oracle_test_acc")
+TABLES = Path(__file__).with_name("tables")
+CROWD = 10
+"""Trials of a condition in a small study."""
 TREES = 100
 Predict = Callable[[Sequence[Mapping[str, Any]]], NDArray[np.float64]]
 
@@ -68,34 +67,36 @@ def surface(plan: Plan, settings: list[dict[str, float]], shown: list[float], wo
     return Surface(objective, float(np.std(errors)), accuracy, float(accuracy(settings).max()))
 
 
-def tabulated(plan: Plan) -> dict[str, tuple[list[dict[str, float]], list[float], list[float]]]:
-    """Return by condition: settings, their objectives, their test accuracies."""
-    with TABLE.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    found = {}
+def plan_of(table: str) -> Plan:
+    """Return the plan of a study in tables/."""
+    return load_plan(TABLES / f"{table}.yaml", nominal=True)
+
+
+class Kept(NamedTuple):
+    """The searched trials of a condition."""
+
+    settings: list[dict[str, Any]]
+    given: list[float]
+    """Accuracy on given validation labels."""
+    consensus: list[float]
+    worth: list[float]
+    """Accuracy on the test images."""
+
+
+def tabulated(plan: Plan, data: str) -> dict[str, Kept]:
+    """Return the searched trials of each condition."""
+    rows, found = pd.read_json(kept_at(data), lines=True), {}
     for condition in plan.conditions:
-        own = [row for row in rows if row["condition"] == condition.id]
-        settings = [{path: float(row[path]) for path in plan.spec.space} for row in own]
-        shown, worth = ([float(row[column]) for row in own] for column in COLUMNS)
-        found[condition.id] = (settings, shown, worth)
+        own = rows[(rows["condition"] == condition.id) & (rows["number"] < MEMORISING)]
+        seen = [decode(told) for told in own["predictions"]]
+        labels, classes = seen[0].labels, seen[0].probability.shape[1]
+        given = condition.noise.apply(labels, classes, labels)
+        probability = np.stack([one.probability / SCALE for one in seen])
+        agreed = np.empty(len(own))
+        order = np.random.default_rng(0).permutation(len(own))
+        for crowd in np.array_split(order, len(order) // CROWD):
+            agreed[crowd] = consensus(list(probability[crowd]), given, condition.noise.slope(classes)).value
+        settings = [point(Trial(data, condition.id, int(number))) for number in own["number"]]
+        accuracy = (probability.argmax(2) == given).mean(1)
+        found[condition.id] = Kept(settings, accuracy.tolist(), agreed.tolist(), own["test_acc"].tolist())
     return found
-
-
-def main(results: Path) -> None:
-    """Write the table: a row a complete trial.
-
-    Args:
-        results: results folder of digits_table.yaml.
-    """
-    plan = load_plan(STUDY)
-    with TABLE.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["condition", *plan.spec.space, *COLUMNS])
-        for record in sorted(ResultsFolder(results).read_trials(), key=lambda record: record.trial):
-            if record.status == "complete":
-                values = [*(record.params[path] for path in plan.spec.space), *(getattr(record, c) for c in COLUMNS)]
-                table.writerow([record.condition, *(f"{value:.6g}" for value in values)])
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

@@ -2,14 +2,16 @@
 
 Simulated studies of five noise levels and four settings, in three families: the best values move along the noise rate,
 stay, or are drawn anew at each rate. Accuracy on true labels falls with the square of the distance from the best
-values; a trial's objective has the slope of its noise and a normal error of ERROR. A fourth family, `digits`, replays
-the searches on a tabulated study (tabulated.py). The searches are the study's own (study/search/optuna_search.py).
+values; a trial's objective has the slope of its noise and a normal error of ERROR. Two more families, `digits` and
+`fashion_mnist`, replay the searches on tabulated studies (tabulated.py). The searches are the study's own
+(study/search/optuna_search.py).
 After each number of trials a setting is chosen per condition: by the best objective, or by the model of all trials
 (study/confirm/choice.py); its regret is in points of accuracy on true labels, averaged over the conditions.
 
 Each study and way is a line of --rows, and one that is there is not repeated. Bars, per family: how many times fewer
 trials joint search and choice need for the regret that TPE reaches with --trials trials, chosen by the best objective;
-and for each condition of the digits, that their regret at the end is not above TPE's beyond chance.
+and for each condition of a tabulated study, that their regret at the end is not above TPE's beyond chance. There they
+go by the consensus, and TPE by accuracy on given labels; with the same objective they are in the table.
 """
 
 import logging
@@ -26,10 +28,10 @@ import tyro
 from kept import RESULTS, Bar, finished, judge, keep
 from numpy.typing import NDArray
 from scipy import stats
-from tabulated import STUDY, Surface, surface, tabulated
+from tabulated import plan_of, surface, tabulated
 
 from study.dimensions.base import Value
-from study.plan.plan import Plan, load_plan
+from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
 from study.search.optuna_search import Search
 from study.search.proposal import Proposed
@@ -37,11 +39,12 @@ from study.spec.sections import Sampler
 from study.surrogate.process import fit
 from study.surrogate.task import Known
 
-Family = Literal["moves", "fixed", "unrelated", "digits"]
+Family = Literal["moves", "fixed", "unrelated", "digits", "fashion_mnist"]
+TABULATED = ("digits", "fashion_mnist")
 ERROR = 0.01
 WORST = 0.3
 STARTUP = {"tpe": 6, "joint": 3}
-NEEDS: dict[Family, float] = {"moves": 2.5, "fixed": 2.5, "unrelated": 0.95, "digits": 2.0}
+NEEDS: dict[Family, float] = {"moves": 2.5, "fixed": 2.5, "unrelated": 0.95, "digits": 2.0, "fashion_mnist": 2.0}
 """How many times fewer trials the joint search has to need."""
 COUNTS = (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
 """Trials of a condition after which a setting is chosen."""
@@ -54,7 +57,7 @@ class Arguments:
     studies: int = 20
     trials: int = 40
     """Most trials of a condition."""
-    families: tuple[Family, ...] = ("moves", "fixed", "unrelated", "digits")
+    families: tuple[Family, ...] = ("moves", "fixed", "unrelated", *TABULATED)
     rows: Path = RESULTS / "trials_to_regret.jsonl"
     workers: int = 2
     quick: bool = False
@@ -68,6 +71,7 @@ class Run:
     family: Family
     seed: int
     sampler: Literal["tpe", "joint"]
+    objective: Literal["given", "consensus"]
     trials: int
 
 
@@ -110,10 +114,12 @@ class Simulated:
 
 
 class Replayed:
-    """The tabulated digits."""
+    """A tabulated study."""
 
-    def __init__(self, seed: int, plan: Plan) -> None:
-        self.surfaces = _surfaces(plan)
+    def __init__(self, data: str, objective: Literal["given", "consensus"], seed: int, plan: Plan) -> None:
+        self.surfaces = [
+            surface(plan, own.settings, getattr(own, objective), own.worth) for own in tabulated(plan, data).values()
+        ]
         self.draw = np.random.default_rng(seed)
 
     def loss(self, setting: Setting, condition: int) -> float:
@@ -123,10 +129,6 @@ class Replayed:
     def objective(self, setting: Setting, condition: int) -> float:
         own = self.surfaces[condition]
         return float(own.shown([setting])[0]) + self.draw.normal(0, own.error)
-
-
-def _surfaces(plan: Plan) -> list[Surface]:
-    return [surface(plan, *trials) for trials in tabulated(plan).values()]
 
 
 def ended(search: Search, attempt: Proposed, world: World, condition: int) -> Known:
@@ -141,12 +143,16 @@ def searched(run: Run) -> dict[str, Any]:
     """Search; return `regret`: number of trials -> regrets in points, chosen by the best objective and by the model,
     each a list over the conditions."""
     torch.set_num_threads(1)
-    plan = load_plan(STUDY, nominal=True)
+    plan = plan_of(run.family if run.family in TABULATED else "simulated")
     sampler = Sampler(kind=run.sampler, seed=run.seed, startup=STARTUP[run.sampler])
     budget = plan.spec.budget.model_copy(update={"trials_per_condition": run.trials})
     plan = replace(plan, spec=plan.spec.model_copy(update={"sampler": sampler, "budget": budget}))
     names = [condition.id for condition in plan.conditions]
-    world: World = Replayed(run.seed, plan) if run.family == "digits" else Simulated(run.family, run.seed, plan)
+    world: World = (
+        Replayed(run.family, run.objective, run.seed, plan)
+        if run.family in TABULATED
+        else Simulated(run.family, run.seed, plan)
+    )
     tasks, found, known = tasks_of(plan), dict[str, list[list[float]]](), list[Known]()
     with TemporaryDirectory() as scratch:
         search = Search(plan, Path(scratch, "journal"), {})
@@ -166,23 +172,31 @@ def searched(run: Run) -> dict[str, Any]:
     return {"regret": found}
 
 
-WAYS = {"TPE, best objective": ("tpe", 0), "TPE, model": ("tpe", 1), "joint, model": ("joint", 1)}
+FIRST = "TPE, best objective"
+WAYS = {
+    FIRST: ("tpe", "given", 0),
+    "TPE, model": ("tpe", "given", 1),
+    "joint, model": ("joint", "given", 1),
+    "joint, model, consensus": ("joint", "consensus", 1),
+}
+"""Way -> sampler, objective, and position of the choice; the last one for tabulated studies."""
 
 
 def curves(rows: Sequence[dict[str, Any]], family: str) -> dict[str, NDArray[np.float64]]:
     """Regrets (studies, counts, conditions) of each way, on the same studies."""
     seeds = sorted({row["seed"] for row in rows})
-    own = {(row["sampler"], row["seed"]): row["regret"] for row in rows if row["family"] == family}
+    own = {(row["sampler"], row["objective"], row["seed"]): row["regret"] for row in rows if row["family"] == family}
     return {
-        way: np.array([[regret[which] for regret in own[sampler, seed].values()] for seed in seeds])
-        for way, (sampler, which) in WAYS.items()
+        way: np.array([[regret[which] for regret in own[sampler, objective, seed].values()] for seed in seeds])
+        for way, (sampler, objective, which) in WAYS.items()
+        if (sampler, objective, seeds[0]) in own
     }
 
 
 def fewer(curve: dict[str, NDArray[np.float64]], counts: NDArray[np.int64]) -> float:
     """How many times fewer trials the joint search needs for the last regret of TPE, chosen by the best objective; at
     most as many as the counts can tell."""
-    tpe, joint = (curve[way].mean((0, 2)) for way in ("TPE, best objective", "joint, model"))
+    tpe, joint = (curve[way].mean((0, 2)) for way in (FIRST, list(curve)[-1]))
     target = tpe[-1]
     reached = np.flatnonzero(joint <= target)
     if not len(reached):
@@ -194,13 +208,13 @@ def fewer(curve: dict[str, NDArray[np.float64]], counts: NDArray[np.int64]) -> f
     return float(counts[-1] / (counts[i - 1] + share * (counts[i] - counts[i - 1])))
 
 
-def each_condition(curve: dict[str, NDArray[np.float64]]) -> list[Bar]:
-    """A bar for each condition of the digits: regret of joint search and choice at the end, less TPE's."""
-    bars, names = list[Bar](), [condition.id for condition in load_plan(STUDY, nominal=True).conditions]
-    for name, more in zip(names, (curve["joint, model"] - curve["TPE, best objective"])[:, -1].T, strict=True):
+def each_condition(family: str, curve: dict[str, NDArray[np.float64]]) -> list[Bar]:
+    """A bar for each condition of a tabulated study: regret of joint search and choice at the end, less TPE's."""
+    bars, names = list[Bar](), [condition.id for condition in plan_of(family).conditions]
+    for name, more in zip(names, (curve[list(curve)[-1]] - curve[FIRST])[:, -1].T, strict=True):
         low, high = stats.ttest_1samp(more, 0).confidence_interval()
         told = f"{more.mean():+.2f} [{low:+.2f}, {high:+.2f}] points"
-        bars.append(Bar(f"regret over that of TPE, {name}", told, "not above 0", bool(low <= 0)))
+        bars.append(Bar(f"regret over that of TPE, {family}, {name}", told, "not above 0", bool(low <= 0)))
     return bars
 
 
@@ -209,8 +223,13 @@ def main() -> None:
     if args.quick:
         args = replace(args, studies=4, trials=16)
     logging.disable(logging.WARNING)
-    samplers: tuple[Literal["tpe", "joint"], ...] = ("tpe", "joint")
-    runs = [Run(f, s, sampler, args.trials) for s in range(args.studies) for f in args.families for sampler in samplers]
+    runs = [
+        Run(family, seed, sampler, objective, args.trials)
+        for seed in range(args.studies)
+        for family in args.families
+        for sampler, objective in dict.fromkeys(way[:2] for way in WAYS.values())
+        if objective == "given" or family in TABULATED
+    ]
     rows = finished(args.rows, runs, searched, args.workers, "searches")
     counts = np.array([count for count in COUNTS if count <= args.trials])
     table, bars, rng = [], list[Bar](), np.random.default_rng(0)
@@ -224,8 +243,8 @@ def main() -> None:
         ratio, (low, high) = fewer(curve, counts), np.quantile(draws, [0.025, 0.975])
         told = f"{ratio:.2f} [{low:.2f}, {high:.2f}] times fewer"
         bars.append(Bar(f"trials, optimum {family}", told, f"{NEEDS[family]:g}", ratio >= NEEDS[family]))
-        if family == "digits":
-            bars += each_condition(curve)
+        if family in TABULATED:
+            bars += each_condition(family, curve)
     text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
     text += f"\n\nRegret in points of accuracy after so many trials of each condition, mean of {args.studies} studies."
     keep("trials_to_regret" + "-quick" * args.quick, text, {"rows": rows})
