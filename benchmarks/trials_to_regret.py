@@ -140,8 +140,8 @@ def ended(search: Search, attempt: Proposed, world: World, condition: int) -> Kn
 
 
 def searched(run: Run) -> dict[str, Any]:
-    """Search; return `regret`: number of trials -> regrets in points, chosen by the best objective and by the model,
-    each a list over the conditions."""
+    """Search; return `regret`: number of trials -> regrets in points of the setting with the best objective, of the
+    model's choice, and of the best setting that was tried, each a list over the conditions."""
     torch.set_num_threads(1)
     plan = plan_of(run.family if run.family in TABULATED else "simulated")
     sampler = Sampler(kind=run.sampler, seed=run.seed, startup=STARTUP[run.sampler])
@@ -167,19 +167,22 @@ def searched(run: Run) -> dict[str, Any]:
                     own = [trial for trial in known if trial.condition == name]
                     by_objective = max(own, key=lambda trial: trial.objective)
                     by_model = own[int(model.mean([trial.setting for trial in own], tasks[name]).argmax())]
-                    regrets.append([world.loss(of.setting, k) for of in (by_objective, by_model)])
+                    tried = [world.loss(trial.setting, k) for trial in own]
+                    regrets.append([world.loss(by_objective.setting, k), world.loss(by_model.setting, k), min(tried)])
                 found[str(count)] = (100 * np.transpose(regrets)).tolist()
     return {"regret": found}
 
 
-FIRST = "TPE, best objective"
+FIRST, LAST = "TPE, best objective", ("joint, model, consensus", "joint, model")
 WAYS = {
     FIRST: ("tpe", "given", 0),
     "TPE, model": ("tpe", "given", 1),
     "joint, model": ("joint", "given", 1),
     "joint, model, consensus": ("joint", "consensus", 1),
+    "TPE, best tried": ("tpe", "given", 2),
+    "joint, best tried": ("joint", "given", 2),
 }
-"""Way -> sampler, objective, and position of the choice; the last one for tabulated studies."""
+"""Way -> sampler, objective, and position of the choice."""
 
 
 def curves(rows: Sequence[dict[str, Any]], family: str) -> dict[str, NDArray[np.float64]]:
@@ -193,10 +196,15 @@ def curves(rows: Sequence[dict[str, Any]], family: str) -> dict[str, NDArray[np.
     }
 
 
+def _judged(curve: dict[str, NDArray[np.float64]]) -> str:
+    """The way that is compared with TPE: by the consensus, where there is one."""
+    return next(way for way in LAST if way in curve)
+
+
 def fewer(curve: dict[str, NDArray[np.float64]], counts: NDArray[np.int64]) -> float:
     """How many times fewer trials the joint search needs for the last regret of TPE, chosen by the best objective; at
     most as many as the counts can tell."""
-    tpe, joint = (curve[way].mean((0, 2)) for way in (FIRST, list(curve)[-1]))
+    tpe, joint = (curve[way].mean((0, 2)) for way in (FIRST, _judged(curve)))
     target = tpe[-1]
     reached = np.flatnonzero(joint <= target)
     if not len(reached):
@@ -211,7 +219,7 @@ def fewer(curve: dict[str, NDArray[np.float64]], counts: NDArray[np.int64]) -> f
 def each_condition(family: str, curve: dict[str, NDArray[np.float64]]) -> list[Bar]:
     """A bar for each condition of a tabulated study: regret of joint search and choice at the end, less TPE's."""
     bars, names = list[Bar](), [condition.id for condition in plan_of(family).conditions]
-    for name, more in zip(names, (curve[list(curve)[-1]] - curve[FIRST])[:, -1].T, strict=True):
+    for name, more in zip(names, (curve[_judged(curve)] - curve[FIRST])[:, -1].T, strict=True):
         low, high = stats.ttest_1samp(more, 0).confidence_interval()
         told = f"{more.mean():+.2f} [{low:+.2f}, {high:+.2f}] points"
         bars.append(Bar(f"regret over that of TPE, {family}, {name}", told, "not above 0", bool(low <= 0)))
