@@ -1,7 +1,7 @@
 """Which setting does a small study choose, and what is it worth? By objective or consensus, with and without pruning.
 
-Small studies of two conditions are drawn at random from the kept trials of the digits (kept_trials.py), their
-validation labels anew each time. Of each condition one setting is chosen, and judged by the test accuracy of its
+Small studies are drawn at random from the kept trials of a data set (kept_trials.py), their validation labels anew each
+time. Of each condition one setting is chosen, and judged by the test accuracy of its
 neighbourhood: a random forest over all kept trials, since that of one training is luck, above all where some trainings
 lose a class.
 Ways to choose among --trials complete trials:
@@ -18,7 +18,7 @@ Bar: the model of the consensus is not below any other way beyond chance.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,20 +29,17 @@ from kept_trials import MEMORISING, Trial, kept_at, point
 from numpy.typing import NDArray
 from rich.progress import track
 from scipy import stats
-from tabulated import forest
+from tabulated import forest, plan_of
 
-from codim.noise.kinds import NOISE_ADAPTER
 from study.dimensions.base import Value
-from study.plan.plan import Plan, load_plan
+from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
 from study.results.predictions import SCALE, decode
 from study.results.rules import counted
-from study.study_files import study_file
 from study.surrogate.consensus import consensus
 from study.surrogate.process import fit
 from study.surrogate.task import Known
 
-CONDITIONS = ("symmetric-0.8", "asymmetric-0.4")
 COMPLETE, SHARE = 3 / 8, 0.57
 """Share of the trials that the digits study completed while it still pruned, and share of its budget at which a trial
 was pruned."""
@@ -53,6 +50,7 @@ WAYS = ("best objective", "model of objectives", "model of consensus", "pruned b
 class Arguments:
     """Worth of the setting that a small study chooses."""
 
+    data: Literal["digits", "fashion_mnist"] = "digits"
     trials: tuple[int, ...] = (6, 8, 10)
     """Complete trials of a condition."""
     repetitions: int = 100
@@ -70,12 +68,12 @@ class Kept(NamedTuple):
     """Test accuracy of each setting's neighbourhood."""
 
 
-def kept(plan: Plan) -> dict[str, Kept]:
-    rows = pd.read_json(kept_at("digits"), lines=True)
+def kept(plan: Plan, data: str) -> dict[str, Kept]:
+    rows = pd.read_json(kept_at(data), lines=True)
     found = {}
-    for name in CONDITIONS:
+    for name in (condition.id for condition in plan.conditions):
         own = rows[(rows["condition"] == name) & (rows["number"] < MEMORISING)]
-        of = [point(Trial("digits", name, int(number))) for number in own["number"]]
+        of = [point(Trial(data, name, int(number))) for number in own["number"]]
         seen = [decode(text) for text in own["predictions"]]
         worth = forest(plan.spec.space, list(zip(of, own["test_acc"], strict=True)))(of)
         found[name] = Kept(of, np.stack([one.probability / SCALE for one in seen]), seen[0].labels, worth)
@@ -88,8 +86,9 @@ def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[t
     more = round(n / (COMPLETE + SHARE * (1 - COMPLETE)))
     known: dict[str, list[Known]] = {way: [] for way in WAYS}
     among: dict[tuple[str, str], NDArray[np.int64]] = {}
-    for name, own in trials.items():
-        noise = NOISE_ADAPTER.validate_python(plan_noise(plan, name) | {"seed": seed})
+    for condition in plan.conditions:
+        name, own = condition.id, trials[condition.id]
+        noise = condition.noise.model_copy(update={"seed": seed})
         classes = own.probability.shape[2]
         given, slope = noise.apply(own.labels, classes, own.labels), noise.slope(classes)
         objective = (own.probability.argmax(2) == given).mean(1)
@@ -115,16 +114,11 @@ def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[t
             yield name, way, float(own.worth[candidates[int(values.argmax())]])
 
 
-def plan_noise(plan: Plan, name: str) -> dict[str, object]:
-    condition = next(condition for condition in plan.conditions if condition.id == name)
-    return condition.noise.model_dump()
-
-
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
     torch.set_num_threads(1)
-    plan = load_plan(study_file("digits"), nominal=True)
-    trials, table, bars = kept(plan), [], list[Bar]()
+    plan = plan_of(args.data)
+    trials, table, bars = kept(plan, args.data), [], list[Bar]()
     for n in args.trials:
         rows = [
             (seed, *row)
@@ -145,7 +139,7 @@ def main() -> None:
         f"{name} {100 * own.worth.mean():.1f}, {100 * own.worth.max():.1f}" for name, own in trials.items()
     )
     text += f"\n\nMeans of {args.repetitions} small studies; a trial by chance, and the best of all: {best}."
-    keep("choice-digits", text, {"table": table})
+    keep(f"choice-{args.data}", text, {"table": table})
     judge(bars)
 
 
