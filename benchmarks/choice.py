@@ -18,23 +18,20 @@ Bar: the model of the consensus is not below any other way beyond chance.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 import tyro
 from kept import Bar, judge, keep
-from kept_trials import MEMORISING, Trial, kept_at, point
 from numpy.typing import NDArray
 from rich.progress import track
 from scipy import stats
-from tabulated import forest, plan_of
+from tabulated import Kept, plan_of, tabulated
 
-from study.dimensions.base import Value
 from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
-from study.results.predictions import SCALE, decode
 from study.results.rules import counted
 from study.surrogate.consensus import consensus
 from study.surrogate.process import fit
@@ -54,30 +51,6 @@ class Arguments:
     trials: tuple[int, ...] = (6, 8, 10)
     """Complete trials of a condition."""
     repetitions: int = 100
-
-
-class Kept(NamedTuple):
-    """The kept trials of a condition."""
-
-    settings: list[dict[str, Value]]
-    probability: NDArray[np.float64]
-    """(trials, N, K)."""
-    labels: NDArray[np.int64]
-    """True ones (N,)."""
-    worth: NDArray[np.float64]
-    """Test accuracy of each setting's neighbourhood."""
-
-
-def kept(plan: Plan, data: str) -> dict[str, Kept]:
-    rows = pd.read_json(kept_at(data), lines=True)
-    found = {}
-    for name in (condition.id for condition in plan.conditions):
-        own = rows[(rows["condition"] == name) & (rows["number"] < MEMORISING)]
-        of = [point(Trial(data, name, int(number))) for number in own["number"]]
-        seen = [decode(text) for text in own["predictions"]]
-        worth = forest(plan.spec.space, list(zip(of, own["test_acc"], strict=True)))(of)
-        found[name] = Kept(of, np.stack([one.probability / SCALE for one in seen]), seen[0].labels, worth)
-    return found
 
 
 def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[tuple[str, str, float]]:
@@ -111,14 +84,14 @@ def chosen(plan: Plan, trials: dict[str, Kept], n: int, seed: int) -> Iterator[t
             values = model.mean([own.settings[i] for i in candidates], tasks[name])
             if way == "best objective":
                 values = np.array([trial.objective for trial in known[way] if trial.condition == name])
-            yield name, way, float(own.worth[candidates[int(values.argmax())]])
+            yield name, way, float(own.worth([own.settings[candidates[int(values.argmax())]]])[0])
 
 
 def main() -> None:
     args = tyro.cli(Arguments, description=__doc__)
     torch.set_num_threads(1)
     plan = plan_of(args.data)
-    trials, table, bars = kept(plan, args.data), [], list[Bar]()
+    trials, table, bars = tabulated(plan, args.data), [], list[Bar]()
     for n in args.trials:
         rows = [
             (seed, *row)
@@ -136,7 +109,7 @@ def main() -> None:
                 bars.append(Bar(f"{name}, {n} trials, over {way}", told, "not below 0", bool(high >= 0)))
     text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
     best = ", ".join(
-        f"{name} {100 * own.worth.mean():.1f}, {100 * own.worth.max():.1f}" for name, own in trials.items()
+        f"{name} {100 * own.worth(own.settings).mean():.1f}, {100 * own.best:.1f}" for name, own in trials.items()
     )
     text += f"\n\nMeans of {args.repetitions} small studies; a trial by chance, and the best of all: {best}."
     keep(f"choice-{args.data}", text, {"table": table})

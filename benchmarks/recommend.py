@@ -25,7 +25,7 @@ import numpy as np
 import tyro
 from kept import Bar, judge, keep
 from rich.progress import track
-from tabulated import plan_of, surface, tabulated
+from tabulated import plan_of, tabulated
 
 from analysis.advice.noise_rate import NoiseRate
 from analysis.advice.recommend import OPTIONS, recommend
@@ -42,7 +42,8 @@ CLASSES = 10
 VALIDATION_IMAGES = {"digits": 336, "fashion_mnist": 1_000, "simulated": 336}
 BEST, TRIALS, ERROR = 0.95, 32, 0.003
 """Of simulated studies: the highest accuracy, trials a condition, standard deviation of an objective."""
-Tabulated = Mapping[str, tuple[Sequence[dict[str, float]], Sequence[float], Sequence[float]]]
+Table = Mapping[str, tuple[Sequence[dict[str, float]], Sequence[float]]]
+"""Condition -> settings, and their objectives."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def truth(settings: Mapping[str, float], rate: float) -> float:
     return BEST - min(0.05 * math.log(settings["contrastive/temperature"] / best) ** 2, 0.3)
 
 
-def simulated(plan: Plan, seed: int) -> Tabulated:
-    """By condition: TRIALS random settings, their objectives with an error of ERROR, their true accuracies."""
+def simulated(plan: Plan, seed: int) -> Table:
+    """By condition: TRIALS random settings, and their objectives with an error of ERROR."""
     rng, found = np.random.default_rng(seed), {}
     for condition in plan.conditions:
         u = rng.random((TRIALS, len(plan.spec.space)))
@@ -79,7 +80,7 @@ def simulated(plan: Plan, seed: int) -> Tabulated:
         settings = [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
         worth, wrong = np.array([truth(own, condition.noise.rate) for own in settings]), realised(condition.noise.rate)
         given = worth * (1 - wrong) + (1 - worth) * wrong / (CLASSES - 1) + rng.normal(0, ERROR, TRIALS)
-        found[condition.id] = settings, given.tolist(), worth.tolist()
+        found[condition.id] = settings, given.tolist()
     return found
 
 
@@ -88,18 +89,21 @@ class Replayed:
     """Trials that stand for a study, and what the settings that come of them are worth."""
 
     data: str
-    table: Tabulated
+    table: Table
     share: float
     """Of a condition's trials, which one repetition sees."""
     regret: Callable[[Condition, dict[str, float]], float]
 
 
 def replayed_trials(plan: Plan, data: str) -> Replayed:
-    table = {name: (own.settings, own.given, own.worth) for name, own in tabulated(plan, data).items()}
-    surfaces = {condition: surface(plan, *trials) for condition, trials in table.items()}
+    kept, table = tabulated(plan, data), {}
+    for condition in plan.conditions:
+        own = kept[condition.id]
+        given = condition.noise.apply(own.labels, CLASSES, own.labels)
+        table[condition.id] = (own.settings, (own.probability.argmax(2) == given).mean(1).tolist())
 
     def regret(condition: Condition, settings: dict[str, float]) -> float:
-        own = surfaces[condition.id]
+        own = kept[condition.id]
         return own.best - float(own.worth([settings])[0])
 
     return Replayed(data, table, 0.5, regret)
@@ -112,7 +116,7 @@ def replayed_truth(plan: Plan, seed: int) -> Replayed:
     return Replayed("simulated", simulated(plan, seed), 1, regret)
 
 
-def study_of(plan: Plan, table: Tabulated, chosen: Mapping[str, Sequence[int]], data: str, folder: Path) -> Trials:
+def study_of(plan: Plan, table: Table, chosen: Mapping[str, Sequence[int]], data: str, folder: Path) -> Trials:
     """The chosen trials of each condition, as a study left them behind."""
     records = [
         TrialRecord(
@@ -142,11 +146,11 @@ def study_of(plan: Plan, table: Tabulated, chosen: Mapping[str, Sequence[int]], 
     return load_trials(folder)
 
 
-def nearest(plan: Plan, table: Tabulated, chosen: Mapping[str, Sequence[int]], rate: float) -> dict[str, float]:
+def nearest(plan: Plan, table: Table, chosen: Mapping[str, Sequence[int]], rate: float) -> dict[str, float]:
     """The best trial seen at the nearest rate."""
     rates = {condition.id: condition.noise.rate for condition in plan.conditions if condition.id in chosen}
     neighbour = min(rates, key=lambda name: abs(rates[name] - rate))
-    settings, objectives, _ = table[neighbour]
+    settings, objectives = table[neighbour]
     return settings[max(chosen[neighbour], key=lambda i: objectives[i])]
 
 

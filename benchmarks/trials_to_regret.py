@@ -3,8 +3,9 @@
 Simulated studies of five noise levels and four settings, in three families: the best values move along the noise rate,
 stay, or are drawn anew at each rate. Accuracy on true labels falls with the square of the distance from the best
 values; a trial's objective has the slope of its noise and a normal error of ERROR. Two more families, `digits` and
-`fashion_mnist`, replay the searches on tabulated studies (tabulated.py). The searches are the study's own
-(study/search/optuna_search.py).
+`fashion_mnist`, replay the searches on trials that were trained (tabulated.py): for each proposal stands the nearest
+trial that is left, with its predictions of validation images, whose labels are drawn anew for each study. The searches
+are the study's own (study/search/optuna_search.py).
 After each number of trials a setting is chosen per condition: by the best objective, or by the model of all trials
 (study/confirm/choice.py); its regret is in points of accuracy on true labels, averaged over the conditions.
 
@@ -15,7 +16,8 @@ go by the consensus, and TPE by accuracy on given labels; with the same objectiv
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,14 +30,15 @@ import tyro
 from kept import RESULTS, Bar, finished, judge, keep
 from numpy.typing import NDArray
 from scipy import stats
-from tabulated import plan_of, surface, tabulated
+from tabulated import Setting, coordinates, plan_of, tabulated
 
-from study.dimensions.base import Value
 from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
+from study.results.rules import compared
 from study.search.optuna_search import Search
 from study.search.proposal import Proposed
 from study.spec.sections import Sampler
+from study.surrogate.consensus import FEWEST, consensus
 from study.surrogate.process import fit
 from study.surrogate.task import Known
 
@@ -75,17 +78,17 @@ class Run:
     trials: int
 
 
-Setting = Mapping[str, Value]
-
-
 class World(Protocol):
     """Worth of all settings, condition by condition."""
 
     def loss(self, setting: Setting, condition: int) -> float:
         """Return the accuracy on true labels that a setting lacks to the best one."""
 
-    def objective(self, setting: Setting, condition: int) -> float:
-        """Return the objective of a trial, with an error of its own."""
+    def train(self, attempt: Proposed, condition: int) -> tuple[Setting, float]:
+        """Return the setting that is trained for a proposal, and its objective, with an error of its own."""
+
+    def consensus(self, condition: str) -> dict[str, float]:
+        """Return trial -> consensus; empty where there is none."""
 
 
 class Simulated:
@@ -109,34 +112,63 @@ class Simulated:
         x = np.array([number for path, own in self.space.items() for number in own.coordinates(setting[path])])
         return float(min((self.scale * (x - self.best[condition]) ** 2).sum(), WORST))
 
-    def objective(self, setting: Setting, condition: int) -> float:
-        return 0.05 + self.slopes[condition] * (0.9 - self.loss(setting, condition)) + self.draw.normal(0, ERROR)
+    def train(self, attempt: Proposed, condition: int) -> tuple[Setting, float]:
+        right = 0.9 - self.loss(attempt.params, condition)
+        return attempt.params, 0.05 + self.slopes[condition] * right + self.draw.normal(0, ERROR)
+
+    def consensus(self, condition: str) -> dict[str, float]:
+        return {}
 
 
 class Replayed:
-    """A tabulated study."""
+    """A tabulated study. The search takes what it proposed for what was trained."""
 
     def __init__(self, data: str, objective: Literal["given", "consensus"], seed: int, plan: Plan) -> None:
-        self.surfaces = [
-            surface(plan, own.settings, getattr(own, objective), own.worth) for own in tabulated(plan, data).values()
-        ]
-        self.draw = np.random.default_rng(seed)
+        self.kept, self.space = list(tabulated(plan, data).values()), plan.spec.space
+        self.losses = [(own.best - own.worth(own.settings)).tolist() for own in self.kept]
+        self.places = [coordinates(self.space, own.settings) for own in self.kept]
+        self.given, self.slopes = list[NDArray[np.int64]](), list[float]()
+        for own, condition in zip(self.kept, plan.conditions, strict=True):
+            classes = own.probability.shape[2]
+            self.given.append(condition.noise.model_copy(update={"seed": seed}).apply(own.labels, classes, own.labels))
+            self.slopes.append(condition.noise.slope(classes))
+        self.agreeing = objective == "consensus"
+        self.names = [condition.id for condition in plan.conditions]
+        self.trained: list[dict[str, int]] = [{} for _ in self.kept]
+        """Trial -> position of what was trained."""
+        self.agreed: dict[str, dict[str, float]] = {}
 
     def loss(self, setting: Setting, condition: int) -> float:
-        own = self.surfaces[condition]
-        return own.best - float(own.worth([setting])[0])
+        found: float = self.losses[condition][self.kept[condition].settings.index(dict(setting))]
+        return found
 
-    def objective(self, setting: Setting, condition: int) -> float:
-        own = self.surfaces[condition]
-        return float(own.shown([setting])[0]) + self.draw.normal(0, own.error)
+    def train(self, attempt: Proposed, condition: int) -> tuple[Setting, float]:
+        far = np.square(self.places[condition] - coordinates(self.space, [attempt.params])).sum(1)
+        far[list(self.trained[condition].values())] = np.inf
+        i = int(far.argmin())
+        self.trained[condition][attempt.trial] = i
+        self.agreed.pop(attempt.condition.id, None)
+        own = self.kept[condition]
+        return own.settings[i], float((own.probability[i].argmax(1) == self.given[condition]).mean())
+
+    def consensus(self, condition: str) -> dict[str, float]:
+        k = self.names.index(condition)
+        if not self.agreeing or len(self.trained[k]) < FEWEST:
+            return {}
+        if condition not in self.agreed:
+            crowd = self.kept[k].probability[list(self.trained[k].values())]
+            values = consensus(list(crowd), self.given[k], self.slopes[k]).value
+            self.agreed[condition] = dict(zip(self.trained[k], values.tolist(), strict=True))
+        return self.agreed[condition]
 
 
 def ended(search: Search, attempt: Proposed, world: World, condition: int) -> Known:
     """End a trial of the condition of that position with the objective that the world shows."""
-    shown, used = world.objective(attempt.params, condition), attempt.config.train.samples
+    setting, shown = world.train(attempt, condition)
+    used = attempt.config.train.samples
     search.report(attempt, {"epoch": 0, "phase": "cotrain", "samples": used, "seconds": 1.0, "val_acc": shown})
     search.tell(attempt, attempt.outcome())
-    return Known(attempt.condition.id, attempt.params, shown)
+    return Known(attempt.condition.id, setting, shown)
 
 
 def searched(run: Run) -> dict[str, Any]:
@@ -153,13 +185,18 @@ def searched(run: Run) -> dict[str, Any]:
         if run.family in TABULATED
         else Simulated(run.family, run.seed, plan)
     )
-    tasks, found, known = tasks_of(plan), dict[str, list[list[float]]](), list[Known]()
+    tasks, found, trials = tasks_of(plan), dict[str, list[list[float]]](), dict[str, Known]()
     with TemporaryDirectory() as scratch:
-        search = Search(plan, Path(scratch, "journal"), {})
+        search = Search(plan, Path(scratch, "journal"), {}, world.consensus)
         for attempt in iter(search.ask, None):
-            known.append(ended(search, attempt, world, names.index(attempt.condition.id)))
-            count, left = divmod(len(known), len(names))
+            trials[attempt.trial] = ended(search, attempt, world, names.index(attempt.condition.id))
+            count, left = divmod(len(trials), len(names))
             if count in COUNTS and not left:
+                agreed = {trial: value for name in names for trial, value in world.consensus(name).items()}
+                known = [
+                    own._replace(objective=compared(own.objective, agreed.get(trial, math.nan)))
+                    for trial, own in trials.items()
+                ]
                 model = fit(plan.spec.space, tasks, known)
                 assert model
                 regrets = []
