@@ -37,7 +37,8 @@ one before. Chosen on 75 digits trials and 33 of Fashion-MNIST a condition (benc
 FLOOR = 1e-4
 """Least probability of a class."""
 LEAST, TINY = 0.05, 1e-8
-"""Least variance of what trials agree, over that of its error; and of any error."""
+"""Least share by which the variance of the trials' agreements exceeds that of their errors; and least variance of any
+error."""
 STEPS = 30
 """Steps of expectation and maximisation in which the transition matrix is estimated."""
 GAINS = SPREADS = np.geomspace(0.003, 0.2, 10)
