@@ -7,11 +7,11 @@ from codim.noise.transition import Labels
 from study.monitor.crowd import Crowd
 from study.plan.plan import Plan, load_plan
 from study.results.predictions import SCALE, Predictions
-from study.surrogate.consensus import consensus
+from study.surrogate.consensus import FEWEST, consensus
 from tests.support.studies import WriteStudy
 
 WHERE = "symmetric-0.5"
-TRIALS = [f"{WHERE}-{number:04d}" for number in range(6)]
+TRIALS = [f"{WHERE}-{number:04d}" for number in range(FEWEST + 2)]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_in_whatever_order_they_ended(plan: Plan) -> None:
         found.append(crowd.consensus(WHERE))
     assert found[0] == found[1]
     slope = plan.conditions[0].noise.slope(10)
-    expected = consensus([predictions(i, labels).probability / SCALE for i in range(6)], labels, slope)
+    expected = consensus([predictions(i, labels).probability / SCALE for i in range(len(TRIALS))], labels, slope)
     assert [found[0][trial] for trial in TRIALS] == list(zip(*(part.tolist() for part in expected), strict=True))
     assert Crowd(plan).consensus("symmetric-0.8") == {}
 
@@ -48,5 +48,6 @@ def test_after_images_were_added_the_trials_from_before_are_left_out(plan: Plan,
         crowd.add(WHERE, trial, predictions(0, rng.integers(10, size=50)))
     now = rng.integers(10, size=images)
     for trial in TRIALS[2:]:
+        assert crowd.consensus(WHERE) == {}
         crowd.add(WHERE, trial, predictions(int(trial[-1]), now))
     assert list(crowd.consensus(WHERE)) == TRIALS[2:]
