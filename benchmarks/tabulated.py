@@ -30,9 +30,9 @@ class Kept(NamedTuple):
 
     settings: list[dict[str, Any]]
     probability: NDArray[np.float64]
-    """Of the validation images, (trials, N, K)."""
+    """Class probabilities of the validation images, (trials, N, K)."""
     labels: NDArray[np.int64]
-    """Their true ones (N,)."""
+    """True labels of these images, (N,)."""
     worth: Callable[[Sequence[Setting]], NDArray[np.float64]]
     """Returns the test accuracies of settings, by the forest."""
 
