@@ -143,10 +143,10 @@ def main() -> None:
     numbers = [*range(args.trials), *range(MEMORISING, MEMORISING + args.memorising)]
     asked = [Trial(args.data, condition, number) for number in numbers for condition in args.conditions]
     path = args.table or kept_at(args.data)
-    rows = finished(path, asked, train, args.workers, "trainings")
+    rows = [row for row in finished(path, asked, train, args.workers, "trainings") if row["number"] >= args.first]
     table, bars = [], list[Bar]()
     for condition in args.conditions:
-        own = [row for row in rows if row["condition"] == condition and row["number"] >= args.first]
+        own = [row for row in rows if row["condition"] == condition]
         seen = [decode(row["predictions"]) for row in own]
         pairs = zip(own, seen, strict=True)
         trials = [Judged(row["number"] < MEMORISING, of.probability / SCALE, row["test_acc"]) for row, of in pairs]
@@ -164,7 +164,7 @@ def main() -> None:
             held = bool(stats.ttest_1samp(gain, 0).confidence_interval().high >= 0)
             bars.append(Bar(f"rank gained, {condition}, {crowd.name}", interval(gain, "+.2f"), "not below 0", held))
     text = pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
-    text += f"\n\nMeans of {repetitions} repetitions over one table of {len(rows)} trials."
+    text += f"\n\nMeans of {repetitions} repetitions over the same {len(rows)} trials."
     name = f"consensus-{args.data}" + f"-from-{args.first}" * bool(args.first) + "-quick" * args.quick
     keep(name, text, {"table": table})
     judge(bars)
