@@ -70,11 +70,13 @@ def run_study(
             epoch_timeout_minutes=plan.spec.resources.epoch_timeout_minutes,
         )
 
+    def tidy(trial: str) -> None:
+        if recorder.records[trial].status in ("complete", "pruned"):  # of one that failed the traceback is of use
+            folder.remove(trial)
+
     def ended(attempt: Attempt) -> None:
-        record = recorder.records[attempt.trial]
-        if record.status != "failed":  # there the traceback is of use
-            folder.remove(attempt.trial)
-        progress.ended(record)
+        tidy(attempt.trial)
+        progress.ended(recorder.records[attempt.trial])
 
     def tick(waiting: Collection[str] = ()) -> None:
         recorder.flush(now=folder.due)
@@ -112,6 +114,8 @@ def run_study(
             "accuracy over the best one tried"
         )
 
+    for trial in folder.resumable() & recorder.records.keys():  # a driver killed after the record, and before this
+        tidy(trial)
     if phase == "search":
         progress.confirmations = recorder.ended("confirm")
     with progress:

@@ -75,6 +75,10 @@ class ResultsFolder:
     def refresh(self) -> None:
         """Bring the local copy up to date; a reader calls this before each look."""
 
+    def resumable(self) -> set[str]:
+        """Return the trials that have left files from which they would resume."""
+        return {path.name for path in (self.ray / "trials").glob("*")}
+
     def remove(self, trial: str) -> None:
         """Remove the files from which a trial would resume."""
         shutil.rmtree(self.ray / "trials" / trial, ignore_errors=True)

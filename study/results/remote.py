@@ -94,11 +94,7 @@ class RemoteResults(ResultsFolder):
                 self._drivers.put(self._lease, ours)
                 self._require_alone()
             with repeated(LEASE_SECONDS / 4, renew):
-                with self._reached():
-                    self.fetch()
-                    known = {record.trial: record.status for record in self.read_trials()}
-                    left = {name.partition("/")[0] for name in Remote(self.at("ray", "trials")).names()}
-                    self._ended = [trial for trial in left if known.get(trial) in ("complete", "pruned")]
+                self.fetch()
                 yield
         finally:
             with suppress(OSError):
@@ -134,6 +130,9 @@ class RemoteResults(ResultsFolder):
             Remote(self.at("ray", "trials", trial)).delete_all()
         self._ended, self._sent = self._ended[len(ended) :], time.monotonic()
         self._wait = max(SEND_SECONDS, (self._sent - started) / SEND_SHARE)
+
+    def resumable(self) -> set[str]:
+        return {name.partition("/")[0] for name in Remote(self.at("ray", "trials")).names()}
 
     def remove(self, trial: str) -> None:
         self._ended.append(trial)

@@ -92,7 +92,7 @@ def _compute_pretraining(stage: Stage, folder: Path) -> None:
             if time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 write_tensors(unfinished, state.saved())
                 saved = time.monotonic()
-    write_tensors(stage_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
+        write_tensors(stage_file(stage, folder), {name: tensor.cpu() for name, tensor in state.result().items()})
     for path in (unfinished, previous(unfinished)):
         path.unlink(missing_ok=True)
 
@@ -121,8 +121,8 @@ def _compute_warm_up(stage: Stage, folder: Path) -> None:
             rows.append(row | {"seconds": 0.0})
             if state.samples >= end:
                 break
-    write_rows(folder / stage.key, rows)
-    session.save(stage_file(stage, folder))
+        write_rows(folder / stage.key, rows)
+        session.save(stage_file(stage, folder))
 
 
 def progress_of(stage: Stage, folder: Path) -> float:
@@ -134,7 +134,7 @@ def progress_of(stage: Stage, folder: Path) -> float:
 
 @contextmanager
 def _progress_noted(stage: Stage, folder: Path, done: Callable[[], float]) -> Iterator[None]:
-    """Keep the progress of a stage on disk while the context lasts."""
+    """Keep the progress of a stage on disk while the context lasts; at its end, the stage's file tells it."""
     place = folder / stage.key / PROGRESS
 
     def note() -> None:

@@ -115,6 +115,18 @@ def test_a_killed_worker_costs_no_epoch(write_study: WriteStudy, tmp_path: Path)
         assert [row["epoch"] for row in folder.read_epochs(name)] == list(range(simulated.EPOCHS))
 
 
+def test_what_a_killed_driver_left_of_ended_trials_is_removed(write_study: WriteStudy, tmp_path: Path) -> None:
+    file = write_study(conditions=[{"kind": "symmetric", "rate": 0.5}], budget__trials_per_condition=3)
+    folder, records = run(file, tmp_path / "results", simulated.troubled)
+    ended, failed = (folder.ray / "trials" / f"symmetric-0.5-000{k}" for k in (1, 3))
+    assert records[ended.name].status == "complete"
+    ended.mkdir()
+    (ended / "checkpoint.pt").touch()
+    run(file, tmp_path / "results", simulated.troubled)
+    assert not ended.exists()
+    assert failed.exists()
+
+
 def test_a_trial_that_hangs_fails_and_gives_its_resources_back(write_study: WriteStudy, tmp_path: Path) -> None:
     file = write_study(
         conditions=[{"kind": "symmetric", "rate": 0.5}],

@@ -53,9 +53,10 @@ def test_the_network_breaks(hosts: list[Host], write_study: WriteStudy, ray_fold
         started_head(ray_folder, tmp_path / "near.log", near, **IMPATIENT) as head,
         node(head, tmp_path / "far.log", far) as other,
     ):
-        driver = start(file, folder, head)
+        driver = start(file, folder, head, "held")
         until(lambda: trials_on(other, folder), driver)
         subprocess.run(["ip", "-n", NAMES[1], "link", "set", "net", "down"], check=True)
+        (folder.ray / "go").touch()
         said = end_of(driver)
         for process in (*psutil.Process(other.pid).children(recursive=True), other):
             process.kill()  # asked to end, it would wait for its head

@@ -19,7 +19,7 @@ from study.plan.shared_stages import Stage, pretraining, shared_stages, warm_up
 from study.results.folder import ResultsFolder
 from study.worker import stages
 from study.worker.job import Job
-from study.worker.stages import compute_stage, read_pretraining
+from study.worker.stages import compute_stage, progress_of, read_pretraining
 from study.worker.trainable import Row, train
 from tests.support.studies import WriteStudy
 
@@ -208,6 +208,29 @@ def test_a_long_stage_tells_how_far_it_is(
     assert shares == sorted(shares)
     assert 0 < shares[-1] <= 100
     assert next(line for line in told if line.endswith(": computed")).startswith("pre-training ")
+
+
+def test_a_stage_never_seems_less_done_than_before(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at whenever a file comes or goes."""
+    seen, stage = list[float](), first(config(plan))
+    monkeypatch.setattr(stages, "PROGRESS_SECONDS", 0.01)
+    replace, unlink = Path.replace, Path.unlink
+
+    def then_look(change: Any) -> Any:
+        def changed(*arguments: Any, **options: Any) -> Any:
+            done = change(*arguments, **options)
+            seen.append(progress_of(stage, tmp_path))
+            return done
+
+        return changed
+
+    monkeypatch.setattr(Path, "replace", then_look(replace))
+    monkeypatch.setattr(Path, "unlink", then_look(unlink))
+    compute_stage(stage, tmp_path)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
 
 
 def test_weights_to_start_from_count_by_their_content(write_study: WriteStudy, tmp_path: Path) -> None:
