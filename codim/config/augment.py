@@ -26,9 +26,10 @@ class AugmentConfig(Section):
     """Strong: probability of converting to grey. (.2: SupContrast's code)"""
     strong_noise: float = Field(default=0.0, ge=0)
     """Strong: standard deviation of Gaussian pixel noise, in units of the full range."""
-    feature_noise: float = Field(default=0.3, ge=0)
-    """Embeddings, weak and strong: standard deviation of Gaussian noise, in units of each number's standard deviation
-    (codim/data/feature_views.py names the sources of these three; all else here is for images)."""
+    feature_noise: float = Field(default=0.8, ge=0)
+    """Embeddings, weak and strong: standard deviation of Gaussian noise, in units of each number's standard deviation.
+    It keeps a network from learning wrong labels by heart: more where more are wrong or embeddings are few, less where
+    none is wrong (codim/data/feature_views.py names the sources of these three; all else here is for images)."""
     feature_dropout: float = Field(default=0.3, ge=0, lt=1)
     """Embeddings, strong: share of the numbers that are replaced by their mean; the others are scaled up for it."""
     feature_mixup: float = Field(default=0.3, ge=0, le=0.5)

@@ -77,10 +77,10 @@ _VECTOR_DEFAULTS: dict[str, dict[str, Any]] = {
     "data": {},
     "network": {"name": "mlp", "precision": "auto"},
     "augment": {},
-    "optim": {**_SHORT["optim"], "lr": 0.002, "weight_decay": "auto"},
+    "optim": {**_SHORT["optim"], "lr": 0.01, "weight_decay": "auto"},
 }
-"""Defaults for embeddings. At the rate and weight decay of CIFAR so small a network knows the wrong labels by heart
-before the first division (benchmarks/README.md)."""
+"""Defaults for embeddings. At the rate of CIFAR so small a network knows the wrong labels by heart before the first
+division (benchmarks/README.md)."""
 
 DATASET_FACTS: dict[str, DatasetFacts] = {
     "digits": DatasetFacts(

@@ -72,7 +72,7 @@ def test_small_images_are_used_whole_and_photos_cropped() -> None:
     assert on_gpu.augment.size > photos.augment.size
 
 
-@pytest.mark.parametrize(("count", "decay", "batch"), [(500, 0.06, 16), (10_000, 0.024, 64), (10**6, 5e-4, 256)])
+@pytest.mark.parametrize(("count", "decay", "batch"), [(500, 0.06, 16), (10_000, 0.006, 64), (10**6, 5e-4, 256)])
 def test_many_embeddings_are_trained_on_in_larger_batches_and_with_less_weight_decay(
     count: int, decay: float, batch: int
 ) -> None:
