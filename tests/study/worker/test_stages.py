@@ -210,9 +210,7 @@ def test_a_long_stage_tells_how_far_it_is(
     assert next(line for line in told if line.endswith(": computed")).startswith("pre-training ")
 
 
-def test_a_stage_never_seems_less_done_than_before(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stage_never_seems_less_done_than_before(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looked at whenever a file comes or goes."""
     seen, stage = list[float](), first(config(plan))
     monkeypatch.setattr(stages, "PROGRESS_SECONDS", 0.01)
