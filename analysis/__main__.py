@@ -4,7 +4,13 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from analysis.commands.arguments import ExportArguments, RecommendArguments, ReportArguments, WatchArguments
+from analysis.commands.arguments import (
+    ExportArguments,
+    RecommendArguments,
+    ReportArguments,
+    TrustedArguments,
+    WatchArguments,
+)
 from codim.extras import require_extra
 from codim.text.command_line import as_called, parsed
 from codim.text.safe_text import message
@@ -13,6 +19,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "recommend": (RecommendArguments, "analysis.commands.recommend"),
     "watch": (WatchArguments, "analysis.commands.watch"),
     "export": (ExportArguments, "analysis.commands.export"),
+    "trusted": (TrustedArguments, "analysis.commands.trusted"),
 }
 """Command -> its flags and the module whose `main` runs it, imported after the flags are parsed: pandas takes a
 second."""

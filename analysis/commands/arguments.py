@@ -18,6 +18,7 @@ class ReportArguments:
         python -m analysis recommend --help    settings for own data, whose noise it estimates
         python -m analysis watch --help        the page and a table in the terminal while a study runs
         python -m analysis export --help       the trials for other programs, a table for a paper
+        python -m analysis trusted --help      what trusted labels are worth, from studies that have more and fewer
 
     --version prints the version.
     """
@@ -100,3 +101,23 @@ class ExportArguments:
     """Format of the export."""
     output: Path
     """Output file. A table replaces it; Optuna studies and MLflow experiments are added to those it contains."""
+
+
+@dataclass
+class TrustedArguments:
+    """Tell how many doubtful labels a trusted one is worth, from studies that differ in their numbers of both.
+
+        python study/run.py --space embeddings --set name=few fixed/data/subset=2000
+        python study/run.py --space embeddings --set name=many fixed/data/subset=8000
+        python study/run.py --space embeddings --set name=told fixed/data/subset=2000 fixed/data/trusted_per_class=50
+        python -m analysis trusted results/few results/many results/told
+
+    At least two of them have no trusted labels and differ in `data/subset`, and one has some. All else is the same.
+    """
+
+    results: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS", help_behavior_hint="(three or more)")
+    ]
+    """Results folders of the studies, local or s3://."""
+    output: Path = Path("trusted.png")
+    """File for the figure; .svg and .csv, the numbers, are written beside it."""

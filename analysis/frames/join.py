@@ -1,13 +1,14 @@
 """Joining of several studies into one, for every table and figure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from analysis.frames.load import Trials
+from study.results.rules import unsearched
 
 ALIKE = ("space", "objective", "data", "config")
 """Parts of the resolved study files that must be equal for trials of several studies to be ranked together."""
@@ -18,12 +19,8 @@ def join(studies: Sequence[Trials]) -> Trials:
 
     Raises ValueError: they searched different spaces, or trained differently.
     """
-    first, *others = studies
-    for other in others:
-        for part in ALIKE:
-            if first.spec.get(part) != other.spec.get(part):
-                raise ValueError(f"{first.root} and {other.root} differ in `{part}`: their trials do not compare")
-    names = _names(studies)
+    require_alike(studies)
+    first, names = studies[0], _names(studies)
     entries = {entry["id"]: entry for study in studies for entry in study.spec.get("conditions", [])}
     order = list(dict.fromkeys([*entries, *(name for study in studies for name in study.conditions)]))
     order.sort(key=lambda name: _place(entries.get(name, {}), entries))
@@ -41,6 +38,20 @@ def join(studies: Sequence[Trials]) -> Trials:
         ),
         tuple(fault for study in studies for fault in study.faults),
     )
+
+
+def require_alike(studies: Sequence[Trials], free: Collection[str] = ()) -> None:
+    """Raise ValueError if the studies searched different spaces, or trained differently but for the settings `free`."""
+
+    def comparable(study: Trials, part: str) -> Any:
+        own = study.spec.get(part)
+        return unsearched(own, free) if part == "config" and own else own
+
+    first, *others = studies
+    for other in others:
+        for part in ALIKE:
+            if comparable(first, part) != comparable(other, part):
+                raise ValueError(f"{first.root} and {other.root} differ in `{part}`: their trials do not compare")
 
 
 def study_names(trials: "pd.Series[str]") -> "pd.Series[str]":

@@ -42,6 +42,9 @@ class DataConfig(Section):
     `table` also a folder, for `folder` outside of `root`, that holds a folder of images for each class; they join the
     training images. Added noise does not change them, they are always in the labelled set with clean probability 1, and
     neither the mixture nor the estimate of the noise counts them."""
+    trusted_per_class: int = Field(default=0, ge=0)
+    """That many training images of each class, always the same ones, count as trusted too, as if somebody had checked
+    them: to find out what that is worth. Needs known true labels."""
     validation: Literal["split", "official", "trusted"] = "split"
     """split: hold out a share of the training images, with their noisy labels. official: use the data set's own
     validation part, which is added to the images with its labels unchanged (clothing1m: checked by people; own data:

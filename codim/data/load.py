@@ -22,7 +22,7 @@ from codim.data.image_source import ImageSource, Loader
 from codim.data.mnist import fashion_mnist, mnist
 from codim.data.own_images import folder, in_memory, table
 from codim.data.positions import read_positions
-from codim.data.splits import stratified_split, subset_rows
+from codim.data.splits import first_of_each, stratified_split, subset_rows
 from codim.data.stored import Images, Pixels, Stored
 from codim.data.webvision import webvision
 from codim.noise.base import NoiseKind
@@ -129,7 +129,7 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     source = DATASETS[config.name](config)
     num_classes = len(source.classes)
     rows = subset_rows(source.labels, config.subset)
-    checked = _trusted(source, config)
+    checked = _trusted(source, config, rows)
     given = noise.apply(source.labels, num_classes, _for_noise(source.images, noise))
     given, true, trusted = np.where(checked, source.labels, given)[rows], source.labels[rows], checked[rows]
     images = source.images if not config.subset else _take(source.images, rows)
@@ -176,8 +176,9 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
     return data, truth
 
 
-def _trusted(source: ImageSource, config: DataConfig) -> NDArray[np.bool_]:
-    """Return which labels of the source's training part are trusted, (N,). Raises ValueError: the file names others."""
+def _trusted(source: ImageSource, config: DataConfig, rows: Labels) -> NDArray[np.bool_]:
+    """Return which labels of the source's training part, of which `rows` are used, are trusted, (N,). Raises
+    ValueError: the file names others, or labels would have to be known."""
     count = len(source.labels)
     found = np.zeros(count, dtype=bool) if source.trusted is None else source.trusted.copy()
     if config.trusted is not None and config.trusted_folder is None:
@@ -186,6 +187,13 @@ def _trusted(source: ImageSource, config: DataConfig) -> NDArray[np.bool_]:
             where = printable(config.trusted)
             raise ValueError(f"data/trusted: {where} names image {outside[0]}; allowed: 0 to {count - 1}")
         found[index] = True
+    if config.trusted_per_class:
+        if not source.truth_known:
+            raise ValueError(
+                f"data/trusted_per_class: {config.trusted_per_class}, but the true labels are unknown; allowed: 0, and "
+                "data/trusted for labels that were checked"
+            )
+        found[rows[first_of_each(source.labels[rows], config.trusted_per_class)]] = True
     return found
 
 

@@ -21,6 +21,18 @@ def subset_rows(labels: Labels, size: int) -> Labels:
     return np.sort(np.argsort(place, kind="stable")[:size])
 
 
+def first_of_each(labels: Labels, count: int) -> Labels:
+    """Return sorted indices of `count` samples of each class, or of all that it has, in an order that is always the
+    same: more of them hold the fewer.
+
+    Example:
+        >>> first_of_each(np.array([0, 1, 1, 0, 0, 0]), 2).size
+        4
+    """
+    order = np.random.default_rng(0).permutation(len(labels))
+    return np.sort(np.concatenate([order[labels[order] == k][:count] for k in np.unique(labels)]))
+
+
 def stratified_split(
     labels: Labels, val_fraction: float, seed: int, images: Labels | None = None
 ) -> tuple[Labels, Labels]:

@@ -45,7 +45,8 @@ def loaded(config: DataConfig, noise: NoiseKind) -> tuple[ConditionData, Callabl
 
     data, truth = load_data(config, noise)
     counts = len(data.images), len(data.train_index), len(data.val_index), len(data.classes)
-    seen = ConditionData(*counts, truth.noise_rate, truth.transition.tolist())
+    trusted = 0 if data.trusted is None else int(data.trusted.sum())
+    seen = ConditionData(*counts, truth.noise_rate, truth.transition.tolist(), trusted)
     return seen, lambda divide: given_division(data, divide)
 
 

@@ -107,11 +107,11 @@ def drawn_by_stage(stage: Stage, data: ConditionData) -> Drawn:
 def _without_part(config: TrainConfig) -> dict[str, set[str]]:
     """Return the settings, by section, that are younger than the keys of existing stages and have no part in a stage of
     this training: they stay out of its key."""
-    files = {name for name in ("labels", "trusted") if getattr(config.data, name) is None}
+    unused = {name for name in ("labels", "trusted", "trusted_per_class") if not getattr(config.data, name)}
     views = set() if config.data.facts.vectors else {"feature_noise", "feature_dropout", "feature_mixup"}
     return {
         "mixmatch": {"terms"},
-        "data": {"labels_are_true", *files},
+        "data": {"labels_are_true", *unused},
         "divide": {"measure", "noise_rate"},
         "augment": views,
     }

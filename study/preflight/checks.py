@@ -188,5 +188,6 @@ def environment(plan: Plan, expected: Forecast, old: Mapping[str, Any]) -> dict[
         "validation_images": data.validation_images,
         "training_images": data.training_images,
         "classes": data.classes,
+        "trusted": data.trusted,
         "rungs": {condition.id: rungs_of(plan, condition) for condition in plan.conditions},
     }

@@ -105,6 +105,7 @@ class Environment(_Part):
     validation_images: Count = 0
     training_images: Count = 0
     classes: Count = 0
+    trusted: Count = 0
     rungs: dict[str, list[Count]] = {}
     starts: list[_Start] = []
 

@@ -46,6 +46,8 @@ class ConditionData:
     """Realised share of wrong labels."""
     transition: list[list[float]] = field(repr=False)
     """Realised transition matrix (classes, classes); rows: true class."""
+    trusted: int = 0
+    """Labels of both parts that count as checked."""
 
 
 def read_conditions(spec: StudySpec, source: Source, nominal: bool = False) -> list[Condition]:

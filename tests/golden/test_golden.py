@@ -37,6 +37,7 @@ SETTINGS: dict[str, Any] = {
         "download": False,
         "subset": 0,
         "trusted": None,
+        "trusted_per_class": 0,
         "validation": "split",
         "val_fraction": 0.8,
         "split_seed": 1,

@@ -60,6 +60,30 @@ def test_noise_does_not_reach_them(way: str, path: Path, file: Path, tmp_path: P
     assert 0.5 < 1 - truth.clean[~data.trusted].double().mean().item() < 0.8
 
 
+def test_some_of_each_class_may_stand_for_checked_ones(path: Path, file: Path) -> None:
+    def marked(count: int, **own: Any) -> set[int]:
+        data, truth = load_data(
+            DataConfig.model_validate(settings(path, labels_are_true=True, trusted_per_class=count, **own)), NOISE
+        )
+        assert data.trusted is not None
+        assert truth.clean is not None
+        assert truth.clean[data.trusted].all()
+        return set(data.trusted.nonzero()[:, 0].tolist())
+
+    few, more = marked(2), marked(5)
+    assert few < more
+    assert np.unique(LABELS[sorted(more)], return_counts=True)[1].tolist() == [5] * len(np.unique(LABELS))
+    assert marked(2, trusted=str(file)) == few | set(CHECKED.tolist())
+    assert len(marked(2, subset=30)) == len(few)
+    with pytest.raises(ValueError, match=r"data/trusted: all images are trusted"):
+        marked(N)
+    with pytest.raises(ValueError, match=r"data/trusted_per_class: 2, but the true labels are unknown"):
+        load_data(
+            DataConfig.model_validate(settings(path, trusted_per_class=2)),
+            NOISE_ADAPTER.validate_python({"kind": "none"}),
+        )
+
+
 def test_a_table_of_images_has_the_column_too(tmp_path: Path) -> None:
     for i in range(4):
         save_plain(tmp_path / f"{i}.png", i)

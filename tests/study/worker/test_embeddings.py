@@ -59,10 +59,12 @@ def test_keys_tell_apart_what_the_stages_depend_on(place: Path, tmp_path: Path) 
     np.save(tmp_path / "trusted.npy", np.arange(5))
     trusted = config_of(place, data=settings(place, labels_are_true=True, trusted=str(tmp_path / "trusted.npy")))
     views = config_of(place, augment={"feature_noise": 0.7})
+    some = config_of(place, data=settings(place, labels_are_true=True, trusted_per_class=2))
     measured = config_of(place, divide={"measure": "margin"})
     keys = {name: (pretraining(c), warm_up(c)) for name, c in (("as is", config), ("views", views))}
     assert keys["as is"][0].key != keys["views"][0].key  # type: ignore[union-attr]
     assert warm_up(config).key != warm_up(trusted).key  # type: ignore[union-attr]
+    assert warm_up(config).key != warm_up(some).key  # type: ignore[union-attr]
     assert warm_up(config).key == warm_up(measured).key  # type: ignore[union-attr]
     before = warm_up(trusted)
     np.save(tmp_path / "trusted.npy", np.arange(6))
