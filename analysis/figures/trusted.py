@@ -141,7 +141,7 @@ def draw(info: Info, figure: Figure) -> None:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.set_xticks(sorted(set(groups[name]["doubtful"])))
+        ax.set_xticks(sorted(groups[name].loc[groups[name]["trusted"] == 0, "doubtful"]))
         ax.margins(x=0.15, y=0.15)
         style.percent(ax.yaxis)
     style.legend(figure, list(looks.values()))
