@@ -122,8 +122,8 @@ def caption(info: Info) -> str:
         "Accuracy on true test labels of the setting that each study chose, by its number of doubtful labels; lines "
         "join studies with as many trusted ones, bars are 95% intervals (Student's t, from three trainings). The "
         "number beside a point: further doubtful labels that would bring the studies without trusted ones as far, for "
-        "each trusted label. 'at least': it is above all of them. Its error counts that of the point alone, "
-        "not that of the line it is compared with. "
+        "each trusted label. 'at least': it is above all of them. The table has the number's interval, which counts "
+        "the error of the point, not that of the line it is compared with. "
         f"n = {few if few == many else f'{few} to {many}'} trainings of each point."
     )
 

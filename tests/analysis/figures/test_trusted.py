@@ -114,7 +114,9 @@ def test_the_command_writes_figure_and_numbers(
     ]
     folders = [str(own.root) for own in studies]
     assert main(["trusted", *folders]) == 0
-    assert "A trusted label is worth 10 further doubtful ones." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "A trusted label is worth 10 further doubtful ones." in said
+    assert "n = 1 trainings of each point." in " ".join(said.split())
     assert {path.name for path in tmp_path.glob("trusted.*")} == {"trusted.png", "trusted.svg", "trusted.csv"}
     assert main(["trusted", *folders[:2]]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -45,7 +45,8 @@ def test_the_board_shows_what_a_study_reports(
     write_study: WriteStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_stage = {"fixed__method": "dividemix", "fixed__pretrain": {"epochs": 0}, "baselines": {}}
-    plan = load_plan(write_study(**no_stage, budget__trials_per_condition=1, loggers=["tensorboard"]))
+    own = {"name": "board"}  # gauges of other studies in this process stay for a while
+    plan = load_plan(write_study(**no_stage, **own, budget__trials_per_condition=1, loggers=["tensorboard"]))
     folder = ResultsFolder(tmp_path / "results")
     folder.root.mkdir()
     url = f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
@@ -70,9 +71,8 @@ def test_the_board_shows_what_a_study_reports(
                 assert set(re.findall(r"(\w+)=~", labels)) <= exported[name], expression
         if by := re.search(r"by \((\w+)\)", expression):
             assert by[1] in exported[re.findall(r"ray_\w+", expression)[0]]
-    reached = [
-        line for line in seen if line.startswith("ray_codim_trial_metric{") and 'condition="symmetric-0.5"' in line
-    ]
+    wanted = ("ray_codim_trial_metric{", 'study="board"', 'condition="symmetric-0.5"')
+    reached = [line for line in seen if all(part in line for part in wanted)]
     assert reached
     curve = [row["val_acc"] for row in folder.read_epochs("symmetric-0.5-0000")]
     assert all(any(abs(float(line.split()[-1]) - value) < 1e-6 for value in curve) for line in reached)
