@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from codim.runtime.atomic_file import held, replaced, replacement
+from tests.support.waits import until
 
 
 class Crash(BaseException):
@@ -158,6 +159,7 @@ def test_who_comes_second_is_told_once_and_waits(tmp_path: Path) -> None:
     thread = threading.Thread(target=second)
     with held(path, refuse):
         thread.start()
+        until(lambda: told)
         thread.join(0.5)
         assert (told, done) == (["busy"], [])
     thread.join()
