@@ -43,13 +43,15 @@ def machine(device: torch.device | str = "cpu") -> str:
 
 
 def keep(name: str, text: str, content: dict[str, Any], device: torch.device | str = "cpu") -> None:
-    """Print `text` and the machine, and write them to results/DATE-name.md; the numbers, `content`, to .json beside."""
+    """Print `text` and the machine, and write them to results/DATE-name.md; the numbers, `content`, to .json beside, in
+    which files go by their names alone."""
     text = f"{text.rstrip()}\n\n{machine(device)}\n"
     print(text)
     RESULTS.mkdir(parents=True, exist_ok=True)
     target = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{name}"
     target.with_suffix(".md").write_text(text)
-    target.with_suffix(".json").write_text(json.dumps({"machine": machine(device)} | content, indent=1) + "\n")
+    numbers = {"machine": machine(device)} | _without_folders(content)
+    target.with_suffix(".json").write_text(json.dumps(numbers, indent=1) + "\n")
 
 
 def finished(
@@ -80,6 +82,14 @@ def judge(bars: Iterable[Bar]) -> NoReturn:
         print(f"bar {bar.name}: {bar.figure}, needs {bar.needs}: {'held' if bar.held else 'missed'}")
         missed |= not bar.held
     raise SystemExit(missed)
+
+
+def _without_folders(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _without_folders(own) for name, own in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_folders(own) for own in content]
+    return Path(content).name if isinstance(content, str) and content.startswith("/") else content
 
 
 def _rows(path: Path, runs: Sequence["DataclassInstance"]) -> dict[tuple[Any, ...], dict[str, Any]]:
