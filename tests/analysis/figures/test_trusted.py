@@ -1,4 +1,4 @@
-"""What trusted labels are worth, from studies with known accuracies."""
+"""The worth of trusted labels is read rightly from studies with known accuracies."""
 
 import math
 from pathlib import Path
