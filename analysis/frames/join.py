@@ -45,7 +45,7 @@ def require_alike(studies: Sequence[Trials], free: Collection[str] = ()) -> None
 
     def comparable(study: Trials, part: str) -> Any:
         own = study.spec.get(part)
-        return unsearched(own, free) if part == "config" and own else own
+        return unsearched(own, free) if part == "config" and own and free else own
 
     first, *others = studies
     for other in others:
