@@ -8,14 +8,16 @@ majority of bad ones does not outvote the good; where labels are so noisy that t
 that most trials share is followed (benchmarks/consensus.py).
 
 Order of the estimates: weights of the trials, by their objectives; the crowd, their weighted mean class probabilities;
-the transition matrix from crowd to given labels; for each trial the posterior of the true labels without it, and its
-agreement with that; then the trial's worth as `gain * agreement + own`. Objective and agreement measure worth and
-agreement with errors whose covariance is known from the images; gain and the standard deviation of `own` are averaged
-over by their likelihood (Fay and Herriot 1979; with errors in the covariate: Ybarra and Lohr 2008). Agreement is
-measured for several degrees of trust in a trial's confidence, which are averaged over too: on some data the confident
-trials are the good ones, on others the bad ones, and the given labels tell which. One approximation: the transition
-matrix is estimated from all trials, the judged one included. The standard errors are from images drawn again (the
-bootstrap; Efron 1979), with the weights, the matrix and the posteriors as they are.
+the power that calibrates these (a mean of trials that differ is less sure than it is right; temperature scaling, Guo et
+al. 2017, here by the likelihood of the given labels) and with it the transition matrix from crowd to given labels; for
+each trial the posterior of the true labels without it, and its agreement with that; then the trial's worth as `gain *
+agreement + own`. Objective and agreement measure worth and agreement with errors whose covariance is known from the
+images; gain and the standard deviation of `own` are averaged over by their likelihood (Fay and Herriot 1979; with
+errors in the covariate: Ybarra and Lohr 2008). Agreement is measured for several degrees of trust in a trial's
+confidence, which are averaged over too: on some data the confident trials are the good ones, on others the bad ones,
+and the given labels tell which. One approximation: power and matrix are estimated from all trials, the judged one
+included. The standard errors are from images drawn again (the bootstrap; Efron 1979), with the weights, the power, the
+matrix and the posteriors as they are.
 
 No true label and no test image is used.
 """
@@ -34,6 +36,11 @@ SHARPNESS = np.array([2, 4, 8])
 """Powers of a trial's probabilities before its agreement is measured: at 1 it would be judged as if it drew its classes
 by its probabilities, at infinity by its likeliest classes. Before the labels are asked, each is half as likely as the
 one before. Chosen on 75 digits trials and 33 of Fashion-MNIST a condition (benchmarks/consensus.py)."""
+POWERS = np.geomspace(0.5, 8, 9)
+"""Powers of the crowd's probabilities of which the likeliest is taken."""
+PRIOR = 10
+"""Number of images of each class that speak, before any label is asked, for noise that is the same in all classes.
+Chosen, like POWERS, on the trials that SHARPNESS was chosen on."""
 FLOOR = 1e-4
 """Least probability of a class."""
 LEAST, TINY = 0.05, 1e-8
@@ -85,21 +92,38 @@ def _agreement(p: Floats, weights: Floats, labels: Labels) -> Floats:
     each of the M sharpnesses."""
     votes = weights[:, None, None] * p
     crowd = votes.sum(0)
-    given = _transition(_normalised(crowd), labels)[:, labels].T
+    power, matrix = _calibrated(_normalised(crowd), labels)
+    given = matrix[:, labels].T
     found = np.empty((len(SHARPNESS), *p.shape[:2]))
     for i, (own, vote) in enumerate(zip(p, votes, strict=True)):
-        posterior = _normalised((crowd - vote) * given)
+        posterior = _normalised(_normalised(crowd - vote) ** power * given)
         for k, sharpness in enumerate(SHARPNESS):
             found[k, i] = (posterior * _normalised(own**sharpness)).sum(1)
     return found
 
 
+def _calibrated(crowd: Floats, labels: Labels) -> tuple[float, Floats]:
+    """Return the power of the crowd's probabilities (N, K) under which the labels are likeliest, and the transition
+    matrix that goes with it."""
+    found = []
+    for power in POWERS:
+        likely = _normalised(crowd**power)
+        matrix = _transition(likely, labels)
+        found.append((np.log((likely * matrix[:, labels].T).sum(1)).sum(), float(power), matrix))
+    _, power, matrix = max(found, key=lambda row: row[0])
+    return power, matrix
+
+
 def _transition(crowd: Floats, labels: Labels) -> Floats:
     """Estimate the transition matrix (K, K), rows: true class, from probabilities (N, K) of the true classes."""
-    given = np.eye(crowd.shape[1])[labels]
+    classes = crowd.shape[1]
+    given = np.eye(classes)[labels]
     likely = crowd
     for _ in range(STEPS):
-        matrix = _normalised(likely.T @ given + 1 / len(given.T))
+        counts = likely.T @ given
+        right = (np.trace(counts) + 1 / 2) / (counts.sum() + 1)
+        alike = np.where(np.eye(classes) == 1, right, (1 - right) / (classes - 1))
+        matrix = _normalised(counts + PRIOR * alike)
         likely = _normalised(crowd * matrix[:, labels].T)
     return matrix
 

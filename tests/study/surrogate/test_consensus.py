@@ -10,7 +10,7 @@ from scipy.stats import norm, spearmanr
 
 from codim.noise.symmetric import SymmetricNoise
 from codim.noise.transition import Floats, Labels, symmetric_slope
-from study.surrogate.consensus import consensus
+from study.surrogate.consensus import _calibrated, consensus
 
 CLASSES = 10
 
@@ -69,6 +69,35 @@ def test_a_crowd_that_is_wrong_together_is_not_followed() -> None:
     """Half of the trials share one mistake: their agreement with each other is no merit."""
     gains = np.array([crowd(seed, rate=0.3, images=1000, misled=0.6).gain for seed in range(10)])
     assert gains[:, 1].mean() > gains[:, 0].mean() - 0.03
+
+
+def test_how_sure_the_trials_are_of_the_classes_they_name_does_not_count_where_all_are_alike() -> None:
+    """Trials that give the class they name a probability of .3 know as much as those that give it .82: the labels tell
+    how often they are right."""
+    gains = np.array([crowd(seed, sure=(0.3, 0.3)).gain for seed in range(10)])
+    assert gains[:, 1].mean() > 0.95
+
+
+def test_a_crowd_is_calibrated_by_labels_that_are_mostly_wrong() -> None:
+    """Predictions that are right as often as they say, then less sure of it: the square of them, were it not noise."""
+    rng = np.random.default_rng(0)
+    sure = rng.dirichlet([0.2] * CLASSES, 20_000)
+    true = (sure.cumsum(1) > rng.random((20_000, 1))).argmax(1)
+    labels = SymmetricNoise(rate=0.8, seed=0).apply(true, CLASSES, sure)
+    unsure = np.sqrt(sure) / np.sqrt(sure).sum(1, keepdims=True)
+    power, matrix = _calibrated(unsure, labels)
+    assert power == pytest.approx(2, rel=0.01)
+    assert matrix == pytest.approx(np.full((CLASSES, CLASSES), 0.08) + 0.2 * np.eye(CLASSES), abs=0.03)
+
+
+def test_few_images_do_not_show_how_single_classes_are_confused() -> None:
+    """Five images of each class: what is counted for each is further from the truth than what all say together."""
+    true = np.arange(50) % CLASSES
+    labels = SymmetricNoise(rate=0.5, seed=1).apply(true, CLASSES, np.zeros((50, 1)))
+    expected = np.full((CLASSES, CLASSES), 0.05) + 0.5 * np.eye(CLASSES)
+    counted = np.eye(CLASSES)[true].T @ np.eye(CLASSES)[labels] / 5
+    _, matrix = _calibrated(0.99 * np.eye(CLASSES)[true] + 0.001, labels)
+    assert np.square(matrix - expected).sum() < np.square(counted - expected).sum() / 4
 
 
 def test_confidence_is_not_followed_where_the_worst_are_surest() -> None:
