@@ -168,7 +168,8 @@ class _GlobalBatchNorm(_BatchNorm):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         rest = [d for d in range(input.dim()) if d != 1]
-        variances, means = torch.var_mean(input, rest, correction=0)
+        x = input.float()  # under autocast it may be bfloat16; as in torch's own batch norm, the statistics never are
+        variances, means = torch.var_mean(x, rest, correction=0)
         # Both in one exchange: for small networks latency dominates.
         variances, means = gather(torch.stack([variances, means])[None]).unbind(1)
         centre = means.mean(0)
@@ -182,4 +183,4 @@ class _GlobalBatchNorm(_BatchNorm):
             self.running_var.lerp_(variance * n / (n - 1), momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         shape = [1, -1, *[1] * (input.dim() - 2)]
-        return (input - centre.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return ((x - centre.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(input.dtype)

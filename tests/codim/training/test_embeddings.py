@@ -93,6 +93,12 @@ def whole_training(folder: Path) -> None:
     leave(folder, trained(*prepared(folder / "x.npy")))
 
 
+def coarse_training(folder: Path) -> None:
+    config, data = prepared(folder / "x.npy")
+    network = config.network.model_copy(update={"precision": "bf16"})
+    leave(folder, trained(config.model_copy(update={"network": network}), data))
+
+
 def test_two_workers_are_one_with_the_whole_batch(path: Path, tmp_path: Path) -> None:
     """Mixing pairs embeddings of both workers, and batch norm is over both."""
     found, other = together(whole_training, tmp_path)
@@ -100,6 +106,15 @@ def test_two_workers_are_one_with_the_whole_batch(path: Path, tmp_path: Path) ->
     assert len(alone["rows"]) == len(found["rows"]) > 3
     for own, expected in zip(found["weights"], alone["weights"], strict=True):
         torch.testing.assert_close(own, expected, atol=1e-5, rtol=1e-4)
+    for own, same in zip(found["weights"], other["weights"], strict=True):
+        assert torch.equal(own, same), "the workers drifted apart"
+
+
+def test_two_workers_train_in_bfloat16(path: Path, tmp_path: Path) -> None:
+    """As they do by default where the CPU can."""
+    found, other = together(coarse_training, tmp_path)
+    assert all(row["loss"] == pytest.approx(row["loss"]) for row in found["rows"])  # none is NaN
+    assert found["rows"][-1]["val_acc"] > 0.4  # of labels of which 40% are wrong
     for own, same in zip(found["weights"], other["weights"], strict=True):
         assert torch.equal(own, same), "the workers drifted apart"
 
