@@ -93,8 +93,7 @@ def contradicted(checkpoint: Path) -> Audited:
     trained = load_trained(checkpoint, device)
     config = TrainConfig.model_validate(trained.config)
     data, _ = load_data(config.data, config.noise, device)
-    if data.images.shape[1:] != trained.input.shape or data.classes != trained.input.classes:
-        raise ValueError(f"--checkpoint: {checkpoint} was trained on other images or classes than those loaded now")
+    trained.input.require_samples_of(data, checkpoint)
     logits = []
     with progress("predicting", len(data.images), "images") as meter:
         for chunk in data.images.split(BATCH):

@@ -28,6 +28,7 @@ def correct(args: AuditArguments, folder: Path) -> int:
     trained = load_trained(args.checkpoint, torch.device("cpu"))
     config = TrainConfig.model_validate(trained.config)
     data, _ = load_data(config.data, config.noise)
+    trained.input.require_samples_of(data, args.checkpoint)
     corrected = read_corrections(args.corrections, data)
     folder.mkdir(parents=True, exist_ok=True)
     labels, settings = folder / "corrected_labels.csv", config.model_dump(mode="json")

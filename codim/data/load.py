@@ -4,6 +4,7 @@ Two objects leave this module and are kept apart in training: `TrainingData` (gi
 labels and test images, for an observer).
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,14 @@ class TrainingData:
     classes: tuple[str, ...]
     trusted: Tensor | None = None
     """Which labels somebody has checked, (N,) bool; None if none."""
+
+    def digest(self) -> str:
+        """Return a checksum of the given labels and of the names of samples that have some, in their order."""
+        found = hashlib.sha256(self.labels.cpu().numpy().tobytes())
+        if isinstance(self.images, Stored):
+            for i in range(len(self.images)):
+                found.update(self.images.name(i).encode(errors="surrogateescape") + b"\0")
+        return found.hexdigest()
 
 
 @dataclass(frozen=True)

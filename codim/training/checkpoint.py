@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InputSpec:
-    """Format of the networks' input and output, with which a checkpoint predicts without its training images."""
+    """What the networks were trained on: the format of their input and output, with which a checkpoint predicts without
+    its training images, and a mark of these."""
 
     classes: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
@@ -42,11 +43,27 @@ class InputSpec:
     """Mean per channel (C,), of pixels in [0, 1]; or of each number of the embeddings (D,)."""
     std: Tensor
     """Standard deviation, likewise."""
+    digest: str = ""
+    """TrainingData.digest; empty in checkpoints of version 0.1.0."""
 
     @classmethod
     def of(cls, data: TrainingData, augmenter: Augmenter) -> "InputSpec":
         mean, std = augmenter.mean.flatten().cpu(), augmenter.std.flatten().cpu()
-        return cls(data.classes, tuple(data.images.shape[1:]), mean, std)
+        return cls(data.classes, tuple(data.images.shape[1:]), mean, std, data.digest())
+
+    def require_samples_of(self, data: TrainingData, path: Path) -> None:
+        """Raise ValueError if `data` are not what the checkpoint `path` was trained on."""
+        _require_classes(self.classes, data.classes, path)
+        if self.shape != tuple(data.images.shape[1:]):
+            raise ValueError(
+                f"checkpoint {path} was trained on samples of shape {self.shape}, the data have "
+                f"{tuple(data.images.shape[1:])}; allowed: the data as they were, or a new training"
+            )
+        if self.digest not in ("", data.digest()):
+            raise ValueError(
+                f"checkpoint {path} was trained on other samples or labels than the data have now, or in another "
+                "order; allowed: the data as they were, or a new training"
+            )
 
 
 @dataclass(frozen=True)
@@ -111,12 +128,12 @@ def load_checkpoint(path: Path, config: TrainConfig, data: TrainingData) -> Trai
 
     Raises:
         ValueError: neither is a whole checkpoint, or it is of another config (names the first setting that differs), or
-            of other classes or of another order of them.
+            of other data: classes, samples or labels, or another order of them.
     """
 
     def restore(saved: dict[str, Any], path: Path) -> TrainState:
         _require_same(saved["config"], config.model_dump(mode="json"), path)
-        _require_classes(saved["input"]["classes"], data.classes, path)
+        _input_spec(saved["input"]).require_samples_of(data, path)
         return _restore_state(saved, config, data)
 
     return _newest_whole(path, restore)
@@ -193,10 +210,14 @@ def _restore_state(saved: dict[str, Any], config: TrainConfig, data: TrainingDat
     return state
 
 
+def _input_spec(saved: dict[str, Any]) -> InputSpec:
+    return InputSpec(**{**saved, "classes": tuple(saved["classes"]), "shape": tuple(map(index, saved["shape"]))})
+
+
 def _restore_trained(saved: dict[str, Any], path: Path, device: torch.device) -> Trained:
     network = saved["config"]["network"] | {"weights": None, "precision": "fp32", "compile": "off"}
-    config, values = {**saved["config"], "network": network}, saved["input"]
-    spec = InputSpec(tuple(values["classes"]), tuple(map(index, values["shape"])), values["mean"], values["std"])
+    config = {**saved["config"], "network": network}
+    spec = _input_spec(saved["input"])
     if saved["epoch"] <= config["pretrain"]["epochs"]:
         raise ValueError(f"checkpoint {path} is from pre-training, its networks have seen no labels yet")
     settings = NetworkConfig.model_validate(network)
@@ -220,8 +241,8 @@ def _on(device: torch.device, values: dict[str, Any]) -> dict[str, Any]:
     return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in values.items()}
 
 
-def _require_classes(saved: list[str], classes: tuple[str, ...], path: Path) -> None:
-    if tuple(saved) != classes:
+def _require_classes(saved: tuple[str, ...], classes: tuple[str, ...], path: Path) -> None:
+    if saved != classes:
         numbered = zip_longest(saved, classes)
         number, (was, now) = next((k, pair) for k, pair in enumerate(numbered) if pair[0] != pair[1])
         raise ValueError(

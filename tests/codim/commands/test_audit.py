@@ -235,9 +235,15 @@ def test_other_data_than_it_was_trained_on(
     _, state = train(config, data)
     spec = InputSpec.of(data, Augmenter.fit(config.augment, data.images))
     path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, config, state, InputSpec(data.classes[::-1], spec.shape, spec.mean, spec.std))
-    with pytest.raises(ValueError, match="other images or classes"):
-        audit_page.main(AuditArguments(path))
+    others = (
+        ({"classes": data.classes[::-1]}, "number 0 is '9' there and '0' here"),
+        ({"shape": (1, 9, 9)}, "samples of shape"),
+        ({"digest": replace(data, labels=data.labels.flip(0)).digest()}, "or in another order"),
+    )
+    for other, message in others:
+        save_checkpoint(path, config, state, replace(spec, **other))
+        with pytest.raises(ValueError, match=message):
+            audit_page.main(AuditArguments(path))
     with pytest.raises(ValueError, match="--limit: 0"):
         audit_page.main(AuditArguments(path, limit=0))
 

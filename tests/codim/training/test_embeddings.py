@@ -23,7 +23,7 @@ from codim.training.session import Session
 from codim.training.state import TrainState
 from tests.codim.runtime.test_distributed import leave, together
 from tests.support.runs import same_weights
-from tests.support.vectors import DIM, NAMES, blobs, save, settings
+from tests.support.vectors import DIM, NAMES, beside, blobs, save, settings
 
 N = 300
 SETTINGS: dict[str, Any] = {
@@ -128,6 +128,17 @@ def folder(path: Path, tmp_path: Path) -> Path:
         pass
     session.save(tmp_path / "run" / "checkpoint.pt")
     return tmp_path / "run"
+
+
+def test_embeddings_in_another_order_are_noticed(folder: Path, path: Path) -> None:
+    """Sums of what the networks thought of each label would belong to other ones."""
+    labels = pq.read_table(beside(path))
+    np.save(path, np.load(path)[::-1])
+    pq.write_table(labels.take(np.arange(len(labels))[::-1]), beside(path))
+    with pytest.raises(ValueError, match="samples or labels than the data have now, or in another order"):
+        audit.main(AuditArguments(folder))
+    with pytest.raises(ValueError, match="or in another order"):
+        Session.load(config_of(path)).resume(folder / "checkpoint.pt")
 
 
 def test_other_embeddings_are_predicted(folder: Path, tmp_path: Path) -> None:
