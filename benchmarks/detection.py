@@ -109,7 +109,7 @@ def work(run: Run) -> dict[str, Any]:
     wrong = given != true
     budget = {"data": {"val_fraction": 0.0}, "train": {"samples": run.passes * len(samples)}}
     classes, number = np.unique(given, return_inverse=True)
-    fitted = trained(samples, classes, number, run.method, None, budget, run.seed, shown=False)
+    fitted = trained(samples, classes, number, None, run.method, None, budget, run.seed, shown=False)
     table = fitted.audit_table()
     scores = {name: sign * table[name].to_numpy() for name, sign in COLUMNS.items()}
     short = {"train": {"samples": round(WARMUP_SHARE * run.passes * len(samples))}}

@@ -71,13 +71,15 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> "NoisyLabelClassifier":
+    def fit(self, X: ArrayLike, y: ArrayLike, trusted: ArrayLike | None = None) -> "NoisyLabelClassifier":
         """Train on samples and their given labels (N,).
 
         Args:
             X: embeddings, numbers (N, D) or a data frame; or uint8 images, (N, H, W) or (N, H, W, C) with C = 1 or 3;
                 or the paths of N image files.
             y: labels: whole numbers, strings or booleans.
+            trusted: (N,) booleans, which labels somebody has checked: they are always trained on as given, and neither
+                the mixture nor the estimate of the noise counts them. None: none.
 
         Raises:
             ValueError: unusable samples, labels or parameters; names what is allowed.
@@ -102,6 +104,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             samples,
             self.classes_,
             numbers.astype(np.int64),
+            trusted,
             self.method,
             self.minutes,
             merge(own, self.settings or {}),

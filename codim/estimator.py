@@ -20,8 +20,7 @@ from codim.config.datasets import IN_MEMORY, VECTORS_IN_MEMORY
 from codim.config.train_config import merge, train_config
 from codim.data.arrays import as_samples, fitting, inputs
 from codim.data.counts import side_of
-from codim.data.load import TrainingData, Truth
-from codim.data.splits import stratified_split
+from codim.data.load import TrainingData, Truth, train_val_split
 from codim.evaluation.label_audit import Suspect, suspects
 from codim.evaluation.predict import predict
 from codim.finished import frame
@@ -33,12 +32,8 @@ from codim.training.speed import measure_speed
 
 WIDTH, HEIGHT = 480, 120
 """Size in pixels of the curve that a notebook shows."""
-TAKEN: dict[str, tuple[str, ...]] = {
-    "noise": (),
-    "data": ("name", "root", "subset", "validation", "download", "cache", "max_megapixels"),
-    "train": ("seed",),
-}
-"""Settings that the arguments of `train` decide, by section; (): all."""
+DATA_SETTINGS = ("cache_size", "val_fraction", "split_seed", "validation")
+"""Settings of the section data that the arguments of `train` do not decide."""
 
 
 def train(
@@ -47,6 +42,7 @@ def train(
     *,
     method: str = "codim-sup",
     minutes: float | None = None,
+    trusted: ArrayLike | None = None,
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> "Training":
@@ -59,8 +55,11 @@ def train(
         labels: (N,) given labels: whole numbers, strings or booleans.
         method: ce, dividemix, c2d, codim-self, codim-sup or cssl (docs/how-to/train.md).
         minutes: fit the budget into this time; by default it follows from the number of images (codim/config/auto.py).
+        trusted: (N,) booleans, which labels somebody has checked: their samples are always in the labelled set, and
+            neither the mixture nor the estimate of the noise counts them. None: none.
         settings: {section: {setting: value}}, as in a settings file, for all that no argument says. A share of the
-            images, `data/val_fraction`, is held out, and judges the epochs by its given labels.
+            images, `data/val_fraction`, is held out, and judges the epochs by its given labels; with `data/validation`
+            trusted, the trusted ones are.
         seed: seed of weights and order.
 
     Raises:
@@ -74,13 +73,15 @@ def train(
         >>> trained.predict(digits.images[:3].astype(np.uint8) * 15).shape
         (3,)
     """
-    return trained(as_samples(images), *_classes(labels), method, minutes, settings or {}, seed, shown=True)
+    samples, (classes, numbers) = as_samples(images), _classes(labels)
+    return trained(samples, classes, numbers, trusted, method, minutes, settings or {}, seed, shown=True)
 
 
 def trained(
     samples: NDArray[np.uint8] | NDArray[np.float32],
     classes: NDArray[Any],
     numbers: NDArray[np.int64],
+    trusted: ArrayLike | None,
     method: str,
     minutes: float | None,
     settings: Mapping[str, Any],
@@ -90,25 +91,27 @@ def trained(
     """Train as `train` does, on samples (N, ...) that `as_samples` made.
 
     Args:
-        classes: (K,) names. numbers: (N,) given class of each sample.
+        classes: (K,) names. numbers: (N,) given class of each sample. trusted: which of these were checked.
         shown: whether a progress bar is shown.
     """
     if len(samples) != len(numbers) or not len(samples):
         raise ValueError(f"images, labels: {len(samples)} and {len(numbers)}; allowed: as many of both, and some")
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"minutes: {minutes}; allowed: a number above 0")
+    checked = _checked(trusted, len(samples))
     name = IN_MEMORY if samples.ndim == 4 else VECTORS_IN_MEMORY
     own = {"method": method, "data": {"name": name}, "train": {"seed": seed}}
     given = merge(_free(settings), own)
     given = given if minutes is None else timed(given)
     count, side = len(samples), side_of(samples.shape[1:])
     first = train_config(resolved(given, Counts(count, count, side, gpu_trains(given))))
-    train_rows, val_rows = stratified_split(numbers, first.data.val_fraction, first.data.split_seed)
+    train_rows, val_rows = train_val_split(first.data, numbers, checked)
     counts = Counts(count, len(train_rows), side, gpu_trains(given))
     config, device = train_config(resolved(given, counts)), torch_device(first.train.device)
-    y, train_index, val_index = (torch.from_numpy(part).to(device) for part in (numbers, train_rows, val_rows))
-    x = fitting(samples, config).to(device)
-    data = TrainingData(x, y, train_index, val_index, tuple(map(str, classes.tolist())))
+    arrays = (numbers, train_rows, val_rows, checked)
+    y, train_index, val_index, known = (torch.from_numpy(part).to(device) for part in arrays)
+    x, names = fitting(samples, config).to(device), tuple(map(str, classes.tolist()))
+    data = TrainingData(x, y, train_index, val_index, names, known if checked.any() else None)
     session = Session(config, data)
     if minutes is not None:
         with progress("timing a few steps of each stage", shown=shown):
@@ -215,10 +218,24 @@ def _free(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return settings that no argument decides. Raises ValueError."""
     if not isinstance(settings, Mapping) or not all(isinstance(own, Mapping) for own in settings.values()):
         raise ValueError("settings: must be {section: {setting: value}}; the method is an argument of its own")
-    for section, names in TAKEN.items():
-        if taken := [name for name in settings.get(section, {}) if name in names or not names]:
-            raise ValueError(f"settings: {section}/{taken[0]} follows from the arguments; allowed: any other setting")
+    taken = [f"noise/{name}" for name in settings.get("noise", {})]
+    taken += [f"data/{name}" for name in settings.get("data", {}) if name not in DATA_SETTINGS]
+    taken += ["train/seed"] if "seed" in settings.get("train", {}) else []
+    if taken:
+        raise ValueError(f"settings: {taken[0]} follows from the arguments; allowed: any other setting")
+    if settings.get("data", {}).get("validation") == "official":
+        raise ValueError("settings: data/validation is 'official'; allowed: split, trusted")
     return settings
+
+
+def _checked(trusted: ArrayLike | None, count: int) -> NDArray[np.bool_]:
+    """Return which labels are trusted, (N,). Raises ValueError."""
+    if trusted is None:
+        return np.zeros(count, dtype=bool)
+    marks = np.asarray(trusted)
+    if marks.shape != (count,) or marks.dtype != bool:
+        raise ValueError(f"trusted: shape {marks.shape}, type {marks.dtype}; allowed: None, or ({count},) booleans")
+    return marks
 
 
 def _classes(labels: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -157,11 +157,9 @@ def load_data(config: DataConfig, noise: NoiseKind, device: torch.device | str =
         given, true = (np.concatenate([labels, source.val_labels]) for labels in (given, true))
         trusted = np.concatenate([trusted, np.zeros(len(source.val_labels), dtype=bool)])
         clean = given == true
-    elif config.validation == "trusted":
-        train_index, val_index = np.flatnonzero(~trusted), np.flatnonzero(trusted)
+        _require_untrusted(trusted[train_index])
     else:
-        train_index, val_index = stratified_split(given, config.val_fraction, config.split_seed, which_images(images))
-    _require_room(config, trusted[train_index], len(val_index))
+        train_index, val_index = train_val_split(config, given, trusted, which_images(images))
     if not source.truth_known:
         true, rate, transition = np.full_like(true, -1), float("nan"), np.empty((0, 0))
     data = TrainingData(
@@ -206,11 +204,28 @@ def _trusted(source: ImageSource, config: DataConfig, rows: Labels) -> NDArray[n
     return found
 
 
-def _require_room(config: DataConfig, trusted: NDArray[np.bool_], validation: int) -> None:
-    """Check that there are trusted images where they are asked for, and others beside them. Raises ValueError."""
-    if config.validation == "trusted" and not validation:
+def train_val_split(
+    config: DataConfig, labels: Labels, trusted: NDArray[np.bool_], repeats: Labels | None = None
+) -> tuple[Labels, Labels]:
+    """Return the positions of the training and of the validation part, where the latter is not an official one.
+
+    Args:
+        labels: given labels (N,). trusted: whether somebody has checked each. repeats: as `which_images` returns them.
+    Raises:
+        ValueError: trusted samples are to be held out, but there are none; or all that are trained on are trusted.
+    """
+    if config.validation != "trusted":
+        train_index, val_index = stratified_split(labels, config.val_fraction, config.split_seed, repeats)
+    elif trusted.any():
+        train_index, val_index = np.flatnonzero(~trusted), np.flatnonzero(trusted)
+    else:
         raise ValueError("data/validation: 'trusted', but no image is; data/trusted, or a column trusted, names them")
-    if not len(trusted) or trusted.all():
+    _require_untrusted(trusted[train_index])
+    return train_index, val_index
+
+
+def _require_untrusted(trusted: NDArray[np.bool_]) -> None:
+    if trusted.all():
         raise ValueError("data/trusted: all images are trusted; allowed: some that are not, which the method is for")
 
 

@@ -70,6 +70,17 @@ def test_a_known_noise_rate_is_the_share_left_unlabelled(samples: Any) -> None:
     assert fast(noise_rate=0.2).fit(vectors, given).score(vectors, true) > 0.9
 
 
+def test_labels_that_were_checked_are_trusted(samples: Any) -> None:
+    vectors, true, given = samples
+    checked = np.arange(N) < 60
+    given = np.where(checked, true, given)
+    model = fast().fit(vectors, given, trusted=checked)
+    assert (model.clean_probability_[checked] == 1).all()
+    assert (model.clean_probability_[~checked] < 0.5).any()
+    search = GridSearchCV(fast(), {"method": ["ce", "dividemix"]}, cv=2).fit(vectors, given, trusted=checked)
+    assert search.best_score_ > 0.6
+
+
 def test_copies_and_pickles_are_the_same(fitted: NoisyLabelClassifier, samples: Any) -> None:
     vectors, _, given = samples
     expected = fitted.predict_proba(vectors)

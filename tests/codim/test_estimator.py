@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -159,6 +160,27 @@ def test_it_keeps_to_its_time(
     assert long == pytest.approx(2 * short, rel=0.1)
 
 
+@pytest.mark.parametrize("validation", ["split", "trusted"])
+def test_trusted_labels_are_kept_or_held_out(
+    validation: str, images: NDArray[np.uint8], given: NDArray[np.str_]
+) -> None:
+    trusted = np.arange(N) % 10 == 0
+    found = codim.train(
+        images[:N],
+        given[:N],
+        method="dividemix",
+        trusted=trusted,
+        settings=TINY | {"data": {"validation": validation}, "warmup": {"epochs": 1}, "train": {"samples": 2_400}},
+    )
+    if validation == "trusted":
+        assert found.session.data.val_index.tolist() == trusted.nonzero()[0].tolist()
+    assert (found.audit_table()["clean_probability"].to_numpy()[trusted] == 1).all()
+    for division in found.session.state.divisions:
+        kept = torch.from_numpy(trusted)[division.index]
+        assert division.labelled[kept].all()
+        assert kept.any() == (validation == "split")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -178,6 +200,13 @@ def test_it_keeps_to_its_time(
         ({"settings": [1]}, "settings: must be"),
         ({"settings": {"train": {"seed": 7}}}, "settings: train/seed follows from the arguments"),
         ({"settings": {"data": {"subset": 2}}}, "settings: data/subset follows"),
+        ({"settings": {"data": {"trusted": "x.npy"}}}, "settings: data/trusted follows"),
+        ({"settings": {"data": {"trusted_per_class": 1}}}, "settings: data/trusted_per_class follows"),
+        ({"settings": {"data": {"validation": "official"}}}, "data/validation is 'official'; allowed: split, trusted"),
+        ({"settings": {"data": {"validation": "trusted"}}}, "data/validation: 'trusted', but no image is"),
+        ({"trusted": [True]}, r"trusted: shape \(1,\), type bool; allowed: None, or \(4,\) booleans"),
+        ({"trusted": [0, 1, 2, 3]}, "trusted: shape .* type int64; allowed"),
+        ({"trusted": [True] * 4}, "all images are trusted; allowed: some that are not"),
         ({"settings": {"noise": {"kind": "symmetric"}}}, "settings: noise/kind follows"),
         ({"minutes": 0}, "minutes: 0; allowed: a number above 0"),
         ({"minutes": 5, "settings": {"train": {"samples": 9_000}}}, "allowed: one of the two"),
