@@ -28,7 +28,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     Args:
         method: ce, dividemix, c2d, codim-self, codim-sup or cssl (codim/config/methods.py).
         noise_rate: share of labels that are wrong, if known: that share of the labels, the most doubtful ones, is then
-            not trained on as given (`divide/noise_rate`). None: a mixture of the losses decides.
+            not trained on as given (`divide/noise_rate`). None: a mixture of the losses decides. `ce` divides nothing.
         minutes: fit the budget into this time; by default it follows from the number of samples (codim/config/auto.py).
         settings: {section: {setting: value}}, as in a settings file, for all that no argument says.
         random_state: seed of weights and order; None or a RandomState draws one.

@@ -91,14 +91,14 @@ class AuditArguments:
         python -m codim audit --checkpoint results/single
 
     Loads the training's data again (as its settings say), and writes label_audit.html, one self-contained file;
-    label_audit.csv: all images whose given label the networks contradict, the most suspicious first; and
-    label_audit_classes.csv: how many labels of each class they contradict. Names are escaped as by `predict`.
+    label_audit.csv: all images whose given label the networks contradict, the most suspicious first, but trusted
+    ones; and label_audit_classes.csv: how many labels of each class they contradict. Names are escaped as by `predict`.
 
         python -m codim audit --checkpoint results/single --corrections corrections.csv
 
     Reads what was corrected and saved on that page, or an export of Label Studio. Writes corrected_labels.csv, all
-    labels with the corrections (of own images also the label before, and who corrected it), and corrected.json,
-    settings for --config that train on them.
+    labels with the corrections, what each was before and who corrected it, and corrected.json, settings for --config
+    that train on them; corrected labels of own data count as trusted. The next round carries the columns on.
 
         python -m codim audit --checkpoint results/single --to label-studio
 

@@ -10,15 +10,26 @@ import torch
 from codim.commands.arguments import AuditArguments
 from codim.commands.label_tools import Answer, read_answers
 from codim.config.train_config import TrainConfig
+from codim.data.embedding_files import read_labels
+from codim.data.embeddings import Embeddings
 from codim.data.images.image_cache import CachedImages
 from codim.data.load import TrainingData, load_data
 from codim.data.own_files import own_images
 from codim.noise.base import NoNoise
 from codim.noise.file import FileNoise
 from codim.runtime.atomic_file import replaced
-from codim.text.label_table import read_columns
+from codim.text.label_table import SUFFIXES, read_columns
+from codim.text.parts import PARTS
 from codim.text.safe_text import printable
 from codim.training.checkpoint import load_trained
+
+Corrected = dict[int, tuple[int, str]]
+"""Position of a sample -> the class that a person gave it, and who that was."""
+Rows = list[tuple[Any, ...]]
+SAID_BY_THE_TABLE = {"trusted": None, "trusted_per_class": 0, "labels_are_true": False}
+"""Settings of the data whose part a table of corrected labels takes."""
+HISTORY = ("label_before", "corrected_by")
+"""Columns of a table of corrected labels: the label before the first correction, and all who corrected it."""
 
 
 def correct(args: AuditArguments, folder: Path) -> int:
@@ -30,31 +41,40 @@ def correct(args: AuditArguments, folder: Path) -> int:
     data, _ = load_data(config.data, config.noise)
     trained.input.require_samples_of(data, args.checkpoint)
     corrected = read_corrections(args.corrections, data)
-    folder.mkdir(parents=True, exist_ok=True)
     labels, settings = folder / "corrected_labels.csv", config.model_dump(mode="json")
-    numbers = {**dict(enumerate(data.labels.tolist())), **{place: label for place, (label, _) in corrected.items()}}
-    checked = {*corrected, *(data.trusted.nonzero().flatten().tolist() if data.trusted is not None else ())}
+    before = _table_of(config)
+    if before is not None and labels.exists() and labels.samefile(before):
+        raise ValueError(
+            f"--output: {folder} holds the labels that the checkpoint was trained on; allowed: another folder"
+        )
     if config.data.own_images:
-        _write_own(labels, config, data, numbers, checked, {place: by for place, (_, by) in corrected.items()})
+        header, rows = _own_images(config, data, corrected, before)
         settings["noise"] = NoNoise().model_dump(mode="json")
-        settings["data"] |= {"name": "table", "root": str(labels.absolute()), "subset": 0, "trusted": None}
+        settings["data"] |= SAID_BY_THE_TABLE | {"name": "table", "root": str(labels.absolute()), "subset": 0}
+    elif config.data.facts.own:
+        header, rows = _embeddings(config, data, corrected, before)
+        settings["noise"] = NoNoise().model_dump(mode="json")
+        settings["data"] |= SAID_BY_THE_TABLE | {"labels": str(labels.absolute())}
     else:
-        _require_order(config)
-        _write(labels, ("index", "label"), sorted(numbers.items()))
-        settings["noise"] = FileNoise(path=labels, key="label").model_dump(mode="json")
+        header, rows = _in_official_order(config, data, corrected, before)
+        settings["noise"] = {"kind": "file", "path": str(labels.absolute()), "key": "label"}
+    folder.mkdir(parents=True, exist_ok=True)
+    with labels.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
     with replaced(folder / "corrected.json") as file:
         file.write(json.dumps(settings, indent=2).encode())
     print(
-        f"{len(corrected)} of {len(numbers)} labels are corrected in {labels}; {folder / 'corrected.json'} trains on it"
+        f"{len(corrected)} of {len(data.labels)} labels are corrected in {labels}; "
+        f"{folder / 'corrected.json'} trains on it"
     )
     return 0
 
 
-def read_corrections(path: Path, data: TrainingData) -> dict[int, tuple[int, str]]:
-    """Return position -> class of the labels that people corrected, and by whom; answers that leave a label as it is
-    are checked too. Raises ValueError, which names the row or task."""
+def read_corrections(path: Path, data: TrainingData) -> Corrected:
+    """Return the labels that people corrected; answers that leave a label as it is are checked too. Raises ValueError,
+    which names the row or task."""
     names = [printable(name) for name in data.classes]
-    found: dict[int, tuple[int, str]] = {}
+    found: Corrected = {}
     for place, index, given, label, by in _answers(path):
         where = f"--corrections: {place}"
         if not index.isdecimal() or int(index) >= len(data.labels):
@@ -84,36 +104,82 @@ def _answers(path: Path) -> list[Answer]:
     ]
 
 
-def _write_own(
-    path: Path,
-    config: TrainConfig,
-    data: TrainingData,
-    labels: dict[int, int],
-    checked: set[int],
-    people: dict[int, str],
-) -> None:
-    """`checked`: images whose label a person corrected or called trusted before: they are trusted from here on.
-    `people`: who corrected an image, of all that were corrected now."""
+def _table_of(config: TrainConfig) -> Path | None:
+    """Return the table of labels that a training read, which may be one of corrected labels."""
+    if config.data.own_images:
+        return config.data.root if config.data.name == "table" else None
+    return config.data.labels or (config.noise.path if isinstance(config.noise, FileNoise) else None)
+
+
+class _Said:
+    """What the table says of each sample: its label, what it was before, and who corrected it."""
+
+    def __init__(self, data: TrainingData, corrected: Corrected, table: Path | None, key: str | None) -> None:
+        """`key`: column of `table`, if that is given, which names the samples; None: they are in their order."""
+        self.data, self.corrected = data, corrected
+        self.trusted = {*corrected, *(data.trusted.nonzero().flatten().tolist() if data.trusted is not None else ())}
+        """Labels that a person corrected, or called trusted before: they are trusted from here on."""
+        self._earlier: dict[str, tuple[str, str]] = {}
+        if table is not None and table.suffix.lower() in SUFFIXES:
+            columns = read_columns(table, (key,) if key else (), HISTORY)
+            if columns.keys() >= {*HISTORY}:
+                pairs = zip(*(columns[name] for name in HISTORY), strict=True)
+                names = columns[key] if key else map(str, range(len(columns[HISTORY[0]])))
+                self._earlier = dict(zip(names, pairs, strict=True))
+
+    def label(self, i: int) -> int:
+        return self.corrected[i][0] if i in self.corrected else int(self.data.labels[i])
+
+    def history(self, i: int, name: str) -> tuple[str, str]:
+        """Return the values of HISTORY for a sample and its name in the table."""
+        before, people = self._earlier.get(name, ("", ""))
+        if i not in self.corrected:
+            return before, people
+        everyone = [person for person in (*people.split(", "), self.corrected[i][1]) if person]
+        return before or self.data.classes[self.data.labels[i]], ", ".join(dict.fromkeys(everyone))
+
+
+def _own_images(
+    config: TrainConfig, data: TrainingData, corrected: Corrected, before: Path | None
+) -> tuple[tuple[str, ...], Rows]:
     assert isinstance(data.images, CachedImages)
-    own = own_images(config.data)
+    own, said = own_images(config.data), _Said(data, corrected, before, "path")
     held_out = set(data.val_index.tolist()) if config.data.validation == "official" else set()
-    rows = [
-        (
-            str(own.root / data.images.name(i)),
-            data.classes[label],
-            "val" if i in held_out else "train",
-            "yes" if i in checked else "no",
-            data.classes[data.labels[i]] if i in people else "",
-            people.get(i, ""),
-        )
-        for i, label in labels.items()
-    ]
+    rows: Rows = []
+    for i in range(len(data.labels)):
+        name = data.images.name(i)
+        part, trusted = "val" if i in held_out else "train", "yes" if i in said.trusted else "no"
+        rows.append((str(own.root / name), data.classes[said.label(i)], part, trusted, *said.history(i, name)))
     rows += [(str(own.root / row.path), row.label, "test", "no", "", "") for row in own.rows["test"]]
-    _write(path, ("path", "label", "split", "trusted", "label_before", "corrected_by"), rows)
+    return ("path", "label", "split", "trusted", *HISTORY), rows
 
 
-def _require_order(config: TrainConfig) -> None:
-    """A label file says nothing of a subset, of images from elsewhere, and of an official validation part."""
+def _embeddings(
+    config: TrainConfig, data: TrainingData, corrected: Corrected, before: Path | None
+) -> tuple[tuple[str, ...], Rows]:
+    """A row for each embedding of the file, in its order."""
+    assert isinstance(data.images, Embeddings)
+    if config.data.subset:
+        raise ValueError(f"--corrections: not with data/subset {config.data.subset} of embeddings; allowed: 0")
+    found, said = read_labels(config.data.place, config.data.labels), _Said(data, corrected, before, None)
+    part_of = {row: part for part in PARTS for row in found.rows[part].tolist()}
+    place = {row: i for i, row in enumerate(data.images.rows.tolist())}
+    rows: Rows = []
+    for row, label in enumerate(found.labels.tolist()):
+        i = place.get(row)
+        known = (data.classes[label], part_of[row], "no", "", "")
+        if i is not None:
+            trusted = "yes" if i in said.trusted else "no"
+            known = (data.classes[said.label(i)], part_of[row], trusted, *said.history(i, str(row)))
+        rows.append((*([] if found.ids is None else [found.ids[row]]), *known))
+    return (*([] if found.ids is None else ["id"]), "label", "split", "trusted", *HISTORY), rows
+
+
+def _in_official_order(
+    config: TrainConfig, data: TrainingData, corrected: Corrected, before: Path | None
+) -> tuple[tuple[str, ...], Rows]:
+    """Numbers of classes, as a label file holds them: it says nothing of a subset, of images from elsewhere, and of an
+    official validation part."""
     for setting, usual, value in (
         ("data/subset", 0, config.data.subset),
         ("data/validation", "split", config.data.validation),
@@ -121,10 +187,6 @@ def _require_order(config: TrainConfig) -> None:
     ):
         if value != usual:
             raise ValueError(f"--corrections: not with {setting} {value!r}; allowed: {usual!r}, or own images")
-
-
-def _write(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(header)
-        table.writerows(rows)
+    said = _Said(data, corrected, before, None)
+    rows: Rows = [(i, said.label(i), *said.history(i, str(i))) for i in range(len(data.labels))]
+    return ("index", "label", *HISTORY), rows

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 import pyarrow as pa
 
-from codim.evaluation.label_audit import Suspect
+from codim.evaluation.label_audit import Suspect, doubted
 from codim.text.safe_text import printable, shortened
 from codim.version import __version__
 
@@ -201,4 +201,4 @@ def write_cleanlab_issues(path: Path, table: pa.Table) -> None:
         for row in table.to_pylist():
             quality, given, suggested = row["mean_probability"], row["given_label"], row["suggested_label"]
             known = quality == quality  # NaN without statistics of the epochs
-            rows.writerow((given != suggested, quality if known else row["clean_probability"], given, suggested))
+            rows.writerow((doubted(row), quality if known else row["clean_probability"], given, suggested))

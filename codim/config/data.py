@@ -26,8 +26,8 @@ class DataConfig(Section):
     environment variable CODIM_DATA, else `data` in the working directory; webvision and clothing1m in subfolders of
     that name. Made absolute when the settings are read, because workers have other working directories."""
     labels: Path | None = None
-    """embeddings: labels that are not in `root`: a .csv or .parquet table with the columns label, optionally split and
-    id, or a .npy; one for each embedding in the same order."""
+    """embeddings: labels that are not in `root`: a .csv or .parquet table with the columns label, optionally split,
+    id and trusted, or a .npy; one for each embedding in the same order."""
     labels_are_true: bool = False
     """folder, table, embeddings: whether somebody vouches for all labels, so that a study may add noise and compare
     with them. False: they are as noisy as they are, and true labels count as unknown."""

@@ -1,8 +1,9 @@
 """Label audit: one row per image, and from these the suspects that a person should check."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -103,7 +104,7 @@ def label_audit(
     """Build the audit table, in the order of the training set. Columns: `index`, `given_label`, `clean_probability`
     (mean over both networks' mixtures of the current losses), `suggested_label` (of the ensemble), `confidence_a` and
     `confidence_b` (each network's probability of the suggested label); `mean_probability`, `mean_margin` and
-    `contradicted`, as in Suspect.
+    `contradicted`, as in Suspect; `trusted`, whether somebody has checked the label.
 
     Args:
         logits: (2, N, K) over all of data.images.
@@ -129,13 +130,19 @@ def label_audit(
         means = statistics.means(torch.arange(len(index), device=statistics.epochs.device))
         both = (means.probability, means.margin, means.contradicted)
         columns |= {name: own.mean(0) for name, own in zip(STATISTICS, both, strict=True)}
+    columns["trusted"] = torch.zeros_like(index, dtype=torch.bool) if data.trusted is None else data.trusted
     return pa.table({name: column.cpu().numpy() for name, column in columns.items()})
 
 
+def doubted(row: Mapping[str, Any]) -> bool:
+    """Whether the networks contradict the label of a row of the table, and nobody has checked it."""
+    return bool(row["suggested_label"] != row["given_label"] and not row["trusted"])
+
+
 def suspects(table: pa.Table, data: TrainingData) -> list[Suspect]:
-    """Select images whose suggested label differs from the given one, sorted by (1 - clean probability) * (mean
-    confidence), the largest first: the given label is hard to learn, and both networks know a better one."""
-    rows = [row for row in table.to_pylist() if row["suggested_label"] != row["given_label"]]
+    """Select images whose label is doubted, sorted by (1 - clean probability) * (mean confidence), the largest first:
+    the given label is hard to learn, and both networks know a better one."""
+    rows = [row for row in table.to_pylist() if doubted(row)]
     rows.sort(
         key=lambda row: ((row["clean_probability"] - 1) * (row["confidence_a"] + row["confidence_b"]), row["index"])
     )

@@ -18,16 +18,15 @@ import torch
 from PIL import Image
 
 from codim.commands import audit as audit_page
-from codim.commands import corrections
 from codim.commands.arguments import AuditArguments
 from codim.commands.audit import THUMBNAIL, render
+from codim.commands.label_tools import write_cleanlab_issues
 from codim.config.divide import DivideConfig
-from codim.config.train_config import TrainConfig, train_config
+from codim.config.train_config import TrainConfig
 from codim.data.augment import Augmenter
-from codim.data.counts import with_counts
 from codim.data.images.image_cache import CachedImages, ImageCache
 from codim.data.images.thumbnail import thumbnail
-from codim.data.load import TrainingData, load_data
+from codim.data.load import TrainingData
 from codim.evaluation.label_audit import STATISTICS, Trust, by_class, label_audit, suspects, trust, worst
 from codim.evaluation.predict import predict
 from codim.training.checkpoint import InputSpec, save_checkpoint
@@ -64,7 +63,7 @@ def table(**columns: list[float]) -> tuple[pa.Table, TrainingData]:
     classes = ("cat", '<b>"dog"</b>', "emu & co")
     data = TrainingData(images, given, torch.arange(n - 1), torch.tensor([n - 1]), classes)
     unknown = {name: [math.nan] * n for name in STATISTICS}
-    return pa.table({"index": list(range(n)), **columns, **unknown}), data
+    return pa.table({"index": list(range(n)), **columns, **unknown, "trusted": [False] * n}), data
 
 
 @pytest.fixture
@@ -85,6 +84,16 @@ def test_the_worst_come_first(audited: tuple[pa.Table, TrainingData]) -> None:
     assert [suspect.rank for suspect in found] == [1, 2, 3, 4]
     assert [suspect.part for suspect in found] == ["train", "train", "validation", "train"]
     assert (found[0].given_label, found[0].suggested_label) == ("cat", "emu & co")
+
+
+def test_a_label_that_somebody_has_checked_is_no_suspect(
+    audited: tuple[pa.Table, TrainingData], tmp_path: Path
+) -> None:
+    table, data = audited
+    table = table.set_column(table.column_names.index("trusted"), "trusted", [[False, False, False, True, False]])
+    assert [suspect.index for suspect in suspects(table, data)] == [0, 4, 2]
+    write_cleanlab_issues(tmp_path / "issues.csv", table)
+    assert pd.read_csv(tmp_path / "issues.csv")["is_label_issue"].tolist() == [True, False, True, False, True]
 
 
 def test_a_rare_class_is_not_drowned() -> None:
@@ -278,75 +287,3 @@ def test_the_page_says_first_how_far_it_can_be_trusted(
     text = render(TrainConfig(), audited[1], suspects(*audited), limit=3, known=known)
     assert said in text
     assert text.index(said) < text.index("suggest another label")
-
-
-@pytest.fixture
-def trained(tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path) -> tuple[Path, TrainingData]:
-    """The folder of a checkpoint, and its data."""
-    config, data = tiny({"method": "ce", "train": {"samples": 200}})
-    _, state = train(config, data)
-    save_checkpoint(
-        tmp_path / "checkpoint.pt", config, state, InputSpec.of(data, Augmenter.fit(config.augment, data.images))
-    )
-    return tmp_path, data
-
-
-def test_what_was_corrected_is_trained_on(
-    trained: tuple[Path, TrainingData], few_digits: object, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two labels are answered, one of them as it was: one changes, and no other."""
-    folder, data = trained
-    given = [data.classes[label] for label in data.labels]
-    other = data.classes[(int(data.labels[7]) + 1) % 10]
-    rows = [f"3,,{given[3]},{given[3]}", f"7,,{given[7]},{other}"]
-    (folder / "corrections.csv").write_text("\n".join(["index,file,given_label,label", *rows]))
-    assert audit_page.main(AuditArguments(folder, corrections=folder / "corrections.csv")) == 0
-    assert "1 of 240 labels are corrected" in capsys.readouterr().out
-    config = TrainConfig.model_validate_json((folder / "corrected.json").read_text())
-    again, _ = load_data(config.data, config.noise)
-    changed = (again.labels != data.labels).nonzero().flatten().tolist()
-    assert changed == [7]
-    assert again.classes[again.labels[7]] == other
-
-
-def test_corrections_of_own_images_name_their_files(tmp_path: Path) -> None:
-    for i in range(12):
-        save_plain(tmp_path / "photos" / f"class{i % 2}" / f"{i}.png", 20 * i)
-    settings = {"name": "folder", "root": tmp_path / "photos", "cache_size": 8, "val_fraction": 0.25}
-    config = train_config(with_counts({"method": "ce", "data": settings}, gpu=False))
-    data, _ = load_data(config.data, config.noise)
-    assert isinstance(data.images, CachedImages)
-    labels = dict(enumerate(data.labels.tolist())) | {2: 1 - int(data.labels[2])}
-    corrections._write_own(tmp_path / "corrected.csv", config, data, labels, {2}, {2: "eve@example.org"})
-    rows = pd.read_csv(tmp_path / "corrected.csv", dtype=str, keep_default_na=False)
-    assert list(rows.label_before) == ["", "", data.classes[data.labels[2]], *[""] * 9]
-    assert list(rows.corrected_by) == ["", "", "eve@example.org", *[""] * 9]
-    table = config.data.model_copy(update={"name": "table", "root": tmp_path / "corrected.csv"})
-    again, _ = load_data(table, config.noise)
-    assert isinstance(again.images, CachedImages)
-    named = {Path(again.images.name(i)).name: again.classes[again.labels[i]] for i in range(12)}
-    before = {Path(data.images.name(i)).name: data.classes[data.labels[i]] for i in range(12)}
-    turned = Path(data.images.name(2)).name
-    assert {name for name in before if named[name] != before[name]} == {turned}
-    assert again.trusted is not None
-    (checked,) = again.trusted.nonzero().flatten().tolist()
-    assert Path(again.images.name(checked)).name == turned
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("240,,0,1", "row 1: index is '240'; allowed: 0 to 239"),
-        ("-1,,0,1", "row 1: index is '-1'"),
-        ("0,,emu,1", "given_label is 'emu', image 0 of this training has"),
-        ("0,,{given},emu", "label is 'emu'; allowed: 0, 1, 2"),
-        ("0,,{given},1\n0,,{given},2", "row 2: image 0 stands in two rows"),
-    ],
-)
-def test_corrections_that_do_not_fit_are_refused(trained: tuple[Path, TrainingData], row: str, message: str) -> None:
-    folder, data = trained
-    path = folder / "corrections.csv"
-    path.write_text("index,file,given_label,label\n" + row.format(given=data.classes[data.labels[0]]))
-    with pytest.raises(ValueError, match=message):
-        audit_page.main(AuditArguments(folder, corrections=path))
-    assert not (folder / "corrected.json").exists()

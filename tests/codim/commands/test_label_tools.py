@@ -162,7 +162,9 @@ def test_cleanlab_leaves_out_what_the_audit_calls_an_issue(tmp_path: Path) -> No
     given[:6] = (true[:6] + 1) % 3
     columns = {"given_label": given, "suggested_label": true, "clean_probability": np.linspace(0, 1, 60)}
     for statistics in (np.linspace(0, 0.5, 60), np.full(60, np.nan)):
-        write_cleanlab_issues(tmp_path / "i.csv", pa.table(columns | {"mean_probability": statistics}))
+        write_cleanlab_issues(
+            tmp_path / "i.csv", pa.table(columns | {"mean_probability": statistics, "trusted": [False] * 60})
+        )
         issues = pd.read_csv(tmp_path / "i.csv")
         expected = columns["clean_probability"] if np.isnan(statistics).any() else statistics
         np.testing.assert_allclose(issues.label_quality, expected)

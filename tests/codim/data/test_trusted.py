@@ -185,6 +185,7 @@ def test_a_training_keeps_them_labelled(path: Path, file: Path) -> None:
         assert not division.labelled.all()
     table = label_audit(session.data, session.predict(), config.divide)
     assert (table["clean_probability"].to_numpy()[CHECKED] == 1).all()
+    assert table["trusted"].to_numpy().nonzero()[0].tolist() == CHECKED.tolist()
 
 
 def test_the_estimate_of_the_noise_does_without_them(path: Path, file: Path, tmp_path: Path) -> None:
