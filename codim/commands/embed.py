@@ -17,11 +17,12 @@ from codim.config.augment import AugmentConfig
 from codim.config.network import OF_LIBRARIES
 from codim.config.pretrained import library_of
 from codim.config.train_config import TrainConfig, checked, layered
-from codim.data.embedding_writer import Beside, labels_beside, require_suffix, write_embeddings
+from codim.data.embedding_writer import Beside, labels_beside, write_embeddings
 from codim.data.feature_views import fitted_augmenter
 from codim.data.image_source import cached_parts
 from codim.data.load import DATASETS
 from codim.data.stored import Images, Pixels, Stored
+from codim.data.vector_files import finite_rows, require_suffix
 from codim.models.network import compiled, seeded_network
 from codim.runtime.atomic_file import replacement
 from codim.runtime.device import set_up, torch_device
@@ -44,6 +45,12 @@ def main(args: EmbedArguments) -> int:
     config = _config(args)
     samples, beside = _labelled(config) if args.labels else _unlabelled(config)
     vectors = embed(config, samples)
+    if not (fine := finite_rows(vectors)).all():
+        name = printable(beside.ids[int(np.argmin(fine))])
+        raise ValueError(
+            f"--weights: with {config.network.weights} the embedding of {name} is not finite; allowed: weights that "
+            "were trained to an end"
+        )
     labels = labels_beside(args.output) if args.labels else None
     with ExitStack() as written:
         # The ending stays: it says of which format a file is.
@@ -109,7 +116,10 @@ def _config(args: EmbedArguments) -> TrainConfig:
 
 def _labelled(config: TrainConfig) -> tuple[list[Pixels], Beside]:
     """Return the images of each part, and what is known of them all. Raises ValueError as their loader."""
-    source = DATASETS[config.data.name](config.data)
+    try:
+        source = DATASETS[config.data.name](config.data)
+    except ValueError as error:
+        raise ValueError(f"{error} (--no-labels embeds a folder of any form)") from error
     parts = {"train": (source.images, source.labels), "test": (source.test_images, source.test_labels)}
     if source.val_images is not None and source.val_labels is not None:
         parts["val"] = (source.val_images, source.val_labels)

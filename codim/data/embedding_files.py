@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codim.data.own_files import in_order
-from codim.data.vector_files import SUFFIXES, mapped, npz_array, plain_name
+from codim.data.vector_files import SUFFIXES, mapped, names_in, npz_array, plain_name, require_suffix
 from codim.text.label_table import read_columns
 from codim.text.parts import PARTS, Part, part_of
 from codim.text.safe_text import class_name, printable, shortened
@@ -65,9 +65,10 @@ def read_labels(path: Path, labels: Path | None) -> EmbeddingLabels:
         _require_same_order(path, beside.get("id"), labels, columns.get("id"))
         columns = {name: beside[name] for name in ("id", "split", "trusted") if name in beside} | columns
     if "label" not in columns:
+        held = f" (found: {names_in(place)})" if place.suffix.lower() in (".npz", ".parquet") else ""
         raise ValueError(
-            f"{printable(path)} holds no labels; give data/labels, a .csv or .parquet table with the column label, a "
-            "row for each embedding"
+            f"{printable(place)} holds no labels{held}; give data/labels, a .csv or .parquet table with the column "
+            "label, a row for each embedding"
         )
     given = columns["label"]
     for name, values in columns.items():
@@ -88,6 +89,7 @@ def read_ids(path: Path) -> Texts | None:
 
 def _columns(path: Path, names: tuple[str, ...]) -> dict[str, Texts]:
     """Read columns of text beside the embeddings, those that are there."""
+    require_suffix(path)
     if path.suffix.lower() == ".npz":
         found = {name: npz_array(path, name) for name in names}
         return {name: _texts(path, name, array) for name, array in found.items() if array is not None}

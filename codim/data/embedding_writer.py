@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codim.data.embedding_files import read_ids, read_labels
-from codim.data.vector_files import SUFFIXES, read_vectors
+from codim.data.vector_files import read_vectors
 from codim.text.safe_text import printable
 
 Texts = NDArray[np.str_]
@@ -21,12 +21,6 @@ class Beside(NamedTuple):
     split: Texts | None = None
     trusted: Texts | None = None
     """yes or no: whether somebody has checked the label."""
-
-
-def require_suffix(path: Path) -> None:
-    """Raise ValueError if the name is not that of a file of embeddings."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{printable(path)} is not the name of a file of embeddings; allowed: {', '.join(SUFFIXES)}")
 
 
 def labels_beside(path: Path) -> Path | None:

@@ -15,9 +15,10 @@ SIDE = 128
 
 
 def is_paths(samples: Any) -> bool:
-    """Whether samples are the paths of files: one dimension, of text or paths."""
+    """Whether samples are the paths of files: text or paths, (N,) or in one column (N, 1)."""
     values = np.asarray(samples, dtype=object) if isinstance(samples, Sequence) else np.asarray(samples)
-    return values.ndim == 1 and len(values) > 0 and all(isinstance(value, str | Path) for value in values.tolist())
+    one_each = values.size > 0 and values.shape in ((values.size,), (values.size, 1))
+    return one_each and all(isinstance(value, str | Path) for value in values.ravel().tolist())
 
 
 def read_images(paths: Any, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
@@ -27,7 +28,7 @@ def read_images(paths: Any, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
     """
     channels, height, width = shape if shape is not None and len(shape) == 3 else (3, SIDE, SIDE)
     found: list[NDArray[np.uint8]] = []
-    names = [Path(path) for path in np.asarray(paths, dtype=object).tolist()]
+    names = [Path(path) for path in np.asarray(paths, dtype=object).ravel().tolist()]
     for _, decoded in decode_blocks(names, (channels, height, width), MOST_MEGAPIXELS):
         for image in decoded:
             if isinstance(image, ValueError):

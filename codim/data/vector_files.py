@@ -11,6 +11,8 @@ from codim.text.label_table import column_name
 from codim.text.safe_text import printable
 
 SUFFIXES = (".npy", ".npz", ".parquet")
+OF_OBJECTS = ("Object arrays cannot be loaded", "Python objects in dtype")
+"""What numpy says of arrays that only unpickling would read."""
 CHUNK_VALUES = 2**24
 """Numbers that are checked at a time."""
 
@@ -21,16 +23,20 @@ def read_vectors(path: Path) -> NDArray[Any]:
     Raises:
         ValueError: the file cannot be read, or does not hold a matrix of finite numbers.
     """
-    read = {".npy": mapped, ".npz": _npz_vectors, ".parquet": _parquet_vectors}.get(path.suffix.lower())
-    if read is None:
-        raise ValueError(f"{printable(path)} is not a file of embeddings; allowed: {', '.join(SUFFIXES)}")
-    vectors = read(path)
+    require_suffix(path)
+    vectors = {".npy": mapped, ".npz": _npz_vectors, ".parquet": _parquet_vectors}[path.suffix.lower()](path)
     if vectors.ndim != 2 or not vectors.size or vectors.dtype.kind not in "fiu":
         raise ValueError(
             f"{printable(path)}: embeddings of shape {vectors.shape} and type {vectors.dtype}; allowed: numbers (N, D)"
         )
     _require_finite(path, vectors)
     return vectors
+
+
+def require_suffix(path: Path) -> None:
+    """Raise ValueError if the name is not that of a file of embeddings."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{printable(path)} is not a file of embeddings; allowed: {', '.join(SUFFIXES)}")
 
 
 def finite_rows(vectors: NDArray[Any]) -> NDArray[np.bool_]:
@@ -86,15 +92,27 @@ def npz_array(path: Path, name: str) -> NDArray[Any] | None:
         try:
             array: NDArray[Any] = archive[found["names"][name]]
         except Exception as error:
-            raise _unreadable(path, error) from error
+            raise _unreadable(path, error, f", array {printable(found['names'][name])}") from error
     return array
+
+
+def names_in(path: Path) -> str:
+    """Return the names of the arrays of a .npz, or of the columns of a .parquet. Raises ValueError."""
+    import pyarrow as pa  # few trainings need it
+    import pyarrow.parquet
+
+    if path.suffix.lower() == ".npz":
+        return ", ".join(map(printable, _npz(path)["names"].values()))
+    try:
+        return ", ".join(map(printable, pyarrow.parquet.read_schema(path).names))
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
 
 
 def _npz_vectors(path: Path) -> NDArray[Any]:
     array = npz_array(path, "embedding")
     if array is None:
-        names = ", ".join(map(printable, _npz(path)["names"].values()))
-        raise ValueError(f"{printable(path)} has no array embeddings; found: {names}")
+        raise ValueError(f"{printable(path)} has no array embeddings; found: {names_in(path)}")
     return array
 
 
@@ -106,8 +124,7 @@ def _parquet_vectors(path: Path) -> NDArray[np.float32]:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = {plain_name(name): name for name in file.schema_arrow.names}
             if "embedding" not in names:
-                found = ", ".join(map(printable, names.values()))
-                raise ValueError(f"{printable(path)} has no column embedding; found: {found}")
+                raise ValueError(f"{printable(path)} has no column embedding; found: {names_in(path)}")
             rows, vectors, done = file.metadata.num_rows, np.empty((0, 0), dtype=np.float32), 0
             for batch in file.iter_batches(columns=[names["embedding"]]):
                 block = _block(path, batch.column(0), done)
@@ -148,5 +165,10 @@ def plain_name(name: str) -> str:
     return column_name(name).removesuffix("s")
 
 
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{printable(path)} cannot be read: {printable(error)}")
+def _unreadable(path: Path, error: Exception, array: str = "") -> ValueError:
+    if any(said in str(error) for said in OF_OBJECTS):
+        return ValueError(
+            f"{printable(path)}{array} holds Python objects, which are not read; allowed: numbers or text, as "
+            ".astype(str) makes of them"
+        )
+    return ValueError(f"{printable(path)}{array} cannot be read: {printable(error)}")

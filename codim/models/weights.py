@@ -1,6 +1,7 @@
 """Initial weights of an encoder from a file that others made; nothing in it is executed."""
 
 import pickle
+import warnings
 from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def _read(path: Path, name: str) -> Weights:
 
             saved = load_file(path)
         else:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch asks for a report to itself of pickles that it refuses
+                saved = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"network/weights: {printable(path)} cannot be read: it is damaged, or a pickle with more in it than "

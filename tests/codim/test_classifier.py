@@ -148,6 +148,8 @@ def test_files_of_images(digits: Any, tmp_path: Path) -> None:
     tiny = {"train": {"samples": 64}, "network": {"name": "small_cnn", "width": 4}, "augment": {"size": 16}}
     model = fast(method="ce", settings=tiny).fit(paths, labels[:20])
     assert model.predict([str(path) for path in paths[:3]]).shape == (3,)
+    column = pd.DataFrame({"path": [str(path) for path in paths[:3]]})
+    assert list(model.predict(column)) == list(model.predict(paths[:3]))
     with pytest.raises(ValueError, match=r"missing\.png"):
         model.predict([tmp_path / "missing.png"])
 

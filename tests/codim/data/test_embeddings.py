@@ -16,6 +16,7 @@ from codim.config.auto import Counts, resolved
 from codim.config.data import DataConfig
 from codim.config.train_config import train_config
 from codim.data.counts import count_images
+from codim.data.embedding_files import read_labels
 from codim.data.embeddings import Embeddings
 from codim.data.load import load_data
 from codim.noise.base import NoNoise
@@ -138,6 +139,21 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+def test_arrays_of_objects_are_named_with_what_to_do(tmp_path: Path) -> None:
+    """As `frame.label.values` makes them."""
+    np.savez(tmp_path / "x.npz", embeddings=VECTORS, labels=LABELS.astype(object))
+    with pytest.raises(ValueError, match=r"x\.npz, array labels holds Python objects, .* as \.astype\(str\) makes"):
+        load(tmp_path / "x.npz", labels=None)
+    np.savez(tmp_path / "y.npz", X=VECTORS, y=LABELS)
+    with pytest.raises(ValueError, match=r"y\.npz has no array embeddings; found: X, y"):
+        load(tmp_path / "y.npz", labels=None)
+    with pytest.raises(ValueError, match=r"y\.npz holds no labels \(found: X, y\); give data/labels"):
+        read_labels(tmp_path / "y.npz", None)
+    for path in (tmp_path, tmp_path / "x.pkl"):
+        with pytest.raises(ValueError, match=r"is not a file of embeddings; allowed: \.npy"):
+            read_labels(path, None)
+
+
 def nan() -> Any:
     vectors = VECTORS.copy()
     vectors[7, 2] = np.nan
@@ -150,7 +166,7 @@ def nan() -> Any:
     [
         (nan(), {"label": LABELS}, "row 8: an embedding with NaN"),
         (VECTORS.astype(np.float64) * 1e300, {"label": LABELS}, "row 1: .* infinite in single precision"),
-        (VECTORS, {}, "holds no labels; give data/labels"),
+        (VECTORS, {}, r"holds no labels.*; give data/labels"),
         (VECTORS, {"label": LABELS, "split": ["holiday"] * N}, "row 1: split is 'holiday'; allowed: train, val, test"),
         (VECTORS, {"label": ["a"] * N}, r"the training part has 1 classes \['a'\]; allowed: 2 or more"),
         (VECTORS, {"label": ["", *LABELS[1:]]}, "row 1: label is empty"),
