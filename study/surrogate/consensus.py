@@ -38,7 +38,7 @@ by its probabilities, at infinity by its likeliest classes. Before the labels ar
 one before. Chosen on 75 digits trials and 33 of Fashion-MNIST a condition (benchmarks/consensus.py)."""
 POWERS = np.geomspace(0.5, 8, 9)
 """Powers of the crowd's probabilities of which the likeliest is taken."""
-PRIOR = 10
+PRIOR = 5
 """Number of images of each class that speak, before any label is asked, for noise that is the same in all classes.
 Chosen, like POWERS, on the trials that SHARPNESS was chosen on."""
 FLOOR = 1e-4
