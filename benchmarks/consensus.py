@@ -7,9 +7,10 @@ images, and by the regret of their best trial, in points:
 
 * given: accuracy on the given labels, of the predictions' mean over the last 5 epochs; nearly the study's objective
 * consensus: study/surrogate/consensus.py. The scale of its weights was chosen on the first 60 digits trials at
-  symmetric .8 and asymmetric .4, the prior of its sharpness on the first 75 and the first 33 of Fashion-MNIST, and that
-  it counts the errors which objective and agreement share after it had been seen on all of Fashion-MNIST without;
-  nothing was chosen on the later digits trials (--first 75)
+  symmetric .8 and asymmetric .4, the priors of its sharpness and of its transition matrix and the range of the power
+  that calibrates on the first 75 and the first 33 of Fashion-MNIST, and that it counts the errors which objective and
+  agreement share after it had been seen on all of Fashion-MNIST without; nothing was chosen on the later digits trials
+  (--first 75)
 * true: accuracy on the true labels of the validation images, which no user has
 
 Crowds: of 5 to 100 searched trials; of 30 with 100 and 300 validation images; of 5 and 10 with twice as many trials
