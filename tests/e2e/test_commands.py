@@ -120,7 +120,7 @@ def test_single_training_leaves_metrics_checkpoint_audit_and_evaluation(settings
     assert audit.clean_probability.between(0, 1).all()
     assert set(audit.columns) == {
         "index", "given_label", "clean_probability", "suggested_label", "confidence_a", "confidence_b",
-        "mean_probability", "mean_margin", "contradicted",
+        "mean_probability", "mean_margin", "contradicted", "trusted",
     }  # fmt: skip
     evaluation = json.loads((output / "evaluation.json").read_text())
     assert evaluation["images"] == {"train": 1078, "test": 450, "second_test": 0, "validation": 269}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from codim.noise.transition import Floats, Labels
-from study.surrogate.consensus import FLOOR, GAINS, LEAST, SHARPNESS, SPREADS, STEPS, TINY, consensus
+from study.surrogate.consensus import FLOOR, GAINS, LEAST, POWERS, PRIOR, SHARPNESS, SPREADS, STEPS, TINY, consensus
 
 
 def literal(probability: Floats, labels: Labels, slope: float) -> list[float]:
@@ -37,28 +37,42 @@ def agreements(p: Floats, worth: list[float], labels: Labels, sharpness: float) 
     for i in range(images):
         votes = [sum(worth[s] * p[s, i, k] for s in range(trials)) for k in range(classes)]
         q.append([x / sum(votes) for x in votes])
-    crowd = q
-    for _ in range(STEPS):
-        t = []
-        for true in range(classes):
-            row = [1 / classes + sum(q[i][true] for i in range(images) if labels[i] == y) for y in range(classes)]
-            t.append([x / sum(row) for x in row])
-        q = []
-        for i in range(images):
-            row = [crowd[i][k] * t[k][labels[i]] for k in range(classes)]
-            q.append([x / sum(row) for x in row])
+    _, power, t = max((calibrated(q, labels, power) for power in POWERS), key=lambda found: found[0])
 
     agreement = []
     for s in range(trials):
         own = []
         for i in range(images):
-            others = [
-                sum(worth[r] * p[r, i, k] for r in range(trials) if r != s) * t[k][labels[i]] for k in range(classes)
-            ]
+            votes = [sum(worth[r] * p[r, i, k] for r in range(trials) if r != s) for k in range(classes)]
+            others = [(votes[k] / sum(votes)) ** power * t[k][labels[i]] for k in range(classes)]
             sharp = [p[s, i, k] ** sharpness for k in range(classes)]
             own.append(sum(others[k] / sum(others) * sharp[k] / sum(sharp) for k in range(classes)))
         agreement.append(own)
     return agreement
+
+
+def calibrated(q: list[list[float]], labels: Labels, power: float) -> tuple[float, float, list[list[float]]]:
+    """Log-likelihood of the labels where the crowd's probabilities are raised to a power, and the transition matrix."""
+    images, classes = len(q), len(q[0])
+    crowd = [[x**power / sum(y**power for y in own) for x in own] for own in q]
+    q = crowd
+    for _ in range(STEPS):
+        counts = [
+            [sum(q[i][true] for i in range(images) if labels[i] == y) for y in range(classes)]
+            for true in range(classes)
+        ]
+        right = (sum(counts[k][k] for k in range(classes)) + 0.5) / (images + 1)
+        t = []
+        for true in range(classes):
+            alike = [right if y == true else (1 - right) / (classes - 1) for y in range(classes)]
+            row = [counts[true][y] + PRIOR * alike[y] for y in range(classes)]
+            t.append([x / sum(row) for x in row])
+        q = []
+        for i in range(images):
+            row = [crowd[i][k] * t[k][labels[i]] for k in range(classes)]
+            q.append([x / sum(row) for x in row])
+    likelihood = [sum(crowd[i][k] * t[k][labels[i]] for k in range(classes)) for i in range(images)]
+    return sum(map(math.log, likelihood)), power, t
 
 
 def error_covariance(one: list[list[float]], other: list[list[float]]) -> float:
