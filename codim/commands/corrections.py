@@ -112,7 +112,7 @@ def _table_of(config: TrainConfig) -> Path | None:
 
 
 class _Said:
-    """What the table says of each sample: its label, what it was before, and who corrected it."""
+    """Label of each sample as the table tells it, with what it was before and who corrected it."""
 
     def __init__(self, data: TrainingData, corrected: Corrected, table: Path | None, key: str | None) -> None:
         """`key`: column of `table`, if that is given, which names the samples; None: they are in their order."""

@@ -12,7 +12,7 @@ from codim.text.safe_text import printable
 
 SUFFIXES = (".npy", ".npz", ".parquet")
 OF_OBJECTS = ("Object arrays cannot be loaded", "Python objects in dtype")
-"""What numpy says of arrays that only unpickling would read."""
+"""Parts of numpy's messages about arrays that only unpickling would read."""
 CHUNK_VALUES = 2**24
 """Numbers that are checked at a time."""
 

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the networks were trained on: the format of their input and output, with which a checkpoint predicts without
-    its training images, and a mark of these."""
+    """Description of the data that networks were trained on: the format of their input and output, with which a
+    checkpoint predicts without these data, and a checksum that tells them from others."""
 
     classes: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
