@@ -1,11 +1,17 @@
 """Crowd: the predictions of a study's complete searched trials, and the consensus of each condition's."""
 
+import math
+
 import numpy as np
 
 from study.plan.plan import Plan
 from study.plan.tasks import tasks_of
 from study.results.predictions import SCALE, Predictions
 from study.surrogate.consensus import FEWEST, consensus
+
+MOST = 20_000_000
+"""Maximum number of probabilities of all trials together that a consensus is made of; 2 to 3 seconds of the driver.
+Beyond it images are left out, evenly."""
 
 
 class Crowd:
@@ -34,8 +40,10 @@ class Crowd:
             return {}
         if condition not in self._newest:
             trials = sorted(own)  # sums must not depend on which trial ended first
-            probability = [own[trial].probability / SCALE for trial in trials]
-            agreed = consensus(probability, own[trials[0]].labels, task.slope)
+            first = own[trials[0]]
+            step = math.ceil(len(trials) * first.probability.size / MOST)
+            probability = [own[trial].probability[::step] / SCALE for trial in trials]
+            agreed = consensus(probability, first.labels[::step], task.slope)
             pairs = zip(agreed.value.tolist(), agreed.error.tolist(), strict=True)
             self._newest[condition] = dict(zip(trials, pairs, strict=True))
         return self._newest[condition]

@@ -51,3 +51,14 @@ def test_after_images_were_added_the_trials_from_before_are_left_out(plan: Plan,
         assert crowd.consensus(WHERE) == {}
         crowd.add(WHERE, trial, predictions(int(trial[-1]), now))
     assert list(crowd.consensus(WHERE)) == TRIALS[2:]
+
+
+def test_of_many_predictions_every_second_image_is_used(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.random.default_rng(0).integers(10, size=50)
+    monkeypatch.setattr("study.monitor.crowd.MOST", len(TRIALS) * 25 * 10)
+    whole, half = Crowd(plan), Crowd(plan)
+    for trial in TRIALS:
+        own = predictions(int(trial[-1]), labels)
+        whole.add(WHERE, trial, own)
+        half.add(WHERE, trial, Predictions(own.probability[::2], labels[::2]))
+    assert whole.consensus(WHERE) == half.consensus(WHERE) != {}

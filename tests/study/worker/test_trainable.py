@@ -56,9 +56,10 @@ def test_time_that_the_driver_takes_is_not_the_trials(tmp_path: Path) -> None:
 
 
 def test_the_last_row_tells_the_predictions(
-    tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path
+    tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their mean over the epochs of the last tenth of the budget; again where the trial had ended before."""
+    """Their mean over the epochs of the last tenth of the budget; again where the trial had ended before. Of very many
+    images an even part."""
     config, data = tiny()
     settings = {"trial": "t", "config": config.model_dump(mode="json"), "stages": str(tmp_path), "threads": 1}
     job = Job(**settings, folder=str(tmp_path / "t"), checkpoint_seconds=0, predicts=True)
@@ -78,6 +79,11 @@ def test_the_last_row_tells_the_predictions(
     (again,) = train(job)
     assert again["predictions"] == last["predictions"]
     assert "predictions" not in list(train(replace(job, folder=str(tmp_path / "other"), predicts=False)))[-1]
+
+    monkeypatch.setattr("study.worker.tail.MOST", 5 * len(data.classes))
+    *_, last = train(replace(job, folder=str(tmp_path / "fewer")))
+    images = data.val_index[torch.linspace(0, len(data.val_index) - 1, 5).round().long()]
+    assert decode(last["predictions"]).labels.tolist() == data.labels[images].tolist()
 
 
 def test_the_last_row_shows_examples(tiny: Callable[..., tuple[TrainConfig, TrainingData]], tmp_path: Path) -> None:
