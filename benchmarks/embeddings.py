@@ -55,8 +55,6 @@ class Run:
     condition: str
     data: str
     """Its settings `data` and `noise`, as JSON."""
-    accuracy: float
-    """Test accuracy of the training."""
 
 
 @dataclass
@@ -154,14 +152,16 @@ def studied(args: Arguments, embeddings: Path) -> tuple[list[dict[str, Any]], fl
     folder = run_study("embeddings", args.study, changes=[root, *args.set])
     trials = load_trials(folder.root)
     mine, found = chosen_by_study(trials), confirmed_trainings(trials)
-    runs = []
+    runs, accuracies = list[Run](), list[float]()
     for row in found.to_dict("records"):
         if (row["condition"], row["setting"]) in mine:
             config = json.loads(row["config"])
-            own = json.dumps({name: config[name] for name in ("data", "noise")})
-            runs.append(Run(row["condition"], own, row["oracle_test_acc"]))
+            runs.append(Run(row["condition"], json.dumps({name: config[name] for name in ("data", "noise")})))
+            accuracies.append(row["oracle_test_acc"])
     took = trials.confirmations["ended"].max() - trials.trials["started"].min()
-    return finished(args.rows, runs, work, args.workers, "rivals"), took.total_seconds() / 60
+    rows = finished(args.rows, runs, work, args.workers, "rivals")
+    both = [row | {"accuracy": accuracy} for row, accuracy in zip(rows, accuracies, strict=True)]
+    return both, took.total_seconds() / 60
 
 
 def main(args: Arguments) -> None:
