@@ -33,6 +33,7 @@ class Forecast(NamedTuple):
     """Expected cost of the whole study."""
 
     trials: int
+    """Trials of the search and trainings that confirm it, if all conditions get `confirm/most_seeds`."""
     hours: float
     """Wall time with `concurrent` trials at a time, if nothing is pruned and all conditions are confirmed with
     `confirm/most_seeds` (as for `samples`)."""
@@ -96,7 +97,7 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
     at_a_time = COPIES * min(concurrent, count) + len(shared)
     disk = round(at_a_time * speed.checkpoint_bytes) + count * TRIAL_BYTES
     return Forecast(
-        trials=plan.trials,
+        trials=count,
         hours=seconds / 3600,
         concurrent=concurrent,
         samples=samples,
@@ -144,19 +145,19 @@ def size(count: float) -> str:
 
 
 def describe_forecast(expected: Forecast) -> str:
-    most = _told(expected.trials, expected.hours, expected.samples, expected.price_per_hour)
+    most = _told(expected.hours, expected.samples, expected.price_per_hour)
     saving = ""
     if expected.expected_samples < expected.samples:
         saving = f"; about {clock(expected.expected_hours * 3600)} with typical pruning and no further seeds"
     return (
-        f"forecast: at most {most}, with {expected.concurrent} at a time{saving} (from a few steps and test images "
-        "timed on a part of the data)"
+        f"forecast: at most {expected.trials} trials, {most}, with {expected.concurrent} at a time{saving} (from a few "
+        "steps and test images timed on a part of the data)"
     )
 
 
-def _told(trials: int, hours: float, samples: int, price_per_hour: float) -> str:
+def _told(hours: float, samples: int, price_per_hour: float) -> str:
     money = f", {hours * price_per_hour:.2f} in cost" if price_per_hour else ""
-    return f"{trials} trials, {samples} samples, {clock(hours * 3600)}{money}"
+    return f"{samples} samples, {clock(hours * 3600)}{money}"
 
 
 def remaining(plan: Plan, expected: Forecast, records: Sequence[TrialRecord]) -> str:
@@ -209,10 +210,10 @@ def compare(expected: Mapping[str, Any], trials: int, samples: int, hours: float
         trials, samples, hours: actual numbers; samples as returned by `used`.
     """
     price = expected.get("price_per_hour", 0.0)
-    spent = _told(trials, hours, samples, price)
+    spent = f"{trials} trials, {_told(hours, samples, price)}"
     if "samples" not in expected:  # written by an older version
         return f"used: {spent}"
     told_hours = expected.get("expected_hours", expected["hours"])
     told_samples = expected.get("expected_samples", expected["samples"])
     share = f"{hours / told_hours:.0%} of the hours, {samples / told_samples:.0%} of the samples"
-    return f"used: {spent}; forecast: {_told(expected['trials'], told_hours, told_samples, price)} ({share})"
+    return f"used: {spent}; forecast: {_told(told_hours, told_samples, price)} ({share})"

@@ -95,11 +95,11 @@ class TestWhatWasUsed:
         spent = "used: 4 trials, 2000 samples, 1 h 30 min, 4.50 in cost; "
         expected = self.EXPECTED._asdict()
         assert compare(expected, 4, 2000, 1.5) == spent + (
-            "forecast: 4 trials, 4000 samples, 2 h 00 min, 6.00 in cost (75% of the hours, 50% of the samples)"
+            "forecast: 4000 samples, 2 h 00 min, 6.00 in cost (75% of the hours, 50% of the samples)"
         )
         del expected["expected_hours"], expected["expected_samples"]
         assert compare(expected, 4, 2000, 1.5) == spent + (
-            "forecast: 4 trials, 6000 samples, 3 h 00 min, 9.00 in cost (50% of the hours, 33% of the samples)"
+            "forecast: 6000 samples, 3 h 00 min, 9.00 in cost (50% of the hours, 33% of the samples)"
         )
 
     def test_over_all_starts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
