@@ -2,7 +2,8 @@
 
 The spaces, with the method as a dimension, are in tables/. The luck of a single training is no merit of its setting:
 settings are judged by a random forest over the test accuracies of the condition's trials (a surrogate benchmark;
-Eggensperger et al. 2015).
+Eggensperger et al. 2015), that of a trial by those of its trees that have not seen it. By all of its trees, a way to
+choose would be rewarded for finding the lucky trainings.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from study.plan.plan import Plan, load_plan
 from study.results.predictions import SCALE, decode
 
 TABLES = Path(__file__).with_name("tables")
-TREES = 100
+TREES = 500
 Setting = Mapping[str, Value]
 
 
@@ -67,6 +68,16 @@ def coordinates(space: Space, settings: Sequence[Setting]) -> NDArray[np.float64
 def _forest(
     space: Space, settings: Sequence[Setting], values: Sequence[float]
 ) -> Callable[[Sequence[Setting]], NDArray[np.float64]]:
-    fitted = RandomForestRegressor(TREES, max_features=0.5, random_state=0)
+    fitted = RandomForestRegressor(TREES, max_features=0.5, oob_score=True, random_state=0)
     fitted.fit(coordinates(space, settings), values)
-    return lambda asked: np.asarray(fitted.predict(coordinates(space, asked)), dtype=np.float64)
+    unseen = dict(zip(map(_key, settings), fitted.oob_prediction_, strict=True))
+
+    def worth(asked: Sequence[Setting]) -> NDArray[np.float64]:
+        predicted = fitted.predict(coordinates(space, asked))
+        return np.array([unseen.get(_key(one), other) for one, other in zip(asked, predicted, strict=True)])
+
+    return worth
+
+
+def _key(setting: Setting) -> tuple[tuple[str, Value], ...]:
+    return tuple(sorted(setting.items()))

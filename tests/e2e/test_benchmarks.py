@@ -33,6 +33,11 @@ STUDIED = (
     "--set 'conditions=[{kind: symmetric, rate: 0.5}]' baselines={} budget/trials_per_condition=2 confirm/seeds=2 "
     "fixed/train/samples=1500"
 )
+PAID = (
+    "--results FOLDER --seeds 1 --set 'conditions=[{kind: asymmetric, rate: 0.4, map: digits, seed: 1}]' "
+    "budget/trials_per_condition=1 'baselines={codim-sup: {method: codim-sup}}' "
+    "'confirm={seeds: 2}' 'fixed/pretrain={epochs: 0}' fixed/train/samples=22000"
+)
 
 CASES = {
     "step_efficiency": (TINY, "step_efficiency-preact-cpu-fp32"),
@@ -51,6 +56,7 @@ CASES = {
     "consensus": (CONSENSUS, "consensus-digits"),
     "noise_interval": ("--cases 3 --data digits --rows FOLDER/rows.jsonl", "noise_interval"),
     "embeddings": (STUDIED, "embeddings"),
+    "digits_study": (PAID, "digits_study"),
     "trusted": (f"{EMBEDDED} --per-class 5", "trusted"),
     "estimator": ("--data digits --images 100 --seeds 1 --minutes 0.03 --workers 1", "estimator"),
     "detection": ("--images 100 --seeds 1 --only 'symmetric .2' --workers 1", "detection"),
