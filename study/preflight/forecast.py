@@ -17,14 +17,15 @@ from study.plan.shared_stages import Kind, drawn_by_stage, drawn_by_trial, share
 from study.results.folder import ResultsFolder, write_json
 from study.results.json_schema import Environment, Phase, read_json
 from study.results.object_storage import is_remote
+from study.results.predictions import text_bytes
 from study.results.records import TrialRecord
 from study.spec.conditions import ConditionData
 
 COPIES = 3
 """Copies of a trial's checkpoint on disk: the newest, the one before, and one that is being written."""
 TRIAL_BYTES = 250_000
-"""Bytes of a trial in the tables and in Optuna's journal, for 400 epochs; a trial of the digits study, of 37 epochs,
-leaves 22,000."""
+"""Bytes of a trial in the tables and in Optuna's journal, for 400 epochs, without its predictions; a trial of the
+digits study, of 37 epochs, leaves 22,000."""
 TIMING = "timing a few steps of each stage (seconds; two minutes for a large network on CPUs)"
 """Message for the timing step before a study, with its duration."""
 
@@ -95,7 +96,8 @@ def forecast(plan: Plan, speed: Speed, concurrent: int, nodes: int, phase: Phase
         samples += sum(map(sum, once))
     count = several * len(trials)
     at_a_time = COPIES * min(concurrent, count) + len(shared)
-    disk = round(at_a_time * speed.checkpoint_bytes) + count * TRIAL_BYTES
+    kept = text_bytes(data.validation_images, data.classes) if plan.spec.objective.consensus else 0
+    disk = round(at_a_time * speed.checkpoint_bytes) + count * (TRIAL_BYTES + kept)
     return Forecast(
         trials=count,
         hours=seconds / 3600,

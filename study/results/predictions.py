@@ -13,6 +13,8 @@ from codim.noise.transition import Floats, Labels
 SCALE = 255
 HEAD = struct.Struct("<II")
 """N and K; N x K probabilities of one byte and N labels of four follow."""
+MOST = 2**20
+"""Maximum number of probabilities of a trial. With 100 classes that is 10,000 images."""
 LIMIT = 2**26
 """Maximum number of bytes that a text may hold: a damaged one must not fill the memory."""
 
@@ -24,6 +26,16 @@ class Predictions(NamedTuple):
     """(N, K), in 1/255."""
     labels: Labels
     """Given labels of the N images."""
+
+
+def kept(images: int, classes: int) -> int:
+    """Return of how many validation images a trial keeps its predictions: of as many as MOST allows."""
+    return min(images, MOST // classes)
+
+
+def text_bytes(images: int, classes: int) -> int:
+    """Return the bytes of their text, if nothing in it can be compressed."""
+    return 4 * kept(images, classes) * (classes + 4) // 3
 
 
 def encode(probability: Floats, labels: Labels) -> str:

@@ -5,13 +5,10 @@ import torch
 
 from codim.noise.transition import Floats
 from codim.training.session import Session
-from study.results.predictions import encode
+from study.results.predictions import encode, kept
 
 TAIL = 0.1
 """Share of the budget over whose epochs predictions are averaged."""
-MOST = 2**20
-"""Maximum number of probabilities of a trial. Beyond it validation images are left out, evenly: 10,000 remain with 100
-classes."""
 
 
 class Tail:
@@ -20,8 +17,8 @@ class Tail:
     def __init__(self, session: Session) -> None:
         self.session = session
         images = session.data.val_index
-        most = MOST // len(session.data.classes)
-        self.index = images[torch.linspace(0, len(images) - 1, min(len(images), most)).round().long().to(images.device)]
+        count = kept(len(images), len(session.data.classes))
+        self.index = images[torch.linspace(0, len(images) - 1, count).round().long().to(images.device)]
         self._sum: Floats | float = 0.0
 
     def after_epoch(self) -> str:

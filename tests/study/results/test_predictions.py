@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.results.folder import ResultsFolder
-from study.results.predictions import HEAD, LIMIT, SCALE, decode, encode
+from study.results.predictions import HEAD, LIMIT, MOST, SCALE, decode, encode, kept, text_bytes
 from tests.support.synthetic import record
 
 
@@ -26,6 +26,17 @@ def test_as_encoded(text: str) -> None:
     found = decode(text)
     assert found.probability / SCALE == pytest.approx(rng.dirichlet([0.2] * 10, 40), abs=0.5 / SCALE + 1e-12)
     assert found.labels.tolist() == rng.integers(10, size=40).tolist()
+
+
+def test_the_text_is_no_longer_than_told() -> None:
+    rng = np.random.default_rng(0)
+    for images, classes in ((1_000, 10), (50, 200)):
+        noise = rng.integers(256, size=(images, classes)) / SCALE
+        text = encode(noise, rng.integers(classes, size=images))
+        assert text_bytes(images, classes) / 2 < len(text) < text_bytes(images, classes) + 100
+    assert kept(5_000, 100) == 5_000
+    assert kept(10**9, 1_000) * 1_000 <= MOST
+    assert text_bytes(10**9, 1_000) == text_bytes(kept(10**9, 1_000), 1_000)
 
 
 def test_they_lie_beside_the_epochs_of_their_trial(text: str, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_the_last_row_tells_the_predictions(
     assert again["predictions"] == last["predictions"]
     assert "predictions" not in list(train(replace(job, folder=str(tmp_path / "other"), predicts=False)))[-1]
 
-    monkeypatch.setattr("study.worker.tail.MOST", 5 * len(data.classes))
+    monkeypatch.setattr("study.results.predictions.MOST", 5 * len(data.classes))
     *_, last = train(replace(job, folder=str(tmp_path / "fewer")))
     images = data.val_index[torch.linspace(0, len(data.val_index) - 1, 5).round().long()]
     assert decode(last["predictions"]).labels.tolist() == data.labels[images].tolist()
