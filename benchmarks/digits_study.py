@@ -1,7 +1,7 @@
 """Does a digits study pay? What it chose and confirmed, against its baselines, in whole studies with other seeds.
 
-    python benchmarks/digits_study.py               # the same call resumes
-    python benchmarks/digits_study.py --seeds 1     # one study
+    python benchmarks/digits_study.py                     # the same call resumes
+    python benchmarks/digits_study.py --seeds 1 --set     # one study as its file is
 
 Each study is `search_spaces/digits.yaml` with a seed of its own for the sampler and for the noise of every condition:
 the studies share neither settings nor noisy labels. Differences are paired by the confirming trainings, which have
@@ -39,7 +39,7 @@ class Arguments:
     results: Path = Path("results/digits_studies")
     """Folder that receives the studies."""
     seeds: tuple[int, ...] = (1, 2, 3, 4)
-    set: tuple[str, ...] = ()
+    set: tuple[str, ...] = ("confirm/most_seeds=40",)
     """Entries that override those of the study file: path/to/entry=value."""
 
 
