@@ -4,17 +4,22 @@ import math
 
 import pandas as pd
 
+from analysis.figures.style import fractions
 from analysis.frames.load import Trials
+from analysis.frames.settings import searched_settings
 from analysis.statistics.comparison import closest_rivals
 from analysis.statistics.confirmation import confirmation_table, lucky_regret, seed_spreads
 from analysis.statistics.intervals import interval
 from analysis.statistics.resolution import resolution_table
+from analysis.tables.selection import chosen
 from analysis.tables.study_tables import comparison_table, cost_table, own_samples, regret_table, saved_share
 
 FEW_TRIALS = 20
 """Number of searched trials per condition below which the report warns: about what a sampler draws before it learns."""
 COARSE = 0.02
 """Standard error, in accuracy on true labels, above which the report warns."""
+END = 0.02
+"""Share of a range, on its own scale, to either end, in which a chosen value makes the report warn."""
 
 SIGNIFICANT = 0.05
 
@@ -118,7 +123,7 @@ def cautions(trials: Trials) -> list[str]:
         notes.append(
             f"Few complete searched trials ({counts}; below {FEW_TRIALS}): a better setting may not have been tried."
         )
-    notes += _regret_cautions(trials)
+    notes += _range_cautions(trials) + _regret_cautions(trials)
     if len(resolution):
         notes.append(
             "Each setting was trained with one seed, and the chosen one is the best of several on the same "
@@ -139,6 +144,24 @@ def _failure_sentences(trials: Trials) -> list[str]:
             "alone, which flatters it."
         )
     return sentences
+
+
+def _range_cautions(trials: Trials) -> list[str]:
+    """Name the chosen values that lie at an end of their range."""
+    best, notes = chosen(trials), []
+    for setting in searched_settings(trials.spec):
+        if setting.axis.choices:
+            continue
+        values = setting.values(best)
+        within = fractions(values[values != 0] if setting.axis.zero else values, setting)
+        for end, reached in (("low", within <= END), ("high", within >= 1 - END)):
+            if reached.any():
+                where = ", ".join(map(str, within.index[reached]))
+                notes.append(
+                    f"{setting.path}: chosen at the {end} end of its range, {getattr(setting.axis, end):g} ({where}). "
+                    "Better values may lie beyond: widen the range where that makes sense."
+                )
+    return notes
 
 
 def _regret_cautions(trials: Trials) -> list[str]:
