@@ -308,7 +308,8 @@ def describe(plan: Plan) -> str:
 def _describe_confirm(plan: Plan) -> str:
     confirm, baselines = plan.spec.confirm, len(plan.spec.baselines)
     robust = " + 1 robust" if len(plan.conditions) > 1 else ""
-    further = f" (up to {confirm.most} where these vary)" if confirm.most > confirm.seeds else ""
+    most = plan.confirmed_settings * confirm.most * len(plan.conditions)
+    further = f" ({most} with up to {confirm.most} where these vary)" if confirm.most > confirm.seeds else ""
     return (
         f"confirmation: at most {plan.confirmations} trainings = {len(plan.conditions)} conditions x ({baselines} "
         f"baselines + {confirm.top_k} best{robust}) x {confirm.seeds} seeds{further}, on the training and validation "
