@@ -308,7 +308,7 @@ def describe(plan: Plan) -> str:
 def _describe_confirm(plan: Plan) -> str:
     confirm, baselines = plan.spec.confirm, len(plan.spec.baselines)
     robust = " + 1 robust" if len(plan.conditions) > 1 else ""
-    most = plan.confirmed_settings * confirm.most * len(plan.conditions)
+    most = plan.confirmations // confirm.seeds * confirm.most
     further = f" ({most} with up to {confirm.most} where these vary)" if confirm.most > confirm.seeds else ""
     return (
         f"confirmation: at most {plan.confirmations} trainings = {len(plan.conditions)} conditions x ({baselines} "

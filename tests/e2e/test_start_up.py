@@ -109,6 +109,7 @@ def test_a_dry_run_tells_the_plan_before_it_imports_torch() -> None:
         "shared warm-up",
     ]
     assert "56 trials = 4 conditions x (4 baselines + 10 searched)" in plan
+    assert "x 3 seeds (288 with up to 12 where these vary)" in plan
     assert "budget: 60000 samples" in plan
     assert "conditions: symmetric-0.2, symmetric-0.5, symmetric-0.8, asymmetric-0.4" in plan
 
